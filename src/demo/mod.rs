@@ -1,0 +1,1 @@
+//! Sample worlds for `stagegate demo` and for the tests.

@@ -1,0 +1,1 @@
+//! Owns a run: commands in, decide, journal, work started, updates out.

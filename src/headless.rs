@@ -1,0 +1,1 @@
+//! The front end without a terminal, over the same engine.

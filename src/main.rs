@@ -1,0 +1,3 @@
+//! The `stagegate` program: arguments, panic and signal hooks, exit code.
+
+fn main() {}

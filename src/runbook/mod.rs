@@ -1,0 +1,1 @@
+//! The runbook file format, pure.

@@ -1,0 +1,1 @@
+//! Processes, durable files, fault points.
