@@ -199,7 +199,7 @@ fn judge_cells(expected: &[Vec<String>], table: &Table) -> Finding {
             }
             None => {
                 finding =
-                    finding.because(format!("row {} is missing: {}", index + 1, row.join(" | ")))
+                    finding.because(format!("row {} is missing: {}", index + 1, row.join(" | ")));
             }
         }
     }
