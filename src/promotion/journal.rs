@@ -9,7 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Event, digest};
+use super::{Actor, Event};
+use crate::digest::digest;
 
 /// What the first record names as the hash before it.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
