@@ -1,1 +1,15 @@
 //! Owns a run: commands in, decide, journal, work started, updates out.
+//!
+//! One thread owns the journal and the state. Front ends hold an [`EngineHandle`]: they send
+//! requests and read snapshots, and never see anything half done. Workers run elsewhere and report
+//! back; the engine never waits for one, and no worker waits for a frame.
+
+mod actor;
+mod definition;
+mod open;
+mod store;
+mod work;
+
+pub use actor::{CommandError, EngineHandle, Request, Snapshot};
+pub use open::{OpenError, OpenOptions, Which, open};
+pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};

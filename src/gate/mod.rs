@@ -1,1 +1,75 @@
-//! One file a gate kind: plan, run, reconcile.
+//! One file a gate kind: what it would do ([`plan`]), doing it ([`run`]), and asking the world
+//! what became of it when nobody saw it end ([`reconcile`]).
+//!
+//! Gates turn a runbook's words into plain values for the floors below and turn what came back into
+//! [`Evidence`]; the verdict on that is computed by [`crate::expectation`].
+
+mod backup;
+mod checklist;
+mod context;
+mod evidence;
+mod exec;
+mod feed;
+mod file;
+mod migrate;
+mod migrate_plan;
+mod migrate_words;
+mod plan;
+mod query;
+mod signoff;
+mod targets;
+
+pub use context::Context;
+pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
+pub use feed::{Feed, FeedLine, FeedView, Progress, Source, Unit};
+pub use plan::{Payload, Plan, PlanLine, Tone};
+pub use targets::{TargetError, TargetStatus, Targets};
+
+use crate::runbook::Kind;
+
+/// Works out what the gate would do. Reads, and changes nothing.
+pub async fn plan(context: &Context) -> Plan {
+    match &context.gate.kind {
+        Kind::Checklist(gate) => checklist::plan(gate, context),
+        Kind::Query(gate) => query::plan(gate, context),
+        Kind::Exec(gate) => exec::plan(gate, context),
+        Kind::File(gate) => file::plan(gate, context),
+        Kind::Backup(gate) => backup::plan(gate, context).await,
+        Kind::Migrate(gate) => migrate_plan::plan(gate, context).await,
+        Kind::Signoff(gate) => signoff::plan(gate, context),
+    }
+}
+
+/// Carries the gate's plan out and says how that ended.
+pub async fn run(context: &Context, plan: &Plan) -> Outcome {
+    match &context.gate.kind {
+        Kind::Query(gate) => query::run(gate, context).await,
+        Kind::Exec(gate) => exec::run(gate, context).await,
+        Kind::File(gate) => file::run(gate, context),
+        Kind::Backup(gate) => backup::run(gate, context).await,
+        Kind::Migrate(gate) => migrate::run(gate, context, plan).await,
+        Kind::Checklist(_) | Kind::Signoff(_) => {
+            Outcome::errored("this gate is moved by people; there is no work to run")
+        }
+    }
+}
+
+/// Finds out what became of a gate whose work nobody saw end.
+pub async fn reconcile(context: &Context) -> Reconciled {
+    match &context.gate.kind {
+        Kind::Backup(gate) => backup::reconcile(gate, context),
+        Kind::Migrate(gate) => migrate::reconcile(gate, context).await,
+        Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
+        _ => Reconciled::nothing_happened(),
+    }
+}
+
+/// Hashes what a gate depends on and what can be read without a connection, as its plan does.
+///
+/// `None` for kinds that depend on no files.
+pub fn inputs(context: &Context) -> Option<String> {
+    match &context.gate.kind {
+        Kind::Migrate(gate) => migrate_plan::inputs(gate, context),
+        _ => None,
+    }
+}

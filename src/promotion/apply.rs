@@ -23,6 +23,8 @@ impl Run {
         let Event::RunOpened {
             run,
             runbook_path,
+            base,
+            vars,
             definition,
             ..
         } = &record.event
@@ -34,6 +36,8 @@ impl Run {
             gates: new_gates(definition),
             definition: definition.clone(),
             runbook_path: runbook_path.clone(),
+            base: base.clone(),
+            vars: vars.clone(),
             status: RunStatus::Open,
             captures: BTreeMap::new(),
             operator: record.actor.name.clone(),

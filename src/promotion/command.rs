@@ -40,6 +40,10 @@ pub struct Opening {
     /// The version of the program that opens it.
     pub version: String,
     pub runbook_path: String,
+    /// Where the runbook's relative paths start.
+    pub base: String,
+    /// What the command line gave for the runbook's variables.
+    pub vars: BTreeMap<String, String>,
     pub definition: Definition,
 }
 

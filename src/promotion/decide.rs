@@ -20,6 +20,8 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
                 run: opening.run.clone(),
                 version: opening.version.clone(),
                 runbook_path: opening.runbook_path.clone(),
+                base: opening.base.clone(),
+                vars: opening.vars.clone(),
                 definition: opening.definition.clone(),
             }]);
         }

@@ -36,6 +36,9 @@ pub enum Event {
         run: String,
         version: String,
         runbook_path: String,
+        base: String,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        vars: BTreeMap<String, String>,
         definition: Definition,
     },
     /// A process took the run up again; gates whose work it did not see end are in doubt.

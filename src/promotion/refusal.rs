@@ -31,6 +31,10 @@ pub enum Refusal {
     MovedByPeople(String),
     #[error("gate `{0}` acts; its plan must be made and shown before it starts")]
     NoPlan(String),
+    #[error("the plan of gate `{0}` has changed since it was shown; look at the new one first")]
+    PlanChanged(String),
+    #[error("`{target}` is held by another operator: {holder}")]
+    TargetHeld { target: String, holder: String },
     #[error("gate `{gate}` acts on `{name}`; type that name to confirm")]
     NameNotTyped { gate: String, name: String },
     #[error("{what} needs a person at a console; this front end has none")]

@@ -149,6 +149,8 @@ pub struct Run {
     pub id: String,
     pub definition: Definition,
     pub runbook_path: String,
+    pub base: String,
+    pub vars: BTreeMap<String, String>,
     pub status: RunStatus,
     /// In the order of the runbook.
     pub gates: Vec<GateRecord>,

@@ -3,9 +3,11 @@
 
 mod checksum;
 mod classify;
+mod names;
 mod script;
 mod split;
 
 pub use checksum::{Checksum, normalise};
 pub use classify::{Class, classify};
+pub use names::possible_relations;
 pub use script::{CopyData, Script, ScriptProblem, Statement};

@@ -1,0 +1,208 @@
+//! Opens a run, new or to be continued, and starts its engine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::actor::{Engine, EngineHandle};
+use super::definition::definition;
+use super::store::{self, Store, StoreError};
+use crate::digest::digest;
+use crate::gate::Targets;
+use crate::postgres::environment::Environment;
+use crate::promotion::{Actor, Command, Opening, Run, Via};
+use crate::runbook::{self, Problems, Runbook};
+
+/// Which run is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// A new one of this runbook.
+    New(PathBuf),
+    /// The newest of this runbook that has not ended.
+    Latest(PathBuf),
+    /// This one.
+    Named(String),
+}
+
+/// What opening a run needs to know.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    pub which: Which,
+    pub vars: BTreeMap<String, String>,
+    pub runs_folder: PathBuf,
+    pub operator: String,
+    pub via: Via,
+    /// Variables that name addresses and files, as the process sees them.
+    pub surroundings: Environment,
+}
+
+/// Why a run could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Runbook(#[from] Box<Problems>),
+    #[error("{path}: {source}")]
+    Read {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("no run of {runbook} is open in {folder}")]
+    NothingToResume { runbook: String, folder: String },
+    #[error("run {run} has ended ({status}); it cannot be continued")]
+    Ended { run: String, status: String },
+    #[error("{0}")]
+    Refused(String),
+    #[error("the journal in {path} cannot be written: {source}")]
+    Journal {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Opens a run and starts its engine on `runtime`.
+///
+/// # Errors
+/// Why it could not be opened; nothing was started then.
+pub fn open(
+    options: &OpenOptions,
+    runtime: &tokio::runtime::Handle,
+) -> Result<EngineHandle, OpenError> {
+    match &options.which {
+        Which::New(path) => open_new(path, options, runtime),
+        Which::Latest(path) => {
+            let run = latest(path, &options.runs_folder)?;
+            resume(&run, options, runtime)
+        }
+        Which::Named(run) => resume(run, options, runtime),
+    }
+}
+
+fn open_new(
+    path: &Path,
+    options: &OpenOptions,
+    runtime: &tokio::runtime::Handle,
+) -> Result<EngineHandle, OpenError> {
+    let shown = path.display().to_string();
+    let read = |source| OpenError::Read {
+        path: shown.clone(),
+        source,
+    };
+    let text = std::fs::read_to_string(path).map_err(read)?;
+    let runbook = runbook::load(&shown, &text, &options.vars).map_err(Box::new)?;
+    let absolute = std::path::absolute(path).map_err(read)?;
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    let base = std::path::absolute(folder.join(&runbook.root)).map_err(read)?;
+    let run = new_id();
+    let store = Store::create(&options.runs_folder, &run, text.as_bytes())?;
+    let opening = Command::Open(Box::new(Opening {
+        run: run.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        runbook_path: absolute.display().to_string(),
+        base: base.display().to_string(),
+        vars: options.vars.clone(),
+        definition: definition(&runbook),
+    }));
+    start(runbook, store, Vec::new(), opening, base, options, runtime)
+}
+
+fn resume(
+    run: &str,
+    options: &OpenOptions,
+    runtime: &tokio::runtime::Handle,
+) -> Result<EngineHandle, OpenError> {
+    let opened = Store::open(&options.runs_folder, run)?;
+    let folded = Run::fold(&opened.records).ok_or_else(|| {
+        let path = opened.store.folder().display().to_string();
+        OpenError::Store(StoreError::Empty { path })
+    })?;
+    if folded.status.is_terminal() {
+        let status = folded.status.word().to_owned();
+        return Err(OpenError::Ended {
+            run: run.to_owned(),
+            status,
+        });
+    }
+    let text = opened.store.runbook(&folded.definition.runbook_digest)?;
+    let runbook = runbook::load(&folded.runbook_path, &text, &folded.vars).map_err(Box::new)?;
+    let base = PathBuf::from(&folded.base);
+    let continuing = Command::Continue {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    start(
+        runbook,
+        opened.store,
+        opened.records,
+        continuing,
+        base,
+        options,
+        runtime,
+    )
+}
+
+fn start(
+    runbook: Runbook,
+    store: Store,
+    records: Vec<Arc<crate::promotion::Record>>,
+    first: Command,
+    base: PathBuf,
+    options: &OpenOptions,
+    runtime: &tokio::runtime::Handle,
+) -> Result<EngineHandle, OpenError> {
+    let run = store
+        .folder()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let targets = Targets::new(&run, &runbook, options.surroundings.clone());
+    let actor = Actor {
+        name: options.operator.clone(),
+        via: options.via,
+    };
+    Engine::start(
+        store,
+        records,
+        Arc::new(runbook),
+        base,
+        targets,
+        first,
+        actor,
+        runtime,
+    )
+}
+
+/// The newest run of a runbook that has not ended.
+fn latest(path: &Path, runs: &Path) -> Result<String, OpenError> {
+    let absolute = std::path::absolute(path).map_err(|source| OpenError::Read {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let wanted = absolute.display().to_string();
+    let found = store::list(runs).into_iter().find(|listed| {
+        listed
+            .run
+            .as_ref()
+            .is_ok_and(|run| run.runbook_path == wanted && !run.status.is_terminal())
+    });
+    found
+        .map(|listed| listed.name)
+        .ok_or_else(|| OpenError::NothingToResume {
+            runbook: path.display().to_string(),
+            folder: runs.display().to_string(),
+        })
+}
+
+/// A name that sorts by time and is the same for nobody else.
+fn new_id() -> String {
+    let now = jiff::Timestamp::now();
+    let seed = format!("{} {}", now.as_nanosecond(), std::process::id());
+    format!(
+        "{}-{}",
+        now.strftime("%Y%m%d-%H%M%S"),
+        &digest(seed.as_bytes())[..4]
+    )
+}

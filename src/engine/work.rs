@@ -1,0 +1,199 @@
+//! Starts work on the runtime and brings back how it ended, panics included.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::actor::Engine;
+use crate::expectation::Finding;
+use crate::gate::{self, Context, Outcome, Plan, Reconciled, Targets};
+use crate::promotion::EffectRecord;
+
+/// What a task says to the engine. Every task that is started says exactly one of these, besides
+/// effects.
+pub(super) enum Report {
+    Effect {
+        gate: String,
+        attempt: u32,
+        effect: EffectRecord,
+    },
+    Ended {
+        gate: String,
+        attempt: u32,
+        outcome: Box<Outcome>,
+    },
+    Planned {
+        gate: String,
+        plan: Box<Plan>,
+    },
+    Reconciled {
+        gate: String,
+        attempt: u32,
+        reconciled: Box<Reconciled>,
+    },
+    Looked,
+    RetryDue {
+        gate: String,
+        attempt: u32,
+    },
+}
+
+impl Engine {
+    /// What one attempt at a gate works with.
+    pub(super) fn context(&self, gate: &str, attempt: u32) -> Option<Context> {
+        let gate = self.runbook.gate(gate)?;
+        let mut values: BTreeMap<String, String> = self.runbook.vars.clone();
+        values.extend(self.run.captures.clone());
+        values.insert("run.id".to_owned(), self.run.id.clone());
+        let date = self.run.opened.strftime("%Y-%m-%d").to_string();
+        values.insert("date".to_owned(), date);
+        let (seq, head) = self.store.last();
+        Some(Context {
+            run: self.run.id.clone(),
+            attempt,
+            gate: Arc::new(gate.clone()),
+            runbook: self.runbook.clone(),
+            base: self.base.clone(),
+            folder: self.store.folder().to_owned(),
+            values,
+            targets: self.targets.clone(),
+            feed: self.feed.clone(),
+            effects: mpsc::channel(1).0,
+            cancel: self.cancel.clone(),
+            journal: (seq, head.to_owned()),
+        })
+    }
+}
+
+/// Runs a gate; its effects and its end are reported in order.
+pub(super) fn run(
+    mut context: Context,
+    plan: Option<Arc<Plan>>,
+    runtime: &Handle,
+    reports: &mpsc::Sender<Report>,
+) {
+    let reports = reports.clone();
+    runtime.spawn(async move {
+        let (gate, attempt) = (context.gate.id.clone(), context.attempt);
+        let (effects, mut received) = mpsc::channel(256);
+        context.effects = effects;
+        let work = async move {
+            let plan = match plan {
+                Some(plan) => plan,
+                None => Arc::new(gate::plan(&context).await),
+            };
+            let outcome = AssertUnwindSafe(gate::run(&context, &plan))
+                .catch_unwind()
+                .await;
+            outcome.unwrap_or_else(|_| panicked())
+        };
+        let forward = async {
+            while let Some(effect) = received.recv().await {
+                let _ = reports
+                    .send(Report::Effect {
+                        gate: gate.clone(),
+                        attempt,
+                        effect,
+                    })
+                    .await;
+            }
+        };
+        let (outcome, ()) = tokio::join!(work, forward);
+        crate::system::fault::point("after_work");
+        let _ = reports
+            .send(Report::Ended {
+                gate,
+                attempt,
+                outcome: Box::new(outcome),
+            })
+            .await;
+    });
+}
+
+fn panicked() -> Outcome {
+    let mut outcome = Outcome::of(
+        Finding::inconclusive("the gate's work ended in a defect of this program")
+            .because("it panicked; the log says where")
+            .can("press Enter: the target is asked what really happened"),
+    );
+    outcome.lost = true;
+    outcome
+}
+
+/// Works out a gate's plan.
+pub(super) fn plan(context: Context, runtime: &Handle, reports: &mpsc::Sender<Report>) {
+    let reports = reports.clone();
+    runtime.spawn(async move {
+        let gate = context.gate.id.clone();
+        let planned = AssertUnwindSafe(gate::plan(&context)).catch_unwind().await;
+        let plan = planned.unwrap_or_else(|_| {
+            let mut plan = Plan::new("this plan could not be made", &[]);
+            plan.refuses = Some("planning ended in a defect of this program".to_owned());
+            plan
+        });
+        let _ = reports
+            .send(Report::Planned {
+                gate,
+                plan: Box::new(plan),
+            })
+            .await;
+    });
+}
+
+/// Asks the world about a gate in doubt.
+pub(super) fn reconcile(context: Context, runtime: &Handle, reports: &mpsc::Sender<Report>) {
+    let reports = reports.clone();
+    runtime.spawn(async move {
+        let (gate, attempt) = (context.gate.id.clone(), context.attempt);
+        let asked = AssertUnwindSafe(gate::reconcile(&context))
+            .catch_unwind()
+            .await;
+        let reconciled = asked.unwrap_or_else(|_| Reconciled {
+            resolution: None,
+            finding: Finding::inconclusive("asking ended in a defect of this program"),
+            evidence: None,
+        });
+        let reconciled = Box::new(reconciled);
+        let _ = reports
+            .send(Report::Reconciled {
+                gate,
+                attempt,
+                reconciled,
+            })
+            .await;
+    });
+}
+
+/// Connects once to a target, to show who answers.
+pub(super) fn look(
+    targets: Targets,
+    name: String,
+    runtime: &Handle,
+    reports: &mpsc::Sender<Report>,
+) {
+    let reports = reports.clone();
+    runtime.spawn(async move {
+        let _ = AssertUnwindSafe(targets.look(&name)).catch_unwind().await;
+        let _ = reports.send(Report::Looked).await;
+    });
+}
+
+/// Reports when a gate is due to be tried again.
+pub(super) fn retry_later(
+    gate: &str,
+    attempt: u32,
+    every: Duration,
+    runtime: &Handle,
+    reports: &mpsc::Sender<Report>,
+) {
+    let (gate, reports) = (gate.to_owned(), reports.clone());
+    runtime.spawn(async move {
+        tokio::time::sleep(every).await;
+        let _ = reports.send(Report::RetryDue { gate, attempt }).await;
+    });
+}

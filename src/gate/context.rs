@@ -1,0 +1,60 @@
+//! Everything a gate is given to work with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Feed, Targets};
+use crate::promotion::EffectRecord;
+use crate::runbook::{self, Gate, Runbook};
+
+/// What one attempt at one gate works with.
+#[derive(Clone)]
+pub struct Context {
+    pub run: String,
+    pub attempt: u32,
+    pub gate: Arc<Gate>,
+    pub runbook: Arc<Runbook>,
+    /// Where the runbook's relative paths start.
+    pub base: PathBuf,
+    /// The run's folder, private to its owner.
+    pub folder: PathBuf,
+    /// Variables, captures and built-in names.
+    pub values: BTreeMap<String, String>,
+    pub targets: Targets,
+    pub feed: Feed,
+    /// Takes the parts of the work as they end.
+    pub effects: mpsc::Sender<EffectRecord>,
+    pub cancel: CancellationToken,
+    /// The journal's last record when the gate was started.
+    pub journal: (u64, String),
+}
+
+impl Context {
+    /// Fills a template in. A placeholder without a value stays as it is: loading refuses those
+    /// that nothing can fill, so only a capture that was never made is left.
+    pub fn fill(&self, template: &str) -> String {
+        runbook::fill(template, &self.values).unwrap_or_else(|_| template.to_owned())
+    }
+
+    /// Makes a path of the runbook absolute.
+    pub fn path(&self, template: &str) -> PathBuf {
+        self.base.join(self.fill(template))
+    }
+
+    /// Writes a path as the runbook would, for people and for the ledger.
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.base)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
+
+    /// Hands over the outcome of one part of the work.
+    pub async fn effect(&self, effect: EffectRecord) {
+        let _ = self.effects.send(effect).await;
+    }
+}

@@ -1,0 +1,143 @@
+//! What a gate observed, as it is stored in the run's folder.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::expectation::{Answer, ErrorSeen, FileSeen, Finding, ProcessSeen, QueryExpectation};
+use crate::postgres::dump::Manifest;
+use crate::promotion::Resolution;
+
+/// What a gate observed. The verdict can be computed from it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Evidence {
+    Query {
+        target: String,
+        server: String,
+        role: Option<String>,
+        sql: String,
+        expect: QueryExpectation,
+        answer: Answer,
+        duration_ms: u64,
+    },
+    Exec {
+        argv: Vec<String>,
+        seen: ProcessSeen,
+        duration_ms: u64,
+    },
+    File {
+        path: String,
+        seen: FileSeen,
+    },
+    Backup {
+        target: String,
+        server: String,
+        manifest: Manifest,
+    },
+    Migrate {
+        target: String,
+        server: String,
+        /// The session's settings as the server read them back.
+        settings: Vec<(String, String)>,
+        files: Vec<AppliedFile>,
+    },
+}
+
+/// What became of one file of a migrate gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedFile {
+    pub file: String,
+    pub checksum: String,
+    pub nonce: String,
+    pub statements: usize,
+    pub state: FileState,
+    pub duration_ms: u64,
+    pub attempts: u32,
+    /// The statement that failed, with its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorSeen>,
+}
+
+/// Whether a file's changes are in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileState {
+    /// It was there before this attempt.
+    AlreadyApplied,
+    Applied,
+    RolledBack,
+    Unknown,
+    NotStarted,
+}
+
+/// How an attempt at a gate ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub finding: Finding,
+    pub evidence: Option<Evidence>,
+    pub captures: BTreeMap<String, String>,
+    /// It stopped because it was asked to, and nothing is half done.
+    pub canceled: bool,
+    /// An answer was lost, and the world could not be asked yet.
+    pub lost: bool,
+    /// Another operator holds the target.
+    pub held: bool,
+}
+
+impl Outcome {
+    /// An outcome with a finding and nothing else.
+    pub fn of(finding: Finding) -> Outcome {
+        Outcome {
+            finding,
+            evidence: None,
+            captures: BTreeMap::new(),
+            canceled: false,
+            lost: false,
+            held: false,
+        }
+    }
+
+    /// An outcome that could not be measured.
+    pub fn errored(summary: impl Into<String>) -> Outcome {
+        Outcome::of(Finding::errored(summary))
+    }
+
+    /// Adds the evidence.
+    #[must_use]
+    pub fn with(mut self, evidence: Evidence) -> Outcome {
+        self.evidence = Some(evidence);
+        self
+    }
+
+    /// An outcome of work that stopped because it was asked to.
+    pub fn canceled(summary: impl Into<String>) -> Outcome {
+        let mut outcome =
+            Outcome::of(Finding::inconclusive(summary).can("retry this gate when you are ready"));
+        outcome.canceled = true;
+        outcome
+    }
+}
+
+/// What asking the world gave.
+#[derive(Debug, Clone)]
+pub struct Reconciled {
+    /// `None`: the world could not be asked; the gate stays in doubt.
+    pub resolution: Option<Resolution>,
+    pub finding: Finding,
+    pub evidence: Option<Evidence>,
+}
+
+impl Reconciled {
+    /// The gate only looked, so nothing can be half done.
+    pub fn nothing_happened() -> Reconciled {
+        Reconciled {
+            resolution: Some(Resolution::Pending),
+            finding: Finding::inconclusive("it only looks; it can be started again")
+                .can("press Enter to start it again"),
+            evidence: None,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The runbook's databases: where they are, which server answers, and who holds them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::postgres::PostgresError;
+use crate::postgres::conninfo::Conninfo;
+use crate::postgres::environment::Environment as Surroundings;
+use crate::postgres::identity::{self, Identity};
+use crate::postgres::operator_lock::{Holder, OperatorLock, OperatorLockError};
+use crate::postgres::session::{Session, SessionSettings};
+use crate::runbook::{Environment, Runbook, Target};
+
+/// How long somebody else may take to let a target go before we say that it is held.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// What is known of a target.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TargetStatus {
+    NotAsked,
+    Connecting,
+    Connected(Box<Identity>),
+    Failed(String),
+    /// Another operator holds it.
+    Held(String),
+}
+
+/// Why a target cannot be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error("{0}")]
+    Address(String),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    #[error("this is not the server that the runbook means: {0}")]
+    WrongServer(String),
+    #[error("another operator holds it: {0}")]
+    Held(String),
+    #[error("{0}")]
+    Lock(String),
+}
+
+struct Entry {
+    target: Target,
+    status: Mutex<TargetStatus>,
+    /// What answered first in this run; nothing else may answer later.
+    first: Mutex<Option<Identity>>,
+    lock: AsyncMutex<Option<OperatorLock>>,
+}
+
+/// All targets of a run. Cloning gives the same targets.
+#[derive(Clone)]
+pub struct Targets {
+    run: Arc<str>,
+    surroundings: Arc<Surroundings>,
+    entries: Arc<BTreeMap<String, Entry>>,
+}
+
+impl Targets {
+    /// Takes the runbook's targets; connects to none of them yet.
+    pub fn new(run: &str, runbook: &Runbook, surroundings: Surroundings) -> Targets {
+        let entry = |target: &Target| Entry {
+            target: target.clone(),
+            status: Mutex::new(TargetStatus::NotAsked),
+            first: Mutex::new(None),
+            lock: AsyncMutex::new(None),
+        };
+        Targets {
+            run: Arc::from(run),
+            surroundings: Arc::new(surroundings),
+            entries: Arc::new(
+                runbook
+                    .targets
+                    .iter()
+                    .map(|(name, t)| (name.clone(), entry(t)))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The environment that the runbook gives a target.
+    pub fn environment(&self, name: &str) -> Option<Environment> {
+        Some(self.entries.get(name)?.target.environment)
+    }
+
+    /// What is known of every target.
+    pub fn statuses(&self) -> BTreeMap<String, TargetStatus> {
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.status()))
+            .collect()
+    }
+
+    /// Resolves a target's address.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn conninfo(&self, name: &str) -> Result<Conninfo, TargetError> {
+        Conninfo::resolve(&self.entry(name)?.target.url, &self.surroundings)
+            .map_err(|error| TargetError::Address(error.to_string()))
+    }
+
+    /// The name under which a gate's sessions appear on the server.
+    pub fn application_name(&self, gate: &str) -> String {
+        let mut name = format!("stagegate {} {gate}", self.run);
+        // The server would cut it, and then it would not be found again.
+        name.truncate(63);
+        name
+    }
+
+    /// Opens a session and proves that the server is the one the runbook and this run mean.
+    ///
+    /// # Errors
+    /// Why it cannot be worked on.
+    pub async fn open(
+        &self,
+        name: &str,
+        gate: &str,
+        mut settings: SessionSettings,
+    ) -> Result<(Session, Identity), TargetError> {
+        settings.application_name = self.application_name(gate);
+        let info = self.conninfo(name)?;
+        let entry = self.entry(name)?;
+        let opened = async {
+            let session = Session::open(&info, &settings).await?;
+            let identity = identity::read(&session).await?;
+            Ok::<_, PostgresError>((session, identity))
+        }
+        .await;
+        let (session, identity) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                entry.set(TargetStatus::Failed(error.to_string()));
+                return Err(error.into());
+            }
+        };
+        if let Err(reason) = entry.prove(&identity) {
+            entry.set(TargetStatus::Failed(reason.clone()));
+            return Err(TargetError::WrongServer(reason));
+        }
+        if !matches!(entry.status(), TargetStatus::Held(_)) {
+            entry.set(TargetStatus::Connected(Box::new(identity.clone())));
+        }
+        Ok((session, identity))
+    }
+
+    /// Takes the right to act on a target, and keeps it until the run ends.
+    ///
+    /// # Errors
+    /// [`TargetError::Held`] with the holder when another operator has it.
+    pub async fn hold(&self, name: &str) -> Result<(), TargetError> {
+        let info = self.conninfo(name)?;
+        let entry = self.entry(name)?;
+        let mut lock = entry.lock.lock().await;
+        if let Some(held) = lock.as_ref() {
+            if held.still_held().await.unwrap_or(false) {
+                return Ok(());
+            }
+            *lock = None;
+        }
+        match OperatorLock::acquire(&info, &self.run, LOCK_WAIT).await {
+            Ok(taken) => {
+                *lock = Some(taken);
+                if matches!(entry.status(), TargetStatus::Held(_)) {
+                    entry.set(TargetStatus::NotAsked);
+                }
+                Ok(())
+            }
+            Err(OperatorLockError::Held(holder)) => {
+                let holder = describe(&holder);
+                entry.set(TargetStatus::Held(holder.clone()));
+                Err(TargetError::Held(holder))
+            }
+            Err(OperatorLockError::Postgres(error)) => {
+                entry.set(TargetStatus::Failed(error.to_string()));
+                Err(error.into())
+            }
+            Err(error) => Err(TargetError::Lock(error.to_string())),
+        }
+    }
+
+    /// Connects once, to show who answers; the session ends again.
+    pub async fn look(&self, name: &str) {
+        let Ok(entry) = self.entry(name) else { return };
+        if entry.status() == TargetStatus::NotAsked {
+            entry.set(TargetStatus::Connecting);
+        }
+        let settings = SessionSettings::default();
+        if let Err(TargetError::Address(reason)) = self.open(name, "look", settings).await {
+            entry.set(TargetStatus::Failed(reason));
+        }
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, TargetError> {
+        self.entries
+            .get(name)
+            .ok_or_else(|| TargetError::Address(format!("there is no target `{name}`")))
+    }
+}
+
+impl Entry {
+    fn status(&self) -> TargetStatus {
+        self.status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, status: TargetStatus) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    fn prove(&self, identity: &Identity) -> Result<(), String> {
+        if let Some(wanted) = &self.target.system_identifier
+            && identity.system_identifier.as_ref() != Some(wanted)
+        {
+            let found = identity.system_identifier.as_deref().unwrap_or("unknown");
+            return Err(format!(
+                "its system identifier is {found}, the runbook names {wanted}"
+            ));
+        }
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        match first.as_ref() {
+            None => {
+                *first = Some(identity.clone());
+                Ok(())
+            }
+            Some(first) => first.same_server(identity),
+        }
+    }
+}
+
+fn describe(holder: &Holder) -> String {
+    crate::untrusted::clean_line(&holder.to_string())
+}

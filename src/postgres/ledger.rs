@@ -1,0 +1,195 @@
+//! The ledger: one row for each file that is applied, written in the file's own transaction.
+//!
+//! The row's key is a nonce that belongs to one attempt at one file. Whoever finds the row knows
+//! that the attempt committed; whoever can insert the same key knows that it never will.
+
+use super::PostgresError;
+use super::session::Session;
+
+/// What a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerState {
+    /// The file's transaction committed.
+    Applied,
+    /// The attempt was proven dead; the key is taken so that it can never commit.
+    Void,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    pub nonce: String,
+    pub state: LedgerState,
+    /// The set that the file belongs to: files are out of order or missing only within one.
+    pub collection: String,
+    pub file: String,
+    /// Over normalised text, with the algorithm's version in front.
+    pub checksum: String,
+    pub raw_sha256: String,
+    pub run: String,
+    pub applied_by: String,
+    /// As the server writes it, in UTC.
+    pub applied_at: String,
+}
+
+/// What a new row says.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRow<'a> {
+    pub nonce: &'a str,
+    pub collection: &'a str,
+    pub file: &'a str,
+    pub checksum: &'a str,
+    pub raw_sha256: &'a str,
+    pub statements: usize,
+    pub run: &'a str,
+    /// The journal's last record when the file was started: a witness of the journal's length.
+    pub journal_seq: u64,
+    pub journal_head: &'a str,
+}
+
+const CREATE: &str = "\
+CREATE SCHEMA IF NOT EXISTS stagegate;
+CREATE TABLE IF NOT EXISTS stagegate.ledger (
+    nonce text PRIMARY KEY,
+    state text NOT NULL CHECK (state IN ('applied', 'void')),
+    collection text NOT NULL,
+    file text NOT NULL,
+    checksum text NOT NULL,
+    raw_sha256 text NOT NULL,
+    statements integer NOT NULL,
+    run text NOT NULL,
+    journal_seq bigint NOT NULL,
+    journal_head text NOT NULL,
+    applied_by text NOT NULL DEFAULT session_user,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX IF NOT EXISTS ledger_applied_file
+    ON stagegate.ledger (file) WHERE state = 'applied';";
+
+/// Makes the ledger where it is missing. Changes nothing where it stands.
+///
+/// # Errors
+/// What the server says; 42501 when the role may not create it.
+pub async fn ensure(session: &Session) -> Result<(), PostgresError> {
+    if exists(session).await? {
+        return Ok(());
+    }
+    // A second operator may make it at the same moment; the lock makes them take turns.
+    let sql = format!("BEGIN; SELECT pg_advisory_xact_lock(7301442, 1); {CREATE} COMMIT");
+    if let Err(error) = session.client.batch_execute(&sql).await {
+        let _ = session.client.batch_execute("ROLLBACK").await;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Tells whether the ledger stands in this database.
+///
+/// # Errors
+/// What the server says.
+pub async fn exists(session: &Session) -> Result<bool, PostgresError> {
+    let sql = "SELECT to_regclass('stagegate.ledger') IS NOT NULL";
+    let row = session.client.query_typed_one(sql, &[]).await?;
+    Ok(row.get(0))
+}
+
+/// Reads every row. Empty where there is no ledger.
+///
+/// # Errors
+/// What the server says.
+pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
+    if !exists(session).await? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT nonce, state = 'applied', collection, file, checksum, raw_sha256, run, \
+               applied_by, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') \
+               FROM stagegate.ledger ORDER BY applied_at, file";
+    let rows = session.client.query_typed(sql, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| LedgerRow {
+            nonce: row.get(0),
+            state: if row.get(1) { LedgerState::Applied } else { LedgerState::Void },
+            collection: row.get(2),
+            file: row.get(3),
+            checksum: row.get(4),
+            raw_sha256: row.get(5),
+            run: row.get(6),
+            applied_by: row.get(7),
+            applied_at: row.get(8),
+        })
+        .collect())
+}
+
+impl NewRow<'_> {
+    /// The statement that writes the row, with every value quoted.
+    pub fn insert(&self) -> String {
+        format!(
+            "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, raw_sha256, \
+             statements, run, journal_seq, journal_head) VALUES ({}, 'applied', {}, {}, {}, {}, \
+             {}, {}, {}, {})",
+            literal(self.nonce),
+            literal(self.collection),
+            literal(self.file),
+            literal(self.checksum),
+            literal(self.raw_sha256),
+            self.statements,
+            literal(self.run),
+            self.journal_seq,
+            literal(self.journal_head),
+        )
+    }
+
+    /// The statement that takes the key, so that the attempt can never commit.
+    fn fence(&self) -> String {
+        let insert = self.insert().replacen("'applied'", "'void'", 1);
+        format!("{insert} ON CONFLICT DO NOTHING")
+    }
+}
+
+/// Finds out whether an attempt committed, by taking its key.
+///
+/// The insert waits for a transaction of that key that is still in flight. `true`: the attempt
+/// committed. `false`: it did not, and from now on it cannot.
+///
+/// # Errors
+/// What the server says; a lock timeout means that the attempt is still in flight.
+pub async fn fence(session: &Session, row: &NewRow<'_>) -> Result<bool, PostgresError> {
+    let inserted = session.client.execute_typed(&row.fence(), &[]).await?;
+    if inserted == 1 {
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT state = 'applied' FROM stagegate.ledger WHERE nonce = {}",
+        literal(row.nonce)
+    );
+    let found = session.client.query_typed_opt(&sql, &[]).await?;
+    Ok(found.is_some_and(|row| row.get(0)))
+}
+
+/// Quotes a text as an SQL string constant.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        format!(" E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
+/// Quotes a name as an SQL identifier.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_cannot_leave_their_quotes() {
+        assert_eq!(literal("a'b"), "'a''b'");
+        assert_eq!(literal("a\\'b"), " E'a\\\\''b'");
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+    }
+}
