@@ -7,10 +7,19 @@
 
 pub mod cluster;
 mod cluster_folder;
+mod connection_string;
+pub mod conninfo;
+mod conninfo_resolve;
+pub mod environment;
 pub mod error;
+mod keywords;
+pub mod passfile;
 mod postmaster;
 pub mod programs;
 mod server_user;
+mod service_file;
 mod template;
 
+pub use conninfo::{Conninfo, ConninfoError};
+pub use environment::Environment;
 pub use error::{ConnectError, ConnectFailure, DatabaseError, PostgresError};
