@@ -124,6 +124,8 @@ pub enum ConnectFailure {
     PasswordWrong,
     MethodUnsupported,
     NoHbaEntry,
+    /// The server has a rule for this user, and what was offered does not satisfy it.
+    NotAdmitted,
     RoleMissing,
     RoleForbidden,
     DatabaseMissing,
@@ -145,7 +147,7 @@ pub struct ConnectError {
     /// What a person can do about it.
     pub advice: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database_error: Option<DatabaseError>,
+    pub database_error: Option<Box<DatabaseError>>,
 }
 
 impl fmt::Display for ConnectError {
@@ -198,7 +200,7 @@ impl PostgresError {
     pub fn database_error(&self) -> Option<&DatabaseError> {
         match self {
             Self::Database(error) => Some(error),
-            Self::Connect(error) => error.database_error.as_ref(),
+            Self::Connect(error) => error.database_error.as_deref(),
             _ => None,
         }
     }
