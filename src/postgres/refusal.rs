@@ -151,11 +151,14 @@ impl Refusal {
                 "Password (SCRAM, MD5, clear), certificate, peer and trust are supported",
             );
         }
-        if error.is_closed() || source.contains("unexpected end of file") || source.is_empty() {
+        let cut = std::error::Error::source(error)
+            .and_then(|source| source.downcast_ref::<io::Error>())
+            .is_some_and(|error| error.kind() != io::ErrorKind::TimedOut);
+        if cut || source.is_empty() {
             return Self::new(
                 ConnectFailure::NotPostgres,
                 format!("what listens there did not answer as a PostgreSQL server: {text}"),
-                "Check host and port",
+                "Check host and port; a firewall or proxy on the way may have cut it off",
             );
         }
         Self::new(ConnectFailure::Other, text, "")

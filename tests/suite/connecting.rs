@@ -121,10 +121,10 @@ async fn what_a_role_was_given_does_not_reach_into_the_session() {
          CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.never);
          ALTER ROLE tricky SET search_path = evil, pg_catalog;
          ALTER ROLE tricky SET lock_timeout = 0;
-         ALTER ROLE tricky SET statement_timeout = 1;
+         ALTER ROLE tricky SET statement_timeout = 1000;
          ALTER ROLE tricky SET standard_conforming_strings = off;
          ALTER ROLE tricky SET client_min_messages = error;
-         ALTER ROLE tricky SET idle_session_timeout = 1",
+         ALTER ROLE tricky SET idle_session_timeout = 1000",
     )
     .await;
     let session = open(&info(&cluster).with_user("tricky")).await;
@@ -183,10 +183,11 @@ async fn a_lock_wait_is_cancelled_and_the_session_goes_on() {
         ..SessionSettings::default()
     };
     let waiter = Session::open(&info(&cluster), &patient).await.unwrap();
-    run(&holder, "CREATE TABLE t(); BEGIN; LOCK TABLE t").await;
+    run(&holder, "CREATE TABLE t()").await;
+    run(&holder, "BEGIN; LOCK TABLE t").await;
 
     let canceller = waiter.canceller();
-    let waiting = waiter.client.batch_execute("LOCK TABLE t");
+    let waiting = waiter.client.batch_execute("SELECT FROM t");
     let cancel = async {
         let sql = format!(
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = {}",
@@ -304,10 +305,11 @@ async fn each_way_not_to_get_in_has_its_own_words() {
     let admin = open(&base).await;
     run(
         &admin,
-        "CREATE ROLE idle_one NOLOGIN; CREATE ROLE outsider LOGIN; CREATE DATABASE closed;
-         REVOKE CONNECT ON DATABASE closed FROM PUBLIC",
+        "CREATE ROLE idle_one NOLOGIN; CREATE ROLE outsider LOGIN",
     )
     .await;
+    run(&admin, "CREATE DATABASE closed").await;
+    run(&admin, "REVOKE CONNECT ON DATABASE closed FROM PUBLIC").await;
     let error = refusal(&base.with_user("idle_one")).await;
     assert_eq!(error.failure, ConnectFailure::RoleForbidden);
     let error = refusal(&base.with_user("outsider").with_database("closed")).await;
