@@ -174,8 +174,11 @@ impl Refusal {
                 ConnectFailure::PasswordWrong,
                 format!("Check the password of {user}, and that it is this server's"),
             ),
-            // The routine's name is the same in every language that the server may speak.
-            "28000" if routine == "ClientAuthentication" => {
+            // The routine's and the file's names are the same in every language that the server
+            // may speak.
+            "28000"
+                if routine == "ClientAuthentication" && error.message.contains("pg_hba.conf") =>
+            {
                 if remote && !tls && info.sslmode == SslMode::Disable {
                     (
                         ConnectFailure::TlsRequired,

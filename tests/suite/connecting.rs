@@ -2,66 +2,14 @@
 //! when they cannot begin.
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use stagegate::postgres::cluster::{Cluster, ClusterOptions};
 use stagegate::postgres::{
-    ConnectError, ConnectFailure, Conninfo, Environment, PostgresError, Session, SessionSettings,
+    ConnectFailure, Conninfo, Environment, PostgresError, Session, SessionSettings,
 };
 
-fn cluster() -> Cluster {
-    Cluster::start(&ClusterOptions::default()).unwrap()
-}
-
-fn info(cluster: &Cluster) -> Conninfo {
-    resolve(&cluster.url("postgres", "postgres"))
-}
-
-/// Resolves an address in surroundings that say nothing.
-fn resolve(source: &str) -> Conninfo {
-    Conninfo::resolve(source, &Environment::default()).unwrap()
-}
-
-async fn open(info: &Conninfo) -> Session {
-    Session::open(info, &SessionSettings::default())
-        .await
-        .unwrap()
-}
-
-async fn refusal(info: &Conninfo) -> ConnectError {
-    match Session::open(info, &SessionSettings::default()).await {
-        Err(PostgresError::Connect(error)) => *error,
-        other => panic!("expected a refused connection, got {other:?}"),
-    }
-}
-
-async fn run(session: &Session, sql: &str) {
-    session.client.batch_execute(sql).await.unwrap();
-}
-
-async fn one(session: &Session, sql: &str) -> String {
-    let rows = session.rows(sql).await.unwrap();
-    rows[0][0].clone().unwrap_or_default()
-}
-
-/// Waits until a query answers that; the test's own timeout is the runner's.
-async fn wait_until(session: &Session, sql: &str, answer: &str) {
-    let wait = async {
-        while one(session, sql).await != answer {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), wait)
-        .await
-        .unwrap();
-}
-
-fn write_private(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
+use crate::server::{cluster, info, one, open, refusal, resolve, run, wait_until, write_private};
 
 #[tokio::test]
 async fn a_session_has_the_settings_that_it_was_given() {

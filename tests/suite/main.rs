@@ -2,3 +2,5 @@
 
 mod cluster;
 mod connecting;
+mod connecting_tls;
+mod server;
