@@ -3,4 +3,6 @@
 mod cluster;
 mod connecting;
 mod connecting_tls;
+mod identity;
+mod operator_lock;
 mod server;
