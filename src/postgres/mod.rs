@@ -1,1 +1,36 @@
-//! Everything that speaks to a PostgreSQL server.
+//! Everything that speaks to a PostgreSQL server, or starts one.
+//!
+//! From the ground up: [`conninfo`] says where to connect, `connect` gets there, [`session`]
+//! holds the connection with settings that were read back, [`identity`] says which server it is,
+//! and [`operator_lock`] keeps other operators out. [`programs`] finds the installed client and
+//! server programs, [`cluster`] runs a private server.
+
+pub mod cluster;
+mod cluster_folder;
+mod connect;
+mod connection_string;
+pub mod conninfo;
+mod conninfo_resolve;
+pub mod environment;
+pub mod error;
+pub mod identity;
+mod keywords;
+pub mod operator_lock;
+pub mod passfile;
+mod postmaster;
+pub mod programs;
+mod refusal;
+mod server_user;
+mod service_file;
+pub mod session;
+mod settings;
+mod template;
+mod tls;
+mod wire;
+
+pub use conninfo::{Conninfo, ConninfoError};
+pub use environment::Environment;
+pub use error::{ConnectError, ConnectFailure, DatabaseError, PostgresError};
+pub use identity::Identity;
+pub use operator_lock::{Holder, OperatorLock, OperatorLockError};
+pub use session::{Canceller, ServerVersion, Session, SessionSettings};

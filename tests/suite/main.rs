@@ -1,1 +1,8 @@
 //! The one integration binary. Each module tests one part of the product from outside.
+
+mod cluster;
+mod connecting;
+mod connecting_tls;
+mod identity;
+mod operator_lock;
+mod server;
