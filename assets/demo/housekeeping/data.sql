@@ -49,7 +49,7 @@ SELECT i, CASE WHEN i % 7 <> 0 THEN 1 + i % 1200 END, 'Decision ' || i,
 FROM generate_series(1, 3000) AS i;
 
 INSERT INTO eng.incidents
-SELECT i, 1 + i % 160, 1 + i % 4, 'Incident ' || i, now() - i * interval '80 minutes',
+SELECT i, 1 + (i % 160) * (1 + i % 3) % 160, 1 + i / 3 % 4, 'Incident ' || i, now() - i * interval '80 minutes',
        CASE WHEN i > 12 THEN now() - i * interval '80 minutes' + (20 + i % 300) * interval '1 minute' END
 FROM generate_series(1, 6000) AS i;
 

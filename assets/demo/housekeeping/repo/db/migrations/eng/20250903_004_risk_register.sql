@@ -21,7 +21,7 @@ WITH severe AS (
 )
 INSERT INTO eng.risk_register (service_id, title, likelihood, impact)
 SELECT s.id, format('%s: %s severe incidents', s.name, severe.incidents),
-       least(5, 1 + severe.incidents / 10), 6 - s.tier
+       greatest(1, least(5, severe.incidents / 8)), 6 - s.tier
 FROM severe
 JOIN eng.services AS s ON s.id = severe.service_id
 ORDER BY s.id;

@@ -1,5 +1,5 @@
--- A service without an owner has nobody to ask. Services from the old catalogue go to the team
--- that deployed them last... which nobody recorded, so to the platform team of their tier.
+-- A service without an owner has nobody to ask. Who deployed the services of the old catalogue last
+-- was never recorded, so a platform team takes each of them over, chosen by tier.
 
 UPDATE eng.services AS s
 SET owner_team_id = (SELECT t.id
