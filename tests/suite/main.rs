@@ -1,1 +1,3 @@
 //! The one integration binary. Each module tests one part of the product from outside.
+
+mod cluster;
