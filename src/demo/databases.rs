@@ -151,7 +151,7 @@ async fn promote(cluster: &Cluster, world: &World) -> Result<(), DemoError> {
 }
 
 fn sql_error(script: &str, sql: &str, database: &str, error: tokio_postgres::Error) -> DemoError {
-    let source = PostgresError::from(error);
+    let source = Box::new(PostgresError::from(error));
     let line = source
         .database_error()
         .and_then(|error| error.position)

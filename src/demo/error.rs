@@ -17,7 +17,7 @@ pub enum DemoError {
         known: String,
     },
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(Box<ClusterError>),
     #[error("cannot {action} {}: {source}", path.display())]
     File {
         action: &'static str,
@@ -33,7 +33,7 @@ pub enum DemoError {
         script: String,
         database: String,
         line: Option<usize>,
-        source: PostgresError,
+        source: Box<PostgresError>,
     },
     #[error(
         "{database} is still in use by {sessions} sessions; the copy for staging needs it alone"
@@ -44,6 +44,12 @@ pub enum DemoError {
     NotEmbedded(String),
     #[error("a part of the making of the sample world ended early: {0}")]
     Interrupted(String),
+}
+
+impl From<ClusterError> for DemoError {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(Box::new(error))
+    }
 }
 
 impl DemoError {
