@@ -8,7 +8,7 @@
 //!
 //! | floor | room | what it owns |
 //! |---|---|---|
-//! | 0 | [`untrusted`], [`expectation`] | words that every floor shares: cleaned text, comparisons and verdicts |
+//! | 0 | [`untrusted`], [`expectation`], [`digest`] | words that every floor shares: cleaned text, verdicts, hashes |
 //! | 1 | [`runbook`] | the file format: model, strict loading with positions |
 //! | 1 | [`promotion`] | gate states, command -> decide -> events -> apply, journal records and their hash chain |
 //! | 1 | [`sql`] | splitting, classification, meta-commands |
@@ -46,6 +46,7 @@
 pub mod cli;
 pub mod console;
 pub mod demo;
+pub mod digest;
 pub mod engine;
 pub mod expectation;
 pub mod gate;

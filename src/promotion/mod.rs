@@ -1,1 +1,29 @@
-//! The state machine of a run, pure.
+//! The state machine of a run, pure: no IO, no clock.
+//!
+//! A front end or a worker asks with a [`Command`]; [`decide`] answers with [`Event`]s or a
+//! [`Refusal`]; the events become [`Record`]s of the journal; [`Run::apply`] folds them. Replay
+//! folds the same records with the same function, so what is on the screen after a crash is what
+//! the journal says and nothing else.
+
+mod apply;
+mod command;
+mod decide;
+mod definition;
+mod event;
+mod journal;
+mod refusal;
+mod run;
+mod statement;
+mod window;
+
+pub use command::{Actor, Command, Moment, Opening, Resolution, Via};
+pub use decide::decide;
+pub use definition::{
+    Definition, GateDefinition, InputKind, ItemDefinition, Nature, PhaseDefinition, RoleDefinition,
+};
+pub use event::{EffectOutcome, EffectRecord, Event};
+pub use journal::{GENESIS, Journal, JournalDamage, Record, Tail};
+pub use refusal::Refusal;
+pub use run::{GateRecord, GateState, ItemRecord, Run, RunStatus, Waiver};
+pub use statement::{Decision, Statement};
+pub use window::{Countdown, WindowDefinition};

@@ -1,1 +1,21 @@
-//! The runbook file format, pure.
+//! The runbook file format, pure: text in, a checked [`Runbook`] or every problem of it out.
+//!
+//! Strict TOML. An unknown key, a wrong unit, an unknown role or a dangling reference is a problem
+//! with file, line, column and the valid choices; all problems of a file are reported at once.
+
+mod duration;
+mod gates;
+mod load;
+mod model;
+mod problem;
+mod reader;
+mod template;
+
+pub use duration::{ParseDurationError, parse_duration};
+pub use load::load;
+pub use model::{
+    Backup, BackupFormat, Checklist, Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS,
+    Kind, Migrate, Phase, Query, Retry, Role, Runbook, Signoff, SqlSource, Target, Window,
+};
+pub use problem::{Problem, Problems};
+pub use template::{UnknownPlaceholder, fill, placeholders};

@@ -1,0 +1,232 @@
+//! Folds one record into the state. Total and deterministic: live and replay use this alone.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Actor, Definition, Event, GateRecord, GateState, ItemRecord, Nature, Record, Resolution, Run,
+    RunStatus, Waiver,
+};
+use crate::expectation::{Finding, Verdict};
+
+impl Run {
+    /// Folds a whole journal. `None` when it is empty or does not begin with an opening.
+    pub fn fold(records: &[std::sync::Arc<Record>]) -> Option<Run> {
+        let mut run = Run::begin(records.first()?)?;
+        for record in &records[1..] {
+            run.apply(record);
+        }
+        Some(run)
+    }
+
+    /// Makes the state after the first record.
+    pub fn begin(record: &Record) -> Option<Run> {
+        let Event::RunOpened {
+            run,
+            runbook_path,
+            definition,
+            ..
+        } = &record.event
+        else {
+            return None;
+        };
+        Some(Run {
+            id: run.clone(),
+            gates: new_gates(definition),
+            definition: definition.clone(),
+            runbook_path: runbook_path.clone(),
+            status: RunStatus::Open,
+            captures: BTreeMap::new(),
+            operator: record.actor.name.clone(),
+            opened: record.time,
+            updated: record.time,
+            seq: record.seq,
+            head: record.hash.clone(),
+        })
+    }
+
+    /// Folds one record.
+    pub fn apply(&mut self, record: &Record) {
+        self.seq = record.seq;
+        self.head.clone_from(&record.hash);
+        self.updated = record.time;
+        match &record.event {
+            Event::RunOpened { .. } => {}
+            Event::RunContinued { in_doubt, .. } => {
+                self.operator.clone_from(&record.actor.name);
+                for id in in_doubt {
+                    if let Some(gate) = self.gate_mut(id) {
+                        gate.state = GateState::InDoubt;
+                        gate.finding = Some(unseen_end());
+                    }
+                }
+            }
+            Event::RunHeld { reason } => self.status = RunStatus::Held(reason.clone()),
+            Event::RunResumed => self.status = RunStatus::Open,
+            Event::ConnHandedOver { to } => self.operator.clone_from(to),
+            Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
+            Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),
+            Event::RunClosed => self.status = RunStatus::Closed,
+            Event::Noted { gate, text } => {
+                if let Some(gate) = gate.as_deref().and_then(|id| self.gate_mut(id)) {
+                    gate.notes.push(format!("{}: {text}", record.actor.name));
+                }
+            }
+            event => {
+                if let Event::GateFinished { captures, .. } = event {
+                    self.captures.extend(captures.clone());
+                }
+                self.capture_item(event);
+                let Some(id) = event.gate().map(str::to_owned) else {
+                    return;
+                };
+                if let Some(gate) = self.gate_mut(&id) {
+                    gate.apply(event, &record.actor, record.time);
+                }
+            }
+        }
+    }
+
+    fn capture_item(&mut self, event: &Event) {
+        let Event::ItemConfirmed {
+            gate,
+            item,
+            value: Some(value),
+        } = event
+        else {
+            return;
+        };
+        let Some(Nature::Items(items)) = self.definition.gate(gate).map(|g| &g.nature) else {
+            return;
+        };
+        if let Some(capture) = items.get(*item).and_then(|item| item.capture.clone()) {
+            self.captures.insert(capture, value.clone());
+        }
+    }
+
+    fn gate_mut(&mut self, id: &str) -> Option<&mut GateRecord> {
+        self.gates.iter_mut().find(|gate| gate.id == id)
+    }
+}
+
+impl GateRecord {
+    fn apply(&mut self, event: &Event, actor: &Actor, time: jiff::Timestamp) {
+        match event {
+            Event::GateStarted { attempt, plan, .. } => {
+                self.state = GateState::Running;
+                self.attempt = *attempt;
+                self.plan.clone_from(plan);
+                self.finding = None;
+                self.evidence = None;
+                self.effects.clear();
+                self.cancel_requested = false;
+                self.stale_because = None;
+                self.started = Some(time);
+                self.ended = None;
+                self.started_by = Some(actor.name.clone());
+            }
+            Event::EffectRecorded { effect, .. } => self.effects.push(effect.clone()),
+            Event::CancelRequested { .. } => self.cancel_requested = true,
+            Event::GateFinished {
+                finding, evidence, ..
+            } => {
+                self.end(finding.verdict.into(), finding, evidence.as_ref(), time);
+            }
+            Event::GateCanceled {
+                finding, evidence, ..
+            } => {
+                self.end(GateState::Canceled, finding, evidence.as_ref(), time);
+            }
+            Event::GateInDoubt { finding, .. } => {
+                self.state = GateState::InDoubt;
+                self.finding = Some(finding.clone());
+            }
+            Event::GateReconciled {
+                resolution,
+                finding,
+                evidence,
+                ..
+            } => {
+                let state = match resolution {
+                    Resolution::Passed => GateState::Passed,
+                    Resolution::Failed => GateState::Failed,
+                    Resolution::Pending => GateState::Pending,
+                };
+                self.end(state, finding, evidence.as_ref(), time);
+            }
+            Event::GateWentStale { reason, .. } => {
+                self.state = GateState::Stale;
+                self.stale_because = Some(reason.clone());
+            }
+            Event::ItemConfirmed { item, value, .. } => {
+                if let Some(slot) = self.items.get_mut(*item) {
+                    *slot = Some(ItemRecord {
+                        by: actor.name.clone(),
+                        at: time,
+                        value: value.clone(),
+                    });
+                }
+            }
+            Event::GateWaived { reason, .. } => {
+                self.state = GateState::Waived;
+                self.waiver = Some(Waiver {
+                    by: actor.name.clone(),
+                    at: time,
+                    reason: reason.clone(),
+                });
+                self.ended = Some(time);
+            }
+            Event::SignedOff { statement } => self.statements.push(statement.clone()),
+            _ => {}
+        }
+    }
+
+    fn end(
+        &mut self,
+        state: GateState,
+        finding: &Finding,
+        evidence: Option<&String>,
+        time: jiff::Timestamp,
+    ) {
+        self.state = state;
+        self.finding = Some(finding.clone());
+        self.evidence = evidence.cloned();
+        self.ended = Some(time);
+        self.cancel_requested = false;
+    }
+}
+
+fn new_gates(definition: &Definition) -> Vec<GateRecord> {
+    definition
+        .gates()
+        .map(|gate| GateRecord {
+            id: gate.id.clone(),
+            state: GateState::Pending,
+            attempt: 0,
+            plan: None,
+            finding: None,
+            evidence: None,
+            effects: Vec::new(),
+            items: match &gate.nature {
+                Nature::Items(items) => vec![None; items.len()],
+                _ => Vec::new(),
+            },
+            statements: Vec::new(),
+            waiver: None,
+            cancel_requested: false,
+            started: None,
+            ended: None,
+            started_by: None,
+            notes: Vec::new(),
+            stale_because: None,
+        })
+        .collect()
+}
+
+fn unseen_end() -> Finding {
+    Finding::new(
+        Verdict::Inconclusive,
+        "its work began, and the program ended before it saw how it came out",
+    )
+    .because("an intent without an outcome stands in the journal")
+    .can("press Enter: the target is asked what really happened")
+}

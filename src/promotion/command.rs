@@ -1,0 +1,139 @@
+//! What may be asked of a run. Reading this file and `event.rs` gives the whole behaviour.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Decision, Definition, EffectRecord};
+use crate::expectation::Finding;
+
+/// Who asks, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The login name, or the name the person gave.
+    pub name: String,
+    pub via: Via,
+}
+
+/// Through what an actor acts. Only a console has a person in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    Console,
+    Headless,
+    /// A worker reports what it did.
+    Engine,
+}
+
+/// When, and who.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    pub now: Timestamp,
+    pub actor: Actor,
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    pub run: String,
+    /// The version of the program that opens it.
+    pub version: String,
+    pub runbook_path: String,
+    pub definition: Definition,
+}
+
+/// What reconciling a gate in doubt found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// Everything the gate wanted to do is done.
+    Passed,
+    /// It ended, and not well.
+    Failed,
+    /// Nothing of it is in flight; it may be started again and will do only what is left.
+    Pending,
+}
+
+/// A request, as a value. Whether it is granted is decided in [`super::decide`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Begins a run. Only on an empty journal.
+    Open(Box<Opening>),
+    /// A process takes up a run that exists.
+    Continue { version: String },
+    /// Starts a gate for the first time, or again after it went stale.
+    Start {
+        gate: String,
+        plan: Option<String>,
+        typed_name: Option<String>,
+    },
+    /// Starts a gate again that did not pass.
+    Retry {
+        gate: String,
+        plan: Option<String>,
+        typed_name: Option<String>,
+    },
+    /// Confirms one item of a checklist.
+    ConfirmItem {
+        gate: String,
+        item: usize,
+        value: Option<String>,
+    },
+    /// Asks the running gate to stop.
+    Cancel { gate: String },
+    /// Lets the run go past a gate that did not pass; only where the runbook allows it.
+    Waive { gate: String, reason: String },
+    /// A person in a role decides.
+    Sign {
+        gate: String,
+        role: String,
+        person: String,
+        decision: Decision,
+        note: String,
+    },
+    /// Stops the run from starting anything until it is resumed.
+    Hold { reason: String },
+    /// Ends a hold.
+    Resume,
+    /// Writes a remark into the journal.
+    Note { gate: Option<String>, text: String },
+    /// Gives the conn to another operator.
+    HandOver { to: String },
+    /// Gives the run up for good.
+    Abandon { reason: String },
+    /// Ends a run all of whose gates let it through.
+    Close,
+    /// A worker reports one finished part of a gate, such as one migration file.
+    RecordEffect {
+        gate: String,
+        attempt: u32,
+        effect: EffectRecord,
+    },
+    /// A worker reports how the gate ended.
+    Finish {
+        gate: String,
+        attempt: u32,
+        finding: Finding,
+        evidence: Option<String>,
+        captures: BTreeMap<String, String>,
+        /// The work stopped because it was asked to, and left nothing half done.
+        canceled: bool,
+    },
+    /// A worker cannot say how the gate ended: an answer was lost.
+    Lose {
+        gate: String,
+        attempt: u32,
+        finding: Finding,
+    },
+    /// Reconciling found out how a gate in doubt ended.
+    Resolve {
+        gate: String,
+        attempt: u32,
+        resolution: Resolution,
+        finding: Finding,
+        evidence: Option<String>,
+    },
+    /// What a gate passed on has changed since.
+    Invalidate { gate: String, reason: String },
+}

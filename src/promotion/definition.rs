@@ -1,0 +1,102 @@
+//! What a run is made of, as the state machine needs to know it.
+//!
+//! The first record of a journal holds a definition, so a journal can be folded and understood
+//! without the runbook that it came from.
+
+use serde::{Deserialize, Serialize};
+
+use super::WindowDefinition;
+
+/// The phases, gates and roles of a run, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    pub title: String,
+    /// SHA-256 of the runbook's bytes.
+    pub runbook_digest: String,
+    pub phases: Vec<PhaseDefinition>,
+    pub roles: Vec<RoleDefinition>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowDefinition>,
+}
+
+/// An ordered part of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseDefinition {
+    pub id: String,
+    pub title: String,
+    pub gates: Vec<GateDefinition>,
+}
+
+/// A gate as the state machine sees it: who moves it, and what may be done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateDefinition {
+    pub id: String,
+    pub title: String,
+    /// The kind's name in the runbook, such as `migrate`.
+    pub kind: String,
+    pub nature: Nature,
+    pub waivable: bool,
+    /// The name that a person types before the gate acts; set when it acts on production.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_name: Option<String>,
+}
+
+/// Who moves a gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nature {
+    /// It looks and changes nothing; it may be repeated at will.
+    Looks,
+    /// It changes the world; its plan is shown and hashed before.
+    Acts,
+    /// People confirm its items.
+    Items(Vec<ItemDefinition>),
+    /// People in roles sign it.
+    SignOff { roles: Vec<String>, distinct: bool },
+}
+
+/// An item of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemDefinition {
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The name under which later gates know the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<String>,
+}
+
+/// What a checklist item asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    Number,
+    Text,
+}
+
+/// A role and the people in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleDefinition {
+    pub name: String,
+    pub title: String,
+    pub members: Vec<String>,
+}
+
+impl Definition {
+    /// All gates in order.
+    pub fn gates(&self) -> impl Iterator<Item = &GateDefinition> {
+        self.phases.iter().flat_map(|phase| phase.gates.iter())
+    }
+
+    /// The gate of that id.
+    pub fn gate(&self, id: &str) -> Option<&GateDefinition> {
+        self.gates().find(|gate| gate.id == id)
+    }
+
+    /// The role of that name.
+    pub fn role(&self, name: &str) -> Option<&RoleDefinition> {
+        self.roles.iter().find(|role| role.name == name)
+    }
+}

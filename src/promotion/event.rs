@@ -1,0 +1,227 @@
+//! What happened, in the past tense. The journal holds these and nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Definition, Resolution, Statement};
+use crate::expectation::Finding;
+
+/// How one part of an acting gate ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectOutcome {
+    Committed,
+    RolledBack,
+    /// The answer was lost; only the server knows.
+    Unknown,
+}
+
+/// One part of an acting gate that has ended, such as one migration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectRecord {
+    pub name: String,
+    pub outcome: EffectOutcome,
+    pub duration_ms: u64,
+    /// What else there is to say in one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// A fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    RunOpened {
+        run: String,
+        version: String,
+        runbook_path: String,
+        definition: Definition,
+    },
+    /// A process took the run up again; gates whose work it did not see end are in doubt.
+    RunContinued {
+        version: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        in_doubt: Vec<String>,
+    },
+    /// The intent: written and synced before the gate's work begins.
+    GateStarted {
+        gate: String,
+        attempt: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        typed_name: Option<String>,
+    },
+    EffectRecorded {
+        gate: String,
+        attempt: u32,
+        effect: EffectRecord,
+    },
+    GateFinished {
+        gate: String,
+        attempt: u32,
+        finding: Finding,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<String>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        captures: BTreeMap<String, String>,
+    },
+    CancelRequested {
+        gate: String,
+        attempt: u32,
+    },
+    GateCanceled {
+        gate: String,
+        attempt: u32,
+        finding: Finding,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<String>,
+    },
+    /// The outcome of a gate's work is not known.
+    GateInDoubt {
+        gate: String,
+        attempt: u32,
+        finding: Finding,
+    },
+    GateReconciled {
+        gate: String,
+        attempt: u32,
+        resolution: Resolution,
+        finding: Finding,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<String>,
+    },
+    GateWentStale {
+        gate: String,
+        reason: String,
+    },
+    ItemConfirmed {
+        gate: String,
+        item: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+    },
+    GateWaived {
+        gate: String,
+        reason: String,
+    },
+    SignedOff {
+        statement: Statement,
+    },
+    RunHeld {
+        reason: String,
+    },
+    RunResumed,
+    Noted {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<String>,
+        text: String,
+    },
+    ConnHandedOver {
+        to: String,
+    },
+    /// A rejection ended the run.
+    RunRejected {
+        gate: String,
+        reason: String,
+    },
+    RunAbandoned {
+        reason: String,
+    },
+    RunClosed,
+}
+
+impl Event {
+    /// The gate that the event is about.
+    pub fn gate(&self) -> Option<&str> {
+        match self {
+            Event::GateStarted { gate, .. }
+            | Event::EffectRecorded { gate, .. }
+            | Event::GateFinished { gate, .. }
+            | Event::CancelRequested { gate, .. }
+            | Event::GateCanceled { gate, .. }
+            | Event::GateInDoubt { gate, .. }
+            | Event::GateReconciled { gate, .. }
+            | Event::GateWentStale { gate, .. }
+            | Event::ItemConfirmed { gate, .. }
+            | Event::GateWaived { gate, .. }
+            | Event::RunRejected { gate, .. } => Some(gate),
+            Event::SignedOff { statement } => Some(&statement.gate),
+            Event::Noted { gate, .. } => gate.as_deref(),
+            Event::RunOpened { .. }
+            | Event::RunContinued { .. }
+            | Event::RunHeld { .. }
+            | Event::RunResumed
+            | Event::ConnHandedOver { .. }
+            | Event::RunAbandoned { .. }
+            | Event::RunClosed => None,
+        }
+    }
+
+    /// The event in words, for the journal screen and reports.
+    pub fn words(&self) -> String {
+        match self {
+            Event::RunOpened { definition, .. } => format!("run opened: {}", definition.title),
+            Event::RunContinued { in_doubt, .. } if in_doubt.is_empty() => "run continued".into(),
+            Event::RunContinued { in_doubt, .. } => {
+                format!("run continued; in doubt: {}", in_doubt.join(", "))
+            }
+            Event::GateStarted {
+                attempt,
+                typed_name: Some(name),
+                ..
+            } => {
+                format!("started, attempt {attempt}, `{name}` typed")
+            }
+            Event::GateStarted { attempt, .. } => format!("started, attempt {attempt}"),
+            Event::EffectRecorded { effect, .. } => format!(
+                "{} {} ({} ms)",
+                effect.name,
+                match effect.outcome {
+                    EffectOutcome::Committed => "committed",
+                    EffectOutcome::RolledBack => "rolled back",
+                    EffectOutcome::Unknown => "outcome unknown",
+                },
+                effect.duration_ms
+            ),
+            Event::GateFinished { finding, .. } => {
+                format!("{}: {}", finding.verdict.word(), finding.summary)
+            }
+            Event::CancelRequested { .. } => "cancel requested".into(),
+            Event::GateCanceled { finding, .. } => format!("canceled: {}", finding.summary),
+            Event::GateInDoubt { finding, .. } => format!("in doubt: {}", finding.summary),
+            Event::GateReconciled {
+                resolution,
+                finding,
+                ..
+            } => format!(
+                "reconciled as {}: {}",
+                match resolution {
+                    Resolution::Passed => "passed",
+                    Resolution::Failed => "failed",
+                    Resolution::Pending => "pending",
+                },
+                finding.summary
+            ),
+            Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
+            Event::ItemConfirmed {
+                item,
+                value: Some(value),
+                ..
+            } => {
+                format!("item {} confirmed: {value}", item + 1)
+            }
+            Event::ItemConfirmed { item, .. } => format!("item {} confirmed", item + 1),
+            Event::GateWaived { reason, .. } => format!("waived: {reason}"),
+            Event::SignedOff { statement } => statement.words(),
+            Event::RunHeld { reason } => format!("held: {reason}"),
+            Event::RunResumed => "resumed".into(),
+            Event::Noted { text, .. } => format!("note: {text}"),
+            Event::ConnHandedOver { to } => format!("conn handed over to {to}"),
+            Event::RunRejected { reason, .. } => format!("run ended by rejection: {reason}"),
+            Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
+            Event::RunClosed => "run closed".into(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Why a command was not granted, in words that help.
+
+use super::GateState;
+
+/// A command that was refused. Nothing was changed by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no run yet")]
+    NotOpened,
+    #[error("the journal holds a run already")]
+    AlreadyOpened,
+    #[error("the run is {0}; it takes no further commands")]
+    Ended(String),
+    #[error("the run is held ({0}); resume it first")]
+    Held(String),
+    #[error("there is no gate `{0}` in this run")]
+    UnknownGate(String),
+    #[error("gate `{blocking}` is {}; nothing later starts until it has passed", .state.word())]
+    Blocked { blocking: String, state: GateState },
+    #[error("gate `{0}` is at work; one gate acts at a time")]
+    Busy(String),
+    #[error("gate `{gate}` is {}; it cannot be {asked}", .state.word())]
+    WrongState {
+        gate: String,
+        state: GateState,
+        asked: &'static str,
+    },
+    #[error(
+        "gate `{0}` is moved by people, item by item or signature by signature; it cannot be started"
+    )]
+    MovedByPeople(String),
+    #[error("gate `{0}` acts; its plan must be made and shown before it starts")]
+    NoPlan(String),
+    #[error("gate `{gate}` acts on `{name}`; type that name to confirm")]
+    NameNotTyped { gate: String, name: String },
+    #[error("{what} needs a person at a console; this front end has none")]
+    NeedsPerson { what: String },
+    #[error("gate `{gate}` has no item {item}")]
+    UnknownItem { gate: String, item: usize },
+    #[error("item {item} of gate `{gate}` is confirmed already")]
+    ItemConfirmed { gate: String, item: usize },
+    #[error("item {item} asks for {wanted}; `{given}` is none")]
+    BadInput {
+        item: usize,
+        wanted: String,
+        given: String,
+    },
+    #[error("the runbook does not allow gate `{0}` to be waived")]
+    NotWaivable(String),
+    #[error("a reason of at least {0} characters is needed")]
+    ReasonTooShort(usize),
+    #[error("role `{role}` does not sign gate `{gate}`; roles: {valid}")]
+    WrongRole {
+        gate: String,
+        role: String,
+        valid: String,
+    },
+    #[error("`{person}` is not a member of role `{role}`; members: {members}")]
+    NotAMember {
+        person: String,
+        role: String,
+        members: String,
+    },
+    #[error("role `{0}` has signed already")]
+    RoleSigned(String),
+    #[error("`{person}` has signed already as `{role}`; this gate wants distinct people")]
+    PersonSigned { person: String, role: String },
+    #[error("{0}")]
+    OutsideWindow(String),
+    #[error(
+        "the report is about attempt {reported} of gate `{gate}`, which is at attempt {current}"
+    )]
+    StaleReport {
+        gate: String,
+        reported: u32,
+        current: u32,
+    },
+    #[error("gate `{0}` has not passed yet; a run closes when every gate has let it through")]
+    NotAllPassed(String),
+}
+
+impl Refusal {
+    /// Tells whether only a person at a console could have this granted.
+    pub fn needs_person(&self) -> bool {
+        matches!(
+            self,
+            Refusal::NeedsPerson { .. } | Refusal::MovedByPeople(_) | Refusal::NameNotTyped { .. }
+        )
+    }
+}

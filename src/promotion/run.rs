@@ -1,0 +1,207 @@
+//! The state of a run: what folding its journal gives.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Definition, EffectRecord, GateDefinition, Statement};
+use crate::expectation::{Finding, Verdict};
+
+/// Where a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateState {
+    Pending,
+    /// At work, or waiting for people to finish what they began.
+    Running,
+    Passed,
+    Failed,
+    Errored,
+    Inconclusive,
+    Canceled,
+    /// Its work began and nobody saw it end.
+    InDoubt,
+    Waived,
+    NotApplicable,
+    /// It passed, and what it passed on has changed since.
+    Stale,
+}
+
+impl GateState {
+    /// Tells whether the next gate may start. Nothing else lets it.
+    pub fn advances(self) -> bool {
+        matches!(
+            self,
+            GateState::Passed | GateState::Waived | GateState::NotApplicable
+        )
+    }
+
+    /// Tells whether the gate ended without passing and may be retried.
+    pub fn may_retry(self) -> bool {
+        matches!(
+            self,
+            GateState::Failed | GateState::Errored | GateState::Inconclusive | GateState::Canceled
+        )
+    }
+
+    /// The word for it on every screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            GateState::Pending => "pending",
+            GateState::Running => "running",
+            GateState::Passed => "passed",
+            GateState::Failed => "failed",
+            GateState::Errored => "errored",
+            GateState::Inconclusive => "inconclusive",
+            GateState::Canceled => "canceled",
+            GateState::InDoubt => "in doubt",
+            GateState::Waived => "waived",
+            GateState::NotApplicable => "not applicable",
+            GateState::Stale => "stale",
+        }
+    }
+}
+
+impl From<Verdict> for GateState {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Passed => GateState::Passed,
+            Verdict::Failed => GateState::Failed,
+            Verdict::Errored => GateState::Errored,
+            Verdict::Inconclusive => GateState::Inconclusive,
+        }
+    }
+}
+
+/// Where the run as a whole stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    Open,
+    Held(String),
+    Closed,
+    Rejected(String),
+    Abandoned(String),
+}
+
+impl RunStatus {
+    /// Tells whether the run takes no further commands.
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, RunStatus::Open | RunStatus::Held(_))
+    }
+
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            RunStatus::Open => "open",
+            RunStatus::Held(_) => "held",
+            RunStatus::Closed => "closed",
+            RunStatus::Rejected(_) => "rejected",
+            RunStatus::Abandoned(_) => "abandoned",
+        }
+    }
+}
+
+/// A confirmed item of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemRecord {
+    pub by: String,
+    pub at: Timestamp,
+    pub value: Option<String>,
+}
+
+/// A waived gate: who and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    pub by: String,
+    pub at: Timestamp,
+    pub reason: String,
+}
+
+/// Everything the journal says of one gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateRecord {
+    pub id: String,
+    pub state: GateState,
+    /// How often it was started.
+    pub attempt: u32,
+    /// Digest of the plan that the current attempt carries out.
+    pub plan: Option<String>,
+    pub finding: Option<Finding>,
+    /// Digest of the evidence file of the last attempt.
+    pub evidence: Option<String>,
+    pub effects: Vec<EffectRecord>,
+    pub items: Vec<Option<ItemRecord>>,
+    pub statements: Vec<Statement>,
+    pub waiver: Option<Waiver>,
+    pub cancel_requested: bool,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    pub started_by: Option<String>,
+    pub notes: Vec<String>,
+    pub stale_because: Option<String>,
+}
+
+/// The state of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: String,
+    pub definition: Definition,
+    pub runbook_path: String,
+    pub status: RunStatus,
+    /// In the order of the runbook.
+    pub gates: Vec<GateRecord>,
+    pub captures: BTreeMap<String, String>,
+    /// Who has the conn.
+    pub operator: String,
+    pub opened: Timestamp,
+    pub updated: Timestamp,
+    /// Sequence number of the last record.
+    pub seq: u64,
+    /// Hash of the last record.
+    pub head: String,
+}
+
+impl Run {
+    /// The record of a gate.
+    pub fn gate(&self, id: &str) -> Option<&GateRecord> {
+        self.gates.iter().find(|gate| gate.id == id)
+    }
+
+    /// The first gate that does not let the run through.
+    pub fn current(&self) -> Option<&GateRecord> {
+        self.gates.iter().find(|gate| !gate.state.advances())
+    }
+
+    /// The gate that stands before `id` and does not let it start.
+    pub fn blocking(&self, id: &str) -> Option<&GateRecord> {
+        self.gates
+            .iter()
+            .take_while(|gate| gate.id != id)
+            .find(|gate| !gate.state.advances())
+    }
+
+    /// The gate whose work is in flight.
+    pub fn at_work(&self) -> Option<&GateRecord> {
+        self.gates.iter().find(|gate| {
+            gate.state == GateState::Running && self.definition_of(&gate.id).is_some_and(has_work)
+        })
+    }
+
+    /// The definition of a gate.
+    pub fn definition_of(&self, id: &str) -> Option<&GateDefinition> {
+        self.definition.gate(id)
+    }
+
+    /// How many gates let the run through, of how many.
+    pub fn progress(&self) -> (usize, usize) {
+        let through = self.gates.iter().filter(|g| g.state.advances()).count();
+        (through, self.gates.len())
+    }
+}
+
+/// Tells whether a gate is moved by a worker rather than by people.
+pub(super) fn has_work(gate: &GateDefinition) -> bool {
+    matches!(gate.nature, super::Nature::Looks | super::Nature::Acts)
+}

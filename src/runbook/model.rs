@@ -1,0 +1,283 @@
+//! A runbook that loaded: every reference in it holds, every unit and pattern was checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
+
+/// The gate kinds of the format, in the order in which they are listed to people.
+pub const KINDS: [&str; 20] = [
+    "checklist",
+    "query",
+    "exec",
+    "file",
+    "commit",
+    "git",
+    "merge",
+    "backup",
+    "restore",
+    "recovery-point",
+    "lint",
+    "rehearse",
+    "migrate",
+    "alembic",
+    "drift",
+    "clone",
+    "ramp",
+    "observe",
+    "message",
+    "signoff",
+];
+
+/// What an operator wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runbook {
+    pub title: String,
+    pub summary: String,
+    /// SHA-256 of the file's bytes.
+    pub digest: String,
+    /// Where relative paths start, relative to the runbook's own folder.
+    pub root: String,
+    pub vars: BTreeMap<String, String>,
+    pub window: Option<Window>,
+    pub targets: BTreeMap<String, Target>,
+    pub roles: Vec<Role>,
+    pub phases: Vec<Phase>,
+}
+
+/// A named database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub name: String,
+    /// `env:NAME`, `service:NAME` or a URL without a password.
+    pub url: String,
+    pub environment: Environment,
+    pub system_identifier: Option<String>,
+}
+
+/// What a target is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Environment {
+    Production,
+    Staging,
+    Development,
+    Scratch,
+}
+
+impl Environment {
+    pub const ALL: [Environment; 4] = [
+        Environment::Production,
+        Environment::Staging,
+        Environment::Development,
+        Environment::Scratch,
+    ];
+
+    /// The word for it in the format and on every screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Environment::Production => "production",
+            Environment::Staging => "staging",
+            Environment::Development => "development",
+            Environment::Scratch => "scratch",
+        }
+    }
+}
+
+/// The maintenance window.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Window {
+    pub opens: Option<jiff::Timestamp>,
+    pub closes: Option<jiff::Timestamp>,
+    /// Counted from the run's opening when no times are given.
+    pub lasts: Option<Duration>,
+    pub last_start: Option<jiff::Timestamp>,
+    pub rollback_margin: Duration,
+}
+
+/// People who sign in one capacity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    pub name: String,
+    pub title: String,
+    pub members: Vec<String>,
+}
+
+/// An ordered part of a runbook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    pub id: String,
+    pub title: String,
+    pub help: Option<String>,
+    pub gates: Vec<Gate>,
+}
+
+/// One thing that must pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    pub id: String,
+    pub title: String,
+    pub help: Option<String>,
+    pub waivable: bool,
+    pub timeout: Option<Duration>,
+    pub retry: Option<Retry>,
+    pub kind: Kind,
+}
+
+/// How often a gate that only looks is tried again before it counts as not passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    pub attempts: u32,
+    pub every: Duration,
+}
+
+/// What a gate does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    Checklist(Checklist),
+    Query(Query),
+    Exec(Exec),
+    File(FileCheck),
+    Backup(Backup),
+    Migrate(Migrate),
+    Signoff(Signoff),
+}
+
+/// Items that people confirm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checklist {
+    pub items: Vec<Item>,
+}
+
+/// An item of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub text: String,
+    pub input: Option<InputKind>,
+    pub unit: Option<String>,
+    /// The name under which later gates know the value.
+    pub capture: Option<String>,
+}
+
+/// What an item asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    Number,
+    Text,
+}
+
+/// A statement and what it must answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    pub target: String,
+    pub role: Option<String>,
+    pub sql: SqlSource,
+    pub expect: QueryExpectation,
+}
+
+/// Where a statement stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SqlSource {
+    Inline(String),
+    File(String),
+}
+
+/// A program and how it must end. There is no shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exec {
+    pub argv: Vec<String>,
+    /// Names of the variables that the program gets; it gets no others.
+    pub env: Vec<String>,
+    pub cwd: Option<String>,
+    pub expect: ProcessExpectation,
+    /// It changes nothing, so it may be repeated and needs no confirmation.
+    pub looks: bool,
+    /// The target that it acts on, which decides whether a name must be typed.
+    pub target: Option<String>,
+}
+
+/// A file and what must stand in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCheck {
+    pub path: String,
+    pub expect: FileExpectation,
+}
+
+/// A dump of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    pub target: String,
+    /// The folder that receives it.
+    pub path: String,
+    pub format: BackupFormat,
+    /// How many workers; only for the directory format.
+    pub jobs: u32,
+}
+
+/// The formats that `pg_restore` can read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupFormat {
+    Custom,
+    Directory,
+}
+
+/// SQL files to apply, one transaction each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrate {
+    pub target: String,
+    /// Paths or globs; each glob's files are taken in byte order.
+    pub files: Vec<String>,
+    /// The role that owns what is made.
+    pub role: Option<String>,
+    pub search_path: Option<String>,
+    pub lock_timeout: Duration,
+    pub statement_timeout: Duration,
+    /// How often a transaction that met a lock or a deadlock is tried in all.
+    pub attempts: u32,
+    /// Files that sort before an applied one are applied as well rather than refused.
+    pub out_of_order: bool,
+}
+
+/// Roles that must all approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signoff {
+    pub roles: Vec<String>,
+    pub distinct: bool,
+}
+
+impl Kind {
+    /// The kind's name in the format.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Checklist(_) => "checklist",
+            Kind::Query(_) => "query",
+            Kind::Exec(_) => "exec",
+            Kind::File(_) => "file",
+            Kind::Backup(_) => "backup",
+            Kind::Migrate(_) => "migrate",
+            Kind::Signoff(_) => "signoff",
+        }
+    }
+
+    /// The target that the gate looks at or acts on.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Kind::Query(gate) => Some(&gate.target),
+            Kind::Backup(gate) => Some(&gate.target),
+            Kind::Migrate(gate) => Some(&gate.target),
+            Kind::Exec(gate) => gate.target.as_deref(),
+            Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) => None,
+        }
+    }
+}
+
+impl Runbook {
+    /// All gates in order.
+    pub fn gates(&self) -> impl Iterator<Item = &Gate> {
+        self.phases.iter().flat_map(|phase| phase.gates.iter())
+    }
+
+    /// The gate of that id.
+    pub fn gate(&self, id: &str) -> Option<&Gate> {
+        self.gates().find(|gate| gate.id == id)
+    }
+}
