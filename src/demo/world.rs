@@ -172,6 +172,8 @@ async fn start_server(world: &World) -> Result<Cluster, DemoError> {
             ("wal_level", "replica"),
             ("archive_mode", "on"),
             ("archive_command", "true"),
+            // Loading fills several segments of the log; writing zeros first would double that.
+            ("wal_init_zero", "off"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into(),

@@ -4,11 +4,14 @@
 //! the product's.
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stagegate::demo::{DemoError, DemoWorld, faults, worlds};
 use stagegate::postgres::programs;
+use stagegate::runbook::{self, Kind};
+use stagegate::sql::{Class, Script};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -45,8 +48,8 @@ async fn number(client: &Client, sql: &str) -> i64 {
 }
 
 /// The SQL files of a path in the order of their names.
-fn sql_files(world: &DemoWorld, path: &str) -> Vec<PathBuf> {
-    let path = world.repository.join(path);
+fn sql_files(repository: &Path, path: &str) -> Vec<PathBuf> {
+    let path = repository.join(path);
     if path.is_file() {
         return vec![path];
     }
@@ -82,13 +85,12 @@ async fn apply(
     Ok(())
 }
 
-fn runbook(path: &Path) -> toml::Table {
-    std::fs::read_to_string(path).unwrap().parse().unwrap()
-}
-
-/// The gates of a runbook that ask a question, and of those of one target when one is named.
+/// The gates of the world's runbook that ask a question.
 fn queries(world: &DemoWorld) -> Vec<(String, toml::Table)> {
-    let runbook = runbook(&world.runbook);
+    let runbook: toml::Table = std::fs::read_to_string(&world.runbook)
+        .unwrap()
+        .parse()
+        .unwrap();
     let phases = runbook["phase"].as_array().unwrap();
     phases
         .iter()
@@ -224,7 +226,7 @@ async fn the_promotion_goes_through_and_every_question_is_answered_well() {
     let files: Vec<PathBuf> = ENG
         .iter()
         .chain(&VH)
-        .flat_map(|path| sql_files(&world, path))
+        .flat_map(|path| sql_files(&world.repository, path))
         .collect();
     assert_eq!(files.len(), 22);
     apply(&production, &files, &mut 0).await.unwrap();
@@ -235,7 +237,7 @@ async fn the_promotion_goes_through_and_every_question_is_answered_well() {
         assert_eq!(answered, Ok(()), "{id}");
     }
     dump(&world).unwrap();
-    let mut down = sql_files(&world, "db/migrations/DOWN");
+    let mut down = sql_files(&world.repository, "db/migrations/DOWN");
     down.reverse();
     apply(&production, &down, &mut 0).await.unwrap();
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname IN ('eng', 'vh')";
@@ -289,7 +291,9 @@ async fn every_fault_on_production_is_noticed_and_mended() {
     }
     let production = target(&world, "production").await;
     let paths = ENG.iter().chain(&VH);
-    let files: Vec<PathBuf> = paths.flat_map(|path| sql_files(&world, path)).collect();
+    let files: Vec<PathBuf> = paths
+        .flat_map(|path| sql_files(&world.repository, path))
+        .collect();
     let mut done = 0;
     let (file, state) = apply(&production, &files, &mut done).await.unwrap_err();
     assert_eq!(file, "20250904_005_services_owner_required.sql");
@@ -324,6 +328,41 @@ async fn a_world_is_born_with_a_fault_in_its_files() {
     assert_eq!(summary_of_the_log(&world), (true, String::new()));
     world.mend("audit-errors").await.unwrap();
     assert_eq!(summary_of_the_log(&world), (false, String::new()));
+}
+
+#[test]
+fn the_runbook_loads_and_its_files_run_in_a_transaction() {
+    for world in worlds() {
+        let loaded = runbook::load(world.runbook_name, world.runbook, &BTreeMap::new());
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        for phase in &loaded.phases {
+            assert!(phase.title.len() <= 40, "{}", phase.title);
+        }
+        for gate in loaded.gates() {
+            assert!(gate.title.len() <= 40, "{}", gate.title);
+            let looks_or_acts = !matches!(gate.kind, Kind::Checklist(_));
+            assert!(
+                !looks_or_acts || gate.help.is_some(),
+                "{} has no help",
+                gate.id
+            );
+        }
+        for fault in faults(world.name) {
+            assert!(loaded.gate(fault.gate).is_some(), "{}", fault.gate);
+        }
+    }
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/housekeeping/repo");
+    let down = "db/migrations/DOWN";
+    for path in ENG.iter().chain(&VH).chain([&down]) {
+        for file in sql_files(&repository, path) {
+            let script = Script::read(&std::fs::read_to_string(&file).unwrap());
+            assert_eq!(script.problems, [], "{}", file.display());
+            assert!(!script.statements.is_empty(), "{}", file.display());
+            for statement in &script.statements {
+                assert_eq!(statement.class, Class::Transactional, "{}", file.display());
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -95,20 +95,20 @@ SELECT i + 20161, 1 + (i + 20160) % 20,
        now() + i * interval '1 minute', now() + i * interval '1 minute' + interval '18 seconds'
 FROM generate_series(-20160, 360) AS i;
 
--- Four lines a minute: seven days back, six hours ahead. The last error is two hours old.
+-- Two lines a minute: four days back, six hours ahead. The last error is hours old.
 INSERT INTO audit.service_logs (level, timestamp, service, message)
-SELECT CASE WHEN i % 997 = 0 AND i < -480 THEN 'ERROR' WHEN i % 53 = 0 THEN 'WARNING' ELSE 'INFO' END,
-       now() + i * interval '15 seconds',
-       (ARRAY['eng-governance','vh-ingest','vh-portal'])[1 + (i + 40320) % 3],
-       CASE WHEN i % 997 = 0 AND i < -480 THEN 'upstream answered 502' WHEN i % 53 = 0 THEN 'slow request' ELSE 'request served' END
-FROM generate_series(-40320, 1440) AS i;
+SELECT CASE WHEN i % 997 = 0 AND i < 0 THEN 'ERROR' WHEN i % 53 = 0 THEN 'WARNING' ELSE 'INFO' END,
+       now() + i * interval '30 seconds',
+       (ARRAY['eng-governance','vh-ingest','vh-portal'])[1 + (i + 11520) % 3],
+       CASE WHEN i % 997 = 0 AND i < 0 THEN 'upstream answered 502' WHEN i % 53 = 0 THEN 'slow request' ELSE 'request served' END
+FROM generate_series(-11520, 720) AS i;
 
 INSERT INTO audit.change_log (operation, timestamp, table_schema, table_name, row_count, actor)
 SELECT (ARRAY['INSERT','UPDATE','UPDATE','DELETE'])[1 + i % 4], now() - i * interval '2 minutes',
        CASE WHEN i % 3 = 0 THEN 'eng' ELSE 'vh' END,
        CASE WHEN i % 3 = 0 THEN 'deployments' ELSE 'ingest_runs' END, 1 + i % 9,
        CASE WHEN i % 3 = 0 THEN 'eng_app' ELSE 'vh_ingest' END
-FROM generate_series(1, 15000) AS i;
+FROM generate_series(1, 12000) AS i;
 
 -- Keys and indexes after the rows: checked once, as a set.
 ALTER TABLE eng.engineers        ADD FOREIGN KEY (team_id)       REFERENCES eng.teams;
