@@ -27,7 +27,8 @@ const PROMOTION: [&str; 5] = [
 const SESSION_END_DEADLINE: Duration = Duration::from_secs(10);
 const SESSION_END_POLL: Duration = Duration::from_millis(1);
 
-/// A connection to a private server, over its socket.
+/// A connection to a private server, over its socket. It takes nothing from the environment and
+/// sets no time limits: the server is ours alone, and what it is told is known to be short.
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
