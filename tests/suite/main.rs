@@ -3,6 +3,7 @@
 mod cluster;
 mod connecting;
 mod connecting_tls;
+mod demo_world;
 mod identity;
 mod operator_lock;
 mod server;

@@ -1,0 +1,1 @@
+GRANT SELECT ON audit.export_queue TO deploy;

@@ -1,0 +1,4 @@
+CREATE ROLE analyst_ro NOLOGIN NOSUPERUSER NOBYPASSRLS;
+GRANT analyst_ro TO deploy;
+GRANT USAGE ON SCHEMA eng, views TO analyst_ro;
+GRANT SELECT ON ALL TABLES IN SCHEMA views TO analyst_ro;

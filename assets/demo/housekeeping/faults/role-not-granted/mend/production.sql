@@ -1,0 +1,1 @@
+GRANT analyst_ro TO deploy;
