@@ -25,7 +25,7 @@ pub enum Which {
 }
 
 /// What opening a run needs to know.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OpenOptions {
     pub which: Which,
     pub vars: BTreeMap<String, String>,

@@ -5,16 +5,20 @@
 //! and [`operator_lock`] keeps other operators out. [`programs`] finds the installed client and
 //! server programs, [`cluster`] runs a private server.
 
+pub mod apply;
+pub mod ask;
 pub mod cluster;
 mod cluster_folder;
 mod connect;
 mod connection_string;
 pub mod conninfo;
 mod conninfo_resolve;
+pub mod dump;
 pub mod environment;
 pub mod error;
 pub mod identity;
 mod keywords;
+pub mod ledger;
 pub mod operator_lock;
 pub mod passfile;
 mod postmaster;
@@ -24,6 +28,7 @@ mod server_user;
 mod service_file;
 pub mod session;
 mod settings;
+pub mod settle;
 mod template;
 mod tls;
 mod wire;
