@@ -1,1 +1,42 @@
-//! The interactive front end.
+//! The interactive front end: model, update, view and the terminal around them.
+//!
+//! Messages go into [`update::update`], which changes the model and says what is to be done;
+//! [`view::draw`] draws the model. Both are pure; `drive` and `terminal` alone touch the terminal,
+//! the clock and the engine.
+
+mod drive;
+pub mod keymap;
+pub mod model;
+pub mod msg;
+pub mod screen;
+mod terminal;
+pub mod update;
+pub mod view;
+
+pub use drive::run;
+pub use keymap::table_markdown;
+pub use view::theme::ThemeName;
+
+/// How the console looks and what it listens to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConsoleOptions {
+    /// What the terminal's ground is; asked of the environment when it is not said.
+    pub theme: Option<ThemeName>,
+    pub no_color: bool,
+    pub mouse: bool,
+}
+
+/// How the operator left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsoleEnd {
+    /// Nothing is at work.
+    Left,
+    /// Work goes on, and its end is to be waited for.
+    LeftRunning,
+    /// The run has ended.
+    Closed,
+    /// The terminal is gone; nobody has answered anything.
+    HungUp,
+    /// The process was asked to end.
+    Terminated,
+}
