@@ -53,6 +53,12 @@ pub enum OpenError {
     NothingToResume { runbook: String, folder: String },
     #[error("run {run} has ended ({status}); it cannot be continued")]
     Ended { run: String, status: String },
+    #[error("target `{target}`: {source}")]
+    Address {
+        target: String,
+        #[source]
+        source: crate::gate::TargetError,
+    },
     #[error("{0}")]
     Refused(String),
     #[error("the journal in {path} cannot be written: {source}")]
@@ -97,6 +103,7 @@ fn open_new(
     let folder = absolute.parent().unwrap_or(Path::new("/"));
     let base = std::path::absolute(folder.join(&runbook.root)).map_err(read)?;
     let run = new_id();
+    check_addresses(&run, &runbook, options)?;
     let store = Store::create(&options.runs_folder, &run, text.as_bytes())?;
     let opening = Command::Open(Box::new(Opening {
         run: run.clone(),
@@ -128,6 +135,7 @@ fn resume(
     }
     let text = opened.store.runbook(&folded.definition.runbook_digest)?;
     let runbook = runbook::load(&folded.runbook_path, &text, &folded.vars).map_err(Box::new)?;
+    check_addresses(run, &runbook, options)?;
     let base = PathBuf::from(&folded.base);
     let continuing = Command::Continue {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -173,6 +181,12 @@ fn start(
         actor,
         runtime,
     )
+}
+
+fn check_addresses(run: &str, runbook: &Runbook, options: &OpenOptions) -> Result<(), OpenError> {
+    Targets::new(run, runbook, options.surroundings.clone())
+        .check_addresses()
+        .map_err(|(target, source)| OpenError::Address { target, source })
 }
 
 /// The newest run of a runbook that has not ended.

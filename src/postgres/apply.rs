@@ -39,7 +39,11 @@ pub enum ApplyEvent {
     /// Statement `index` (from 0) is now waited for.
     Waiting { index: usize },
     /// Statement `index` is done.
-    Done { index: usize, rows: u64, took: Duration },
+    Done {
+        index: usize,
+        rows: u64,
+        took: Duration,
+    },
     /// `COMMIT` was sent.
     Committing,
 }
@@ -61,7 +65,10 @@ pub enum FileFailure {
     /// The transaction could not begin: its ledger row or its role was refused.
     Begin { error: Box<DatabaseError> },
     /// A statement was refused by the server.
-    Statement { index: usize, error: Box<DatabaseError> },
+    Statement {
+        index: usize,
+        error: Box<DatabaseError>,
+    },
     /// `COMMIT` was refused: a deferred constraint, a serialisation failure.
     Commit { error: Box<DatabaseError> },
     /// The file changed a setting that keeps others safe, or left its transaction.
@@ -113,16 +120,25 @@ pub async fn apply_file(
 }
 
 async fn commit(session: &Session, started: Instant) -> FileOutcome {
-    match session.client.batch_execute("COMMIT").await.map_err(PostgresError::from) {
-        Ok(()) => FileOutcome::Committed { took: started.elapsed() },
-        Err(error) if error.is_connection_lost() => {
-            FileOutcome::Unknown { reason: error.to_string() }
-        }
+    match session
+        .client
+        .batch_execute("COMMIT")
+        .await
+        .map_err(PostgresError::from)
+    {
+        Ok(()) => FileOutcome::Committed {
+            took: started.elapsed(),
+        },
+        Err(error) if error.is_connection_lost() => FileOutcome::Unknown {
+            reason: error.to_string(),
+        },
         Err(PostgresError::Database(error)) => {
             let _ = session.client.batch_execute("ROLLBACK").await;
             FileOutcome::RolledBack(FileFailure::Commit { error })
         }
-        Err(error) => FileOutcome::Unknown { reason: error.to_string() },
+        Err(error) => FileOutcome::Unknown {
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -133,7 +149,9 @@ async fn run_body(
     cancel: &CancellationToken,
     observe: &mut impl FnMut(ApplyEvent),
 ) -> Result<(), FileFailure> {
-    let begin = send(session, &begin_sql(file)).await.map_err(|e| classify(0, e))?;
+    let begin = send(session, &begin_sql(file))
+        .await
+        .map_err(|e| classify(0, e))?;
     fault::point("after_begin_sent");
     let mut flight: VecDeque<(usize, SimpleQueryStream)> = VecDeque::new();
     let mut begin = Some(begin);
@@ -162,11 +180,17 @@ async fn run_body(
             }
             _ => {
                 next = index + 1;
-                copy_in(session, file.script, index).await.map_err(|e| classify(index, e))?
+                copy_in(session, file.script, index)
+                    .await
+                    .map_err(|e| classify(index, e))?
             }
         };
         fault::point("after_statement");
-        observe(ApplyEvent::Done { index, rows, took: last.elapsed() });
+        observe(ApplyEvent::Done {
+            index,
+            rows,
+            took: last.elapsed(),
+        });
         last = Instant::now();
         if cancel.is_cancelled() {
             return Err(FileFailure::Canceled);
@@ -219,7 +243,9 @@ async fn check_guards(session: &Session, file: &FileToApply<'_>) -> Result<(), F
         _ => None,
     });
     let Some(row) = row else {
-        return Err(FileFailure::Guard { reason: "the check before COMMIT gave no answer".into() });
+        return Err(FileFailure::Guard {
+            reason: "the check before COMMIT gave no answer".into(),
+        });
     };
     if row.get(0) != Some("1") {
         return Err(FileFailure::Guard {
@@ -273,7 +299,9 @@ fn refused_at_begin(error: PostgresError) -> FileFailure {
 
 fn classify(index: usize, error: PostgresError) -> FileFailure {
     if error.is_connection_lost() {
-        return FileFailure::ConnectionLost { reason: error.to_string() };
+        return FileFailure::ConnectionLost {
+            reason: error.to_string(),
+        };
     }
     match error {
         // Our own cancel request; a statement timeout has the same code and another message.
@@ -283,6 +311,9 @@ fn classify(index: usize, error: PostgresError) -> FileFailure {
             FileFailure::Canceled
         }
         PostgresError::Database(error) => FileFailure::Statement { index, error },
-        other => FileFailure::Other { index, reason: other.to_string() },
+        other => FileFailure::Other {
+            index,
+            reason: other.to_string(),
+        },
     }
 }

@@ -45,7 +45,10 @@ pub struct Asked {
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     #[error("the role `{role}` cannot be taken on: {error}")]
-    Role { role: String, error: Box<DatabaseError> },
+    Role {
+        role: String,
+        error: Box<DatabaseError>,
+    },
     #[error(transparent)]
     Postgres(#[from] PostgresError),
 }
@@ -58,9 +61,15 @@ pub enum AskError {
 pub async fn ask(session: &Session, question: &Question<'_>) -> Result<Asked, AskError> {
     let mode = if question.read_only { " READ ONLY" } else { "" };
     let client = &session.client;
-    client.batch_execute(&format!("BEGIN{mode}")).await.map_err(PostgresError::from)?;
+    client
+        .batch_execute(&format!("BEGIN{mode}"))
+        .await
+        .map_err(PostgresError::from)?;
     let asked = put(session, question).await;
-    let rolled_back = client.batch_execute("ROLLBACK").await.map_err(PostgresError::from);
+    let rolled_back = client
+        .batch_execute("ROLLBACK")
+        .await
+        .map_err(PostgresError::from);
     let asked = asked?;
     rolled_back?;
     Ok(asked)
@@ -69,10 +78,18 @@ pub async fn ask(session: &Session, question: &Question<'_>) -> Result<Asked, As
 async fn put(session: &Session, question: &Question<'_>) -> Result<Asked, AskError> {
     if let Some(role) = question.role {
         let sql = format!("SET LOCAL ROLE {}", identifier(role));
-        match session.client.batch_execute(&sql).await.map_err(PostgresError::from) {
+        match session
+            .client
+            .batch_execute(&sql)
+            .await
+            .map_err(PostgresError::from)
+        {
             Ok(()) => {}
             Err(PostgresError::Database(error)) => {
-                return Err(AskError::Role { role: role.to_owned(), error });
+                return Err(AskError::Role {
+                    role: role.to_owned(),
+                    error,
+                });
             }
             Err(error) => return Err(error.into()),
         }
@@ -83,7 +100,10 @@ async fn put(session: &Session, question: &Question<'_>) -> Result<Asked, AskErr
         Err(PostgresError::Database(error)) if !error.ends_session() => Err(error),
         Err(error) => return Err(error.into()),
     };
-    Ok(Asked { answer, took: started.elapsed() })
+    Ok(Asked {
+        answer,
+        took: started.elapsed(),
+    })
 }
 
 async fn read_rows(session: &Session, question: &Question<'_>) -> Result<Rows, PostgresError> {
@@ -92,7 +112,10 @@ async fn read_rows(session: &Session, question: &Question<'_>) -> Result<Rows, P
     while let Some(message) = stream.next().await {
         match message? {
             SimpleQueryMessage::RowDescription(columns) => {
-                rows.columns = columns.iter().map(|column| column.name().to_owned()).collect();
+                rows.columns = columns
+                    .iter()
+                    .map(|column| column.name().to_owned())
+                    .collect();
             }
             SimpleQueryMessage::Row(row) => {
                 rows.total += 1;
@@ -130,7 +153,9 @@ impl RoleFacts {
     pub fn meaningless(&self) -> Option<String> {
         let role = &self.role;
         if self.is_superuser {
-            return Some(format!("`{role}` is a superuser, whom no privilege and no policy stops"));
+            return Some(format!(
+                "`{role}` is a superuser, whom no privilege and no policy stops"
+            ));
         }
         if self.bypasses_rls {
             return Some(format!("`{role}` has BYPASSRLS, so no policy stops it"));
@@ -155,7 +180,11 @@ pub async fn role_facts(
     relations: &[String],
 ) -> Result<RoleFacts, PostgresError> {
     let name = role.map_or_else(|| "session_user".to_owned(), literal);
-    let list = relations.iter().map(|r| literal(r)).collect::<Vec<_>>().join(", ");
+    let list = relations
+        .iter()
+        .map(|r| literal(r))
+        .collect::<Vec<_>>()
+        .join(", ");
     let sql = format!(
         "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, ARRAY(\
            SELECT DISTINCT c.oid::regclass::text FROM unnest(ARRAY[{list}]::text[]) AS named(n) \
@@ -166,7 +195,10 @@ pub async fn role_facts(
     );
     let found = session.client.query_typed_opt(&sql, &[]).await?;
     Ok(match found {
-        None => RoleFacts { role: role.unwrap_or_default().to_owned(), ..RoleFacts::default() },
+        None => RoleFacts {
+            role: role.unwrap_or_default().to_owned(),
+            ..RoleFacts::default()
+        },
         Some(row) => RoleFacts {
             role: row.get(0),
             exists: true,

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::PostgresError;
 use super::conninfo::Conninfo;
 use super::passfile::ChildPassfile;
 use super::programs::{self, Program, ProgramMissing};
 use super::session::Session;
-use super::PostgresError;
 use crate::digest::hex;
 use crate::system::durable::{make_private_folder, sync_folder, write_whole};
 use crate::system::fault;
@@ -188,7 +188,13 @@ pub async fn dump(
     make_private_folder(request.folder).map_err(|e| file_error(request.folder, e))?;
     place.must_be_free()?;
     place.remove_partial()?;
-    let work = Work { request, survey, place: &place, timeout, cancel };
+    let work = Work {
+        request,
+        survey,
+        place: &place,
+        timeout,
+        cancel,
+    };
     let result = work.take(&pg_dump, &pg_restore, observe).await;
     if result.is_err() {
         // A dump that died leaves nothing that could be taken for one.
@@ -224,7 +230,10 @@ pub fn check_files(manifest: &Manifest) -> Result<(), String> {
             Some(_) => {}
         }
     }
-    match found.keys().find(|name| !manifest.files.contains_key(*name)) {
+    match found
+        .keys()
+        .find(|name| !manifest.files.contains_key(*name))
+    {
         Some(extra) => Err(format!("{extra} does not belong to it")),
         None => Ok(()),
     }
@@ -312,7 +321,12 @@ impl Work<'_> {
         pg_dump: &Program,
     ) -> Result<Manifest, DumpError> {
         let place = self.place;
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = |path: &Path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
         if self.request.layout == Layout::Custom
             && let Some(only) = files.remove(&name(&place.partial))
         {
@@ -444,7 +458,8 @@ impl Work<'_> {
 
     /// Reads every byte of it as a restore would, and throws the result away.
     async fn read_fully(&self, pg_restore: &Program) -> Result<(), DumpError> {
-        self.pg_restore(pg_restore, &["--file=/dev/null"], |_| {}).await
+        self.pg_restore(pg_restore, &["--file=/dev/null"], |_| {})
+            .await
     }
 
     async fn pg_restore(
@@ -483,8 +498,16 @@ impl Work<'_> {
             Ending::Canceled => return Err(DumpError::Canceled),
         };
         let said = crate::untrusted::clean_bytes(&ended.stderr);
-        let lines: Vec<&str> = said.lines().filter(|line| says_error(line)).take(4).collect();
-        Err(DumpError::Program { program, how, said: lines.join("; ") })
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| says_error(line))
+            .take(4)
+            .collect();
+        Err(DumpError::Program {
+            program,
+            how,
+            said: lines.join("; "),
+        })
     }
 }
 
@@ -500,12 +523,16 @@ fn dumped_table(line: &str) -> Option<String> {
 }
 
 fn size_of(path: &Path) -> u64 {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return 0;
+    };
     if !metadata.is_dir() {
         return metadata.len();
     }
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| entry.metadata().map_or(0, |m| m.len())).sum()
+    entries
+        .map(|entry| entry.metadata().map_or(0, |m| m.len()))
+        .sum()
 }
 
 fn make_private(path: &Path) -> io::Result<()> {
@@ -530,7 +557,12 @@ fn sync_and_hash(path: &Path) -> io::Result<BTreeMap<String, DumpedFile>> {
 
 fn hash_all(path: &Path) -> io::Result<BTreeMap<String, DumpedFile>> {
     let mut files = BTreeMap::new();
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             let entry = entry?.path();
@@ -555,9 +587,15 @@ fn hash_file(path: &Path) -> io::Result<DumpedFile> {
         bytes += read as u64;
         hasher.update(&buffer[..read]);
     }
-    Ok(DumpedFile { bytes, sha256: hex(&hasher.finalize()) })
+    Ok(DumpedFile {
+        bytes,
+        sha256: hex(&hasher.finalize()),
+    })
 }
 
 fn file_error(path: &Path, source: io::Error) -> DumpError {
-    DumpError::File { path: path.display().to_string(), source }
+    DumpError::File {
+        path: path.display().to_string(),
+        source,
+    }
 }

@@ -117,7 +117,13 @@ pub async fn read(session: &Session) -> Result<Identity, PostgresError> {
 impl Identity {
     /// Says which database this is, as a header or a piece of evidence names it.
     pub fn describe(&self) -> String {
-        format!("{}@{}/{} [{}]", self.user, self.host_shown, self.database, self.fingerprint())
+        format!(
+            "{}@{}/{} [{}]",
+            self.user,
+            self.host_shown,
+            self.database,
+            self.fingerprint()
+        )
     }
 
     /// Returns a short code for people to compare on two screens, such as `7f3a-91c2`: the same

@@ -109,7 +109,11 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
         .iter()
         .map(|row| LedgerRow {
             nonce: row.get(0),
-            state: if row.get(1) { LedgerState::Applied } else { LedgerState::Void },
+            state: if row.get(1) {
+                LedgerState::Applied
+            } else {
+                LedgerState::Void
+            },
             collection: row.get(2),
             file: row.get(3),
             checksum: row.get(4),

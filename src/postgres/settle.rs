@@ -37,7 +37,11 @@ pub async fn lingering(
     let rows = session.client.query_typed(&sql, &[]).await?;
     Ok(rows
         .iter()
-        .map(|row| Lingering { pid: row.get(0), state: row.get(1), wait: row.get(2) })
+        .map(|row| Lingering {
+            pid: row.get(0),
+            state: row.get(1),
+            wait: row.get(2),
+        })
         .collect())
 }
 
