@@ -6,11 +6,13 @@
 //! server programs, [`cluster`] runs a private server.
 
 pub mod cluster;
+mod cluster_error;
 mod cluster_folder;
 mod connect;
 mod connection_string;
 pub mod conninfo;
 mod conninfo_resolve;
+mod conninfo_sources;
 pub mod environment;
 pub mod error;
 pub mod identity;

@@ -233,3 +233,17 @@ fn the_next_start_sweeps_what_a_killed_owner_left() {
             .starts_with(root.path().canonicalize().unwrap())
     );
 }
+
+#[test]
+fn a_sweep_stops_a_server_that_outlived_its_owner() {
+    let root = open_folder();
+    let cluster = Cluster::start(&rooted(root.path())).unwrap();
+    // Where the kernel has no death signal a server lives on; only the lock is gone.
+    let lock = cluster.data_folder().parent().unwrap().join("owner.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::write(&lock, "").unwrap();
+    let pid = cluster.postmaster_pid();
+    assert_eq!(sweep(root.path()), 1);
+    wait_for("the server's end", || !is_alive(pid));
+    assert_eq!(entries(root.path()), Vec::<PathBuf>::new());
+}
