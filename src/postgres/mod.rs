@@ -26,6 +26,7 @@ mod server_user;
 mod service_file;
 pub mod session;
 mod settings;
+mod system_identifier;
 mod template;
 mod tls;
 mod wire;
