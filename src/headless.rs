@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
-use crate::promotion::{Command, GateRecord, GateState, Nature, RunStatus};
+use crate::promotion::{Command, Event, GateRecord, GateState, Nature, RunStatus};
 use crate::untrusted::clean_line;
 
 /// How results are written.
@@ -54,7 +54,7 @@ pub async fn run(
 ) -> End {
     let mut walk = Walk {
         report,
-        shown: 0,
+        shown: first_of_this_process(&handle.snapshot()),
         retried: Vec::new(),
         asked: Vec::new(),
     };
@@ -106,6 +106,16 @@ pub async fn run(
             }
         }
     }
+}
+
+/// Where the records of this process begin: a run that is continued has older ones.
+fn first_of_this_process(snapshot: &Snapshot) -> usize {
+    let continued = |event: &Event| matches!(event, Event::RunContinued { .. });
+    snapshot
+        .records
+        .iter()
+        .rposition(|record| continued(&record.event))
+        .unwrap_or(0)
 }
 
 struct Walk {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::actor::{Engine, EngineHandle};
+use super::actor::Engine;
 use super::definition::definition;
+use super::handle::EngineHandle;
 use super::store::{self, Store, StoreError};
 use crate::digest::digest;
 use crate::gate::Targets;
@@ -101,7 +102,8 @@ fn open_new(
     let runbook = runbook::load(&shown, &text, &options.vars).map_err(Box::new)?;
     let absolute = std::path::absolute(path).map_err(read)?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    let base = std::path::absolute(folder.join(&runbook.root)).map_err(read)?;
+    // Collecting the components drops a `.` in the middle.
+    let base: PathBuf = folder.join(&runbook.root).components().collect();
     let run = new_id();
     check_addresses(&run, &runbook, options)?;
     let store = Store::create(&options.runs_folder, &run, text.as_bytes())?;
