@@ -210,8 +210,8 @@ pub fn read_manifest(request: &DumpRequest<'_>) -> Option<Manifest> {
 ///
 /// # Errors
 /// What the file system says.
-pub fn remove_partial(request: &DumpRequest<'_>) -> Result<(), DumpError> {
-    Place::new(request).remove_partial()
+pub fn remove_unfinished(request: &DumpRequest<'_>) -> Result<(), DumpError> {
+    Place::new(request).remove_unfinished()
 }
 
 /// Computes the hashes of a dump's files again and compares.

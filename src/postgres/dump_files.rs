@@ -39,18 +39,29 @@ impl Place {
         Ok(())
     }
 
-    pub(super) fn remove_partial(&self) -> Result<(), DumpError> {
-        let removed = if self.partial.is_dir() {
-            fs::remove_dir_all(&self.partial)
-        } else {
-            fs::remove_file(&self.partial)
-        };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(file_error(&self.partial, error))
-            }
-            _ => Ok(()),
+    /// Removes whatever stands there without a manifest: only a manifest makes it a backup.
+    pub(super) fn remove_unfinished(&self) -> Result<(), DumpError> {
+        self.remove_partial()?;
+        if self.manifest.exists() {
+            return Ok(());
         }
+        remove(&self.path)
+    }
+
+    pub(super) fn remove_partial(&self) -> Result<(), DumpError> {
+        remove(&self.partial)
+    }
+}
+
+fn remove(path: &Path) -> Result<(), DumpError> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error(path, error)),
+        _ => Ok(()),
     }
 }
 
