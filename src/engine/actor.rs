@@ -71,7 +71,7 @@ impl Engine {
         let (snapshots, watching) = watch::channel(Arc::new(view.clone()));
         let (requests, asked) = mpsc::channel(QUEUE);
         let (reports, reported) = mpsc::channel(QUEUE);
-        let engine = Engine {
+        let mut engine = Engine {
             store,
             runbook,
             base,
@@ -87,6 +87,10 @@ impl Engine {
             snapshots,
             in_flight: 0,
         };
+        // The first snapshot that anybody sees says what is stale and what is being asked about.
+        engine.check_inputs();
+        engine.reconcile_all();
+        engine.publish();
         let thread = std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || engine.live(asked, reported))
@@ -103,9 +107,6 @@ impl Engine {
 
     fn live(mut self, mut asked: mpsc::Receiver<Request>, mut reported: mpsc::Receiver<Report>) {
         let runtime = self.runtime.clone();
-        self.check_inputs();
-        self.reconcile_all();
-        self.publish();
         runtime.block_on(async {
             let mut listening = true;
             // A worker must be heard out even when nobody listens any more.

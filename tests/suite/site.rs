@@ -69,8 +69,12 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Site {
+        Site::on(server::cluster())
+    }
+
+    pub(crate) fn on(cluster: Cluster) -> Site {
         Site {
-            cluster: server::cluster(),
+            cluster,
             folder: tempfile::tempdir().unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
