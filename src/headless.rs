@@ -1,1 +1,348 @@
 //! The front end without a terminal, over the same engine.
+//!
+//! It walks on until a gate does not pass or needs a person. It can start what needs nobody, and
+//! nothing else: it never ticks, signs, waives or confirms.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
+use crate::promotion::{Command, Event, GateRecord, GateState, Nature, RunStatus};
+use crate::untrusted::clean_line;
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    Text,
+    /// One JSON object a line: the journal's records, then a result.
+    Json,
+}
+
+/// How the walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every gate let the run through, and it is closed.
+    Closed,
+    /// A gate did not pass, or a person is needed.
+    NotPassed,
+    /// Another operator holds a target.
+    Held,
+    /// Whether something happened is not known yet.
+    Unknown,
+    /// The journal cannot be written.
+    Journal,
+    /// A signal asked it to stop.
+    Interrupted,
+}
+
+/// What to do next.
+enum Next {
+    Wait,
+    Send(Command),
+    Ask(Request),
+    Stop(End, String),
+}
+
+/// Walks on. `data` takes results, `note` takes everything else.
+pub async fn run(
+    handle: &EngineHandle,
+    report: Report,
+    live: bool,
+    data: &mut impl FnMut(&str),
+    note: &mut impl FnMut(&str),
+) -> End {
+    let mut walk = Walk {
+        report,
+        shown: first_of_this_process(&handle.snapshot()),
+        retried: Vec::new(),
+        asked: Vec::new(),
+    };
+    let mut snapshots = handle.snapshots();
+    let mut signals = Signals::new();
+    let mut said = 0;
+    let mut stopping = false;
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        walk.show(&snapshot, data);
+        if stopping && snapshot.run.at_work().is_none() {
+            return walk.end(&snapshot, End::Interrupted, "interrupted", data, note);
+        }
+        let next = if stopping {
+            Next::Wait
+        } else {
+            walk.next(&snapshot)
+        };
+        match next {
+            Next::Wait => {}
+            Next::Stop(end, reason) => return walk.end(&snapshot, end, &reason, data, note),
+            Next::Ask(request) => handle.ask(request).await,
+            Next::Send(command) => match handle.command(command).await {
+                Ok(()) => continue,
+                Err(CommandError::Refused(refusal)) => {
+                    let text = refusal.to_string();
+                    return walk.end(&snapshot, End::NotPassed, &text, data, note);
+                }
+                Err(error) => {
+                    return walk.end(&snapshot, End::Journal, &error.to_string(), data, note);
+                }
+            },
+        }
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() {
+                return walk.end(&snapshot, End::Journal, "the engine has ended", data, note);
+            },
+            () = handle.feed().changed(), if live => {
+                let view = handle.feed().view(usize::MAX);
+                let skip = u64::saturating_sub(said, view.dropped) as usize;
+                view.lines.iter().skip(skip).for_each(|line| note(&line.text));
+                said = view.dropped + view.lines.len() as u64;
+            }
+            () = signals.next() => {
+                stopping = true;
+                if let Some(gate) = snapshot.run.at_work() {
+                    let _ = handle.command(Command::Cancel { gate: gate.id.clone() }).await;
+                }
+            }
+        }
+    }
+}
+
+/// Where the records of this process begin: a run that is continued has older ones.
+fn first_of_this_process(snapshot: &Snapshot) -> usize {
+    let continued = |event: &Event| matches!(event, Event::RunContinued { .. });
+    snapshot
+        .records
+        .iter()
+        .rposition(|record| continued(&record.event))
+        .unwrap_or(0)
+}
+
+struct Walk {
+    report: Report,
+    /// Records that were written already.
+    shown: usize,
+    /// Gates that were tried again because this process was asked to go on.
+    retried: Vec<String>,
+    /// Gates in doubt that were asked about again.
+    asked: Vec<String>,
+}
+
+impl Walk {
+    fn next(&mut self, snapshot: &Arc<Snapshot>) -> Next {
+        let run = &snapshot.run;
+        if let Some(error) = &snapshot.journal_error {
+            return Next::Stop(
+                End::Journal,
+                format!("the journal cannot be written: {error}"),
+            );
+        }
+        match &run.status {
+            RunStatus::Closed => return Next::Stop(End::Closed, String::new()),
+            RunStatus::Held(reason) => {
+                return Next::Stop(End::NotPassed, format!("the run is held: {reason}"));
+            }
+            status if status.is_terminal() => {
+                return Next::Stop(End::NotPassed, format!("the run is {}", status.word()));
+            }
+            _ => {}
+        }
+        let Some(gate) = run.current() else {
+            return Next::Send(Command::Close);
+        };
+        let Some(definition) = run.definition_of(&gate.id) else {
+            return Next::Wait;
+        };
+        match &definition.nature {
+            Nature::Items(_) => {
+                return needs_person(gate, "its items are confirmed by a person at the console");
+            }
+            Nature::SignOff { .. } => {
+                return needs_person(gate, "it is signed by people at the console");
+            }
+            Nature::Acts if definition.typed_name.is_some() && starts(gate.state) => {
+                return needs_person(gate, "it acts on production, which a person confirms");
+            }
+            Nature::Acts | Nature::Looks => {}
+        }
+        self.move_on(snapshot, gate, definition.nature == Nature::Acts)
+    }
+
+    fn move_on(&mut self, snapshot: &Snapshot, gate: &GateRecord, acts: bool) -> Next {
+        let id = gate.id.clone();
+        match gate.state {
+            GateState::Running => Next::Wait,
+            GateState::Pending | GateState::Stale => self.start(snapshot, gate, acts, false),
+            GateState::InDoubt => {
+                if snapshot.reconciling.is_some() {
+                    return Next::Wait;
+                }
+                match snapshot.doubts.get(&id) {
+                    Some(finding) if self.asked.contains(&id) => Next::Stop(
+                        End::Unknown,
+                        format!("`{id}` is in doubt: {}", finding.summary),
+                    ),
+                    _ => {
+                        self.asked.push(id.clone());
+                        Next::Ask(Request::Reconcile { gate: id })
+                    }
+                }
+            }
+            _ if snapshot
+                .retrying
+                .as_ref()
+                .is_some_and(|(gate, _)| *gate == id) =>
+            {
+                Next::Wait
+            }
+            _ if snapshot.held.as_deref() == Some(&id) => Next::Stop(End::Held, summary(gate)),
+            // A gate that this process did not start was left by another; going on was asked for.
+            state if state.may_retry() && !self.retried.contains(&id) => {
+                self.start(snapshot, gate, acts, true)
+            }
+            _ => Next::Stop(End::NotPassed, summary(gate)),
+        }
+    }
+
+    fn start(&mut self, snapshot: &Snapshot, gate: &GateRecord, acts: bool, again: bool) -> Next {
+        let id = gate.id.clone();
+        let plan = snapshot.plans.get(&id).map(|plan| plan.digest.clone());
+        if acts && plan.is_none() {
+            if snapshot.planning.contains(&id) {
+                return Next::Wait;
+            }
+            return Next::Ask(Request::Plan { gate: id });
+        }
+        self.retried.push(id.clone());
+        let typed_name = None;
+        Next::Send(if again {
+            Command::Retry {
+                gate: id,
+                plan,
+                typed_name,
+            }
+        } else {
+            Command::Start {
+                gate: id,
+                plan,
+                typed_name,
+            }
+        })
+    }
+
+    /// Writes the records that are new.
+    fn show(&mut self, snapshot: &Snapshot, data: &mut impl FnMut(&str)) {
+        for record in snapshot.records.iter().skip(self.shown) {
+            let line = match self.report {
+                Report::Text => {
+                    let time = record.time.strftime("%H:%M:%SZ");
+                    let gate = record.event.gate().unwrap_or("-");
+                    format!("{time}  {gate:<32} {}\n", clean_line(&record.event.words()))
+                }
+                Report::Json => format!(
+                    "{}\n",
+                    serde_json::json!({
+                        "seq": record.seq,
+                        "time": record.time,
+                        "actor": record.actor,
+                        "event": record.event,
+                    })
+                ),
+            };
+            data(&line);
+        }
+        self.shown = snapshot.records.len();
+    }
+
+    fn end(
+        &self,
+        snapshot: &Snapshot,
+        end: End,
+        reason: &str,
+        data: &mut impl FnMut(&str),
+        note: &mut impl FnMut(&str),
+    ) -> End {
+        let run = &snapshot.run;
+        let (through, all) = run.progress();
+        if self.report == Report::Json {
+            let current = run.current();
+            let result = serde_json::json!({
+                "result": word(end),
+                "run": run.id,
+                "through": through,
+                "gates": all,
+                "current": current.map(|gate| &gate.id),
+                "state": current.map(|gate| gate.state),
+                "reason": reason,
+            });
+            data(&format!("{result}\n"));
+        }
+        if end == End::Closed {
+            return end;
+        }
+        note(&format!("stagegate: {}", clean_line(reason)));
+        if let Some(finding) = run.current().and_then(|gate| gate.finding.as_ref()) {
+            for line in &finding.caused_by {
+                note(&format!("  caused by: {line}"));
+            }
+            for line in &finding.what_you_can_do {
+                note(&format!("  you can:   {line}"));
+            }
+        }
+        end
+    }
+}
+
+fn starts(state: GateState) -> bool {
+    matches!(state, GateState::Pending | GateState::Stale) || state.may_retry()
+}
+
+fn needs_person(gate: &GateRecord, why: &str) -> Next {
+    Next::Stop(
+        End::NotPassed,
+        format!("gate `{}` needs a person: {why}", gate.id),
+    )
+}
+
+fn summary(gate: &GateRecord) -> String {
+    let said = gate
+        .finding
+        .as_ref()
+        .map_or("", |finding| finding.summary.as_str());
+    format!("gate `{}` is {}: {said}", gate.id, gate.state.word())
+}
+
+fn word(end: End) -> &'static str {
+    match end {
+        End::Closed => "closed",
+        End::NotPassed => "not_passed",
+        End::Held => "held",
+        End::Unknown => "unknown",
+        End::Journal => "error",
+        End::Interrupted => "interrupted",
+    }
+}
+
+/// The signals that ask a headless run to stop in good order.
+struct Signals(Vec<tokio::signal::unix::Signal>);
+
+impl Signals {
+    fn new() -> Signals {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        Signals(
+            kinds
+                .into_iter()
+                .filter_map(|kind| signal(kind).ok())
+                .collect(),
+        )
+    }
+
+    async fn next(&mut self) {
+        let waiting = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures_util::future::select_all(waiting).await;
+    }
+}

@@ -1,1 +1,68 @@
 //! Arguments in, exit code out: one file a subcommand.
+
+mod arguments;
+mod check;
+mod control;
+mod demo;
+mod doctor;
+mod exit;
+mod plan;
+mod run;
+mod runs;
+mod say;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use arguments::{Arguments, Subcommand};
+pub use exit::Exit;
+
+/// Reads the arguments, does what they ask and returns the exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Well
+            };
+            return exit.into();
+        }
+    };
+    dispatch(arguments.command).into()
+}
+
+fn dispatch(command: Subcommand) -> Exit {
+    match command {
+        Subcommand::Check(arguments) => check::run(&arguments),
+        Subcommand::Run(arguments) => run::run(arguments),
+        Subcommand::Demo(arguments) => demo::run(&arguments),
+        Subcommand::Plan(arguments) => plan::run(arguments),
+        Subcommand::Runs(arguments) => runs::run(&arguments),
+        Subcommand::Doctor(arguments) => doctor::run(&arguments),
+        Subcommand::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "stagegate", &mut std::io::stdout());
+            Exit::Well
+        }
+        Subcommand::Man => {
+            let page = clap_mangen::Man::new(Arguments::command());
+            match page.render(&mut std::io::stdout()) {
+                Ok(()) => Exit::Well,
+                Err(_) => Exit::Error,
+            }
+        }
+    }
+}
+
+/// Makes the runtime that workers and front ends share.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .enable_all()
+        .build()
+}

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::actor::{Engine, EngineHandle};
+use super::actor::Engine;
 use super::definition::definition;
+use super::handle::EngineHandle;
 use super::store::{self, Store, StoreError};
 use crate::digest::digest;
 use crate::gate::Targets;
@@ -53,6 +54,12 @@ pub enum OpenError {
     NothingToResume { runbook: String, folder: String },
     #[error("run {run} has ended ({status}); it cannot be continued")]
     Ended { run: String, status: String },
+    #[error("target `{target}`: {source}")]
+    Address {
+        target: String,
+        #[source]
+        source: crate::gate::TargetError,
+    },
     #[error("{0}")]
     Refused(String),
     #[error("the journal in {path} cannot be written: {source}")]
@@ -95,8 +102,10 @@ fn open_new(
     let runbook = runbook::load(&shown, &text, &options.vars).map_err(Box::new)?;
     let absolute = std::path::absolute(path).map_err(read)?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    let base = std::path::absolute(folder.join(&runbook.root)).map_err(read)?;
+    // Collecting the components drops a `.` in the middle.
+    let base: PathBuf = folder.join(&runbook.root).components().collect();
     let run = new_id();
+    check_addresses(&run, &runbook, options)?;
     let store = Store::create(&options.runs_folder, &run, text.as_bytes())?;
     let opening = Command::Open(Box::new(Opening {
         run: run.clone(),
@@ -128,6 +137,7 @@ fn resume(
     }
     let text = opened.store.runbook(&folded.definition.runbook_digest)?;
     let runbook = runbook::load(&folded.runbook_path, &text, &folded.vars).map_err(Box::new)?;
+    check_addresses(run, &runbook, options)?;
     let base = PathBuf::from(&folded.base);
     let continuing = Command::Continue {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -173,6 +183,12 @@ fn start(
         actor,
         runtime,
     )
+}
+
+fn check_addresses(run: &str, runbook: &Runbook, options: &OpenOptions) -> Result<(), OpenError> {
+    Targets::new(run, runbook, options.surroundings.clone())
+        .check_addresses()
+        .map_err(|(target, source)| OpenError::Address { target, source })
 }
 
 /// The newest run of a runbook that has not ended.

@@ -254,7 +254,7 @@ pub(super) fn reconcile(gate: &Backup, context: &Context) -> Reconciled {
             }),
         };
     }
-    let removed = dump::remove_partial(&request).is_ok();
+    let removed = dump::remove_unfinished(&request).is_ok();
     let cause = if removed {
         "what was written of it was removed"
     } else {

@@ -75,7 +75,7 @@ pub(super) async fn run(gate: &Exec, context: &Context) -> Outcome {
     let invocation = Invocation {
         program,
         arguments: argv[1..].to_vec(),
-        environment: environment(gate),
+        environment: environment(gate, context),
         folder: Some(folder(gate, context)),
         timeout: context.gate.timeout,
     };
@@ -108,11 +108,11 @@ pub(super) async fn run(gate: &Exec, context: &Context) -> Outcome {
     })
 }
 
-fn environment(gate: &Exec) -> Vec<(String, String)> {
+fn environment(gate: &Exec, context: &Context) -> Vec<(String, String)> {
     // A program that was found in PATH can expect to find its own helpers there.
     std::iter::once("PATH")
         .chain(gate.env.iter().map(String::as_str))
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .filter_map(|name| Some((name.to_owned(), context.targets.variable(name)?.to_owned())))
         .collect()
 }
 

@@ -86,6 +86,22 @@ impl Targets {
         Some(self.entries.get(name)?.target.environment)
     }
 
+    /// A variable of the environment that addresses are resolved in.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.surroundings.variable(name)
+    }
+
+    /// Resolves every address, so that a missing variable is known before anything starts.
+    ///
+    /// # Errors
+    /// The first target whose address cannot be resolved, and why.
+    pub fn check_addresses(&self) -> Result<(), (String, TargetError)> {
+        for name in self.entries.keys() {
+            self.conninfo(name).map_err(|error| (name.clone(), error))?;
+        }
+        Ok(())
+    }
+
     /// What is known of every target.
     pub fn statuses(&self) -> BTreeMap<String, TargetStatus> {
         self.entries

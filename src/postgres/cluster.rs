@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+pub use super::cluster_error::ClusterError;
+use super::cluster_folder::disk_root;
 use super::cluster_folder::{ClusterFolder, prepare_root};
 pub use super::cluster_folder::{default_root, sweep};
 use super::postmaster::Postmaster;
-use super::programs::{self, Program, ProgramMissing, ProgramVersion};
+use super::programs::{self, Program, ProgramVersion};
 use super::server_user::ServerUser;
 use super::template;
 
@@ -42,64 +44,6 @@ pub struct ClusterOptions {
     pub major: Option<u32>,
 }
 
-/// Why a private server could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    #[error(transparent)]
-    Missing(#[from] ProgramMissing),
-    #[error(
-        "no PostgreSQL server of version {major} is installed, needed for a private server; \
-         found: {found}. Install that version, or set STAGEGATE_PG_BINDIR to its folder"
-    )]
-    NoSuchMajor { major: u32, found: String },
-    #[error("cannot {action} {}: {source}", path.display())]
-    File {
-        action: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error(
-        "{} is not a safe place for a private server: {reason}. Remove it or name another folder",
-        path.display()
-    )]
-    UnsafeRoot { path: PathBuf, reason: String },
-    #[error(
-        "a PostgreSQL server does not run as root, and there is neither a user 'postgres' nor \
-         'nobody' to run it as. Run as an ordinary user"
-    )]
-    NoServerUser,
-    #[error(
-        "the server's user {user} may not pass through {}. Choose a folder whose parents others \
-         may enter (mode 0711)",
-        folder.display()
-    )]
-    FolderClosed { folder: PathBuf, user: String },
-    #[error("cannot run {}: {source}", program.display())]
-    Run {
-        program: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("initdb failed: {output}")]
-    Initdb { output: String },
-    #[error("the private server did not start: {reason}. Its log ends with:\n{log_tail}")]
-    Start { reason: String, log_tail: String },
-}
-
-impl ClusterError {
-    /// Returns a mapper for an input/output error on `path`.
-    pub(super) fn file(
-        action: &'static str,
-        path: &Path,
-    ) -> impl FnOnce(std::io::Error) -> ClusterError {
-        let path = path.to_owned();
-        move |source| ClusterError::File {
-            action,
-            path,
-            source,
-        }
-    }
-}
-
 /// A running private server. Dropping it stops the server and removes all of it.
 #[derive(Debug)]
 pub struct Cluster {
@@ -118,7 +62,12 @@ impl Cluster {
     pub fn start(options: &ClusterOptions) -> Result<Cluster, ClusterError> {
         let program = find_server(options.major)?;
         let user = ServerUser::needed()?;
-        let root = options.root.clone().unwrap_or_else(default_root);
+        let usual = if options.durable {
+            disk_root
+        } else {
+            default_root
+        };
+        let root = options.root.clone().unwrap_or_else(usual);
         prepare_root(&root, options.root.is_none())?;
         sweep(&root);
         let folder = ClusterFolder::create(&root, user.as_ref())?;

@@ -55,6 +55,13 @@ impl Environment {
         }
     }
 
+    /// Sets variables, over those that are there.
+    #[must_use]
+    pub fn with_variables(mut self, variables: &[(String, String)]) -> Self {
+        self.variables.extend(variables.iter().cloned());
+        self
+    }
+
     /// Sets the home folder.
     #[must_use]
     pub fn with_home(mut self, home: &Path) -> Self {

@@ -18,10 +18,6 @@ use super::session::{Session, SessionSettings};
 /// The first key of every lock of this program; the letters "stgt" as a number.
 const CLASS: i32 = i32::from_be_bytes(*b"stgt");
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// How many statements must reach the same backend. A pooler in transaction mode hands out
-/// another one as soon as somebody else uses the first.
-const PROBES: usize = 3;
-
 /// The session that has the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -193,41 +189,42 @@ fn key(database: &str) -> i32 {
 /// statements; two statements run in two; a setting is gone in the second. A second session keeps
 /// it busy, because an idle pooler has no reason to switch.
 async fn refuse_pooler(session: &Session, info: &Conninfo) -> Result<(), OperatorLockError> {
-    let busy = Session::open(
-        info,
-        &SessionSettings {
-            application_name: "stagegate looks for a pooler".to_owned(),
-            ..SessionSettings::default()
-        },
-    )
-    .await?;
-    let mark = format!("{}", session.backend_pid());
+    let mark = session.backend_pid().to_string();
     session
         .rows(&format!(
             "SELECT set_config('stagegate.session', '{mark}', false)"
         ))
         .await?;
-    for probe in 0..PROBES {
-        // An open transaction takes a server process away from a pooler in transaction mode.
-        busy.rows(if probe % 2 == 0 { "BEGIN" } else { "COMMIT" })
-            .await?;
-        let rows = session
-            .rows("SELECT pg_backend_pid(), current_setting('stagegate.session', true)")
-            .await?;
-        let field = |n: usize| rows.first()?.get(n)?.as_deref();
-        let (pid, found) = (field(0).unwrap_or_default(), field(1).unwrap_or_default());
-        if pid != mark {
-            return Err(OperatorLockError::Pooled(format!(
-                "process {mark} was announced, process {pid} answered"
-            )));
-        }
-        if found != mark {
-            return Err(OperatorLockError::Pooled(
-                "a setting of the session was gone in its next statement".to_owned(),
-            ));
-        }
+    check_mark(session, &mark).await?;
+    let settings = SessionSettings {
+        application_name: "stagegate looks for a pooler".to_owned(),
+        ..SessionSettings::default()
+    };
+    let busy = Session::open(info, &settings).await?;
+    // An open transaction takes a server process away from a pooler in transaction mode.
+    for statement in ["BEGIN", "COMMIT"] {
+        busy.rows(statement).await?;
+        check_mark(session, &mark).await?;
     }
     busy.close().await;
+    Ok(())
+}
+
+async fn check_mark(session: &Session, mark: &str) -> Result<(), OperatorLockError> {
+    let rows = session
+        .rows("SELECT pg_backend_pid(), current_setting('stagegate.session', true)")
+        .await?;
+    let field = |n: usize| rows.first()?.get(n)?.as_deref();
+    if field(0) != Some(mark) {
+        return Err(OperatorLockError::Pooled(
+            "another process answered than the one that was announced".to_owned(),
+        ));
+    }
+    if field(1) != Some(mark) {
+        return Err(OperatorLockError::Pooled(
+            "a setting of the session was gone in its next statement".to_owned(),
+        ));
+    }
     Ok(())
 }
 

@@ -74,12 +74,16 @@ pub struct Program {
 }
 
 impl Program {
-    /// Returns another program of the same installation.
+    /// Returns another program of the same installation, which is of the same version.
     pub fn sibling(&self, name: &str) -> Result<Program, ProgramMissing> {
-        self.path
-            .parent()
-            .and_then(|folder| inspect(name, &folder.join(name)))
-            .ok_or_else(|| ProgramMissing::new(name, None))
+        let path = self.path.with_file_name(name);
+        if !path.is_file() {
+            return Err(ProgramMissing::new(name, None));
+        }
+        Ok(Program {
+            path,
+            version: self.version.clone(),
+        })
     }
 }
 
@@ -164,12 +168,17 @@ fn choose(found: Vec<Program>, major: u32) -> Result<Program, Vec<Program>> {
 /// Finds every installed program of that name, newest first; one file is listed once.
 pub fn find_all(name: &str) -> Vec<Program> {
     let own = std::env::var_os(BINDIR_VARIABLE).filter(|value| !value.is_empty());
-    let folders = match own {
+    if let Some(folder) = own {
         // Naming a folder means that folder, not "that one too".
-        Some(folder) => vec![PathBuf::from(folder)],
-        None => usual_folders(),
-    };
-    find_in(name, &folders)
+        return find_in(name, &[PathBuf::from(folder)]);
+    }
+    let path = path_folders();
+    let found = find_in(name, &[path.clone(), package_folders()].concat());
+    if !found.is_empty() {
+        return found;
+    }
+    // Asked last: it is a slow script on some systems, and what it names is mostly found by now.
+    pg_config_bindir(&path).map_or_else(Vec::new, |folder| find_in(name, &[folder]))
 }
 
 fn find_in(name: &str, folders: &[PathBuf]) -> Vec<Program> {
@@ -186,18 +195,19 @@ fn find_in(name: &str, folders: &[PathBuf]) -> Vec<Program> {
     programs
 }
 
-fn usual_folders() -> Vec<PathBuf> {
+fn path_folders() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path)
+    std::env::split_paths(&path)
         .filter(|folder| folder.is_absolute())
-        .collect();
-    folders.extend(pg_config_bindir(&folders));
-    for pattern in FOLDERS {
-        if let Ok(found) = glob::glob(pattern) {
-            folders.extend(found.flatten());
-        }
-    }
-    folders
+        .collect()
+}
+
+fn package_folders() -> Vec<PathBuf> {
+    FOLDERS
+        .iter()
+        .filter_map(|pattern| glob::glob(pattern).ok())
+        .flat_map(Iterator::flatten)
+        .collect()
 }
 
 fn pg_config_bindir(path: &[PathBuf]) -> Option<PathBuf> {

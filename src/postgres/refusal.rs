@@ -165,11 +165,21 @@ impl Refusal {
     }
 
     fn of_server(error: DatabaseError, info: &Conninfo, tls: bool) -> Self {
+        let (failure, advice) = Self::read_server(&error, info, tls);
+        Self {
+            failure,
+            cause: error.to_string(),
+            advice,
+            database_error: Some(Box::new(error)),
+        }
+    }
+
+    fn read_server(error: &DatabaseError, info: &Conninfo, tls: bool) -> (ConnectFailure, String) {
         let user = &info.user;
         let database = &info.database;
         let remote = matches!(info.host, Host::Tcp(_));
         let routine = error.routine.as_deref().unwrap_or_default();
-        let (failure, advice) = match error.sqlstate.as_str() {
+        match error.sqlstate.as_str() {
             "28P01" => (
                 ConnectFailure::PasswordWrong,
                 format!("Check the password of {user}, and that it is this server's"),
@@ -230,12 +240,6 @@ impl Refusal {
                 "End sessions that are idle, or use a role with reserved connections".to_owned(),
             ),
             _ => (ConnectFailure::Other, String::new()),
-        };
-        Self {
-            failure,
-            cause: error.to_string(),
-            advice,
-            database_error: Some(Box::new(error)),
         }
     }
 }

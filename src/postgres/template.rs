@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::cluster::ClusterError;
 use super::programs::Program;
 use super::server_user::ServerUser;
+use super::system_identifier;
 
 /// Small log segments: a fresh cluster is then 24 MB instead of 40, and copied sooner.
 const WAL_SEGMENT_MB: &str = "1";
@@ -29,16 +30,20 @@ pub(super) fn copy_into(
     user: Option<&ServerUser>,
 ) -> Result<(), ClusterError> {
     let initdb = postgres.sibling("initdb")?;
-    let arguments = [
+    let mut arguments = [
         "--username=postgres",
         "--auth=trust",
         "--encoding=UTF8",
         &format!("--locale={LOCALE}"),
         &format!("--wal-segsize={WAL_SEGMENT_MB}"),
         "--no-sync",
-        "--no-instructions",
     ]
-    .map(str::to_owned);
+    .map(str::to_owned)
+    .to_vec();
+    // Version 13 does not know it, and older ones are not supported.
+    if postgres.version.major >= 14 {
+        arguments.push("--no-instructions".to_owned());
+    }
     // Without a place to keep it (no home folder, or a read-only one) every cluster is made anew.
     let Some(cache) = cache_folder() else {
         return make(&initdb, &arguments, data, user);
@@ -52,7 +57,28 @@ pub(super) fn copy_into(
             return keep(data, &template);
         }
     }
-    copy_tree(&template, data, user)
+    copy_tree(&template, data, user)?;
+    // Copies of one template would pass for one server, and a check that a database is not
+    // production's would see no difference.
+    if system_identifier::renew(data).map_err(ClusterError::file("renew", data))? {
+        return Ok(());
+    }
+    empty(data)?;
+    make(&initdb, &arguments, data, user)
+}
+
+/// Removes what is in a folder.
+fn empty(folder: &Path) -> Result<(), ClusterError> {
+    for entry in fs::read_dir(folder).map_err(ClusterError::file("read", folder))? {
+        let path = entry.map_err(ClusterError::file("read", folder))?.path();
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(ClusterError::file("remove", &path))?;
+    }
+    Ok(())
 }
 
 fn cache_folder() -> Option<PathBuf> {

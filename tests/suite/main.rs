@@ -3,7 +3,13 @@
 mod cluster;
 mod connecting;
 mod connecting_tls;
+mod crash;
 mod demo_world;
+mod gates_act;
+mod gates_look;
+mod headless;
 mod identity;
+mod lost_commit;
 mod operator_lock;
 mod server;
+mod site;

@@ -1,0 +1,177 @@
+//! The command line, as `--help` teaches it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum};
+
+/// Takes a PostgreSQL change from staging to production through a runbook, gate by gate,
+/// and refuses to advance past a gate that has not passed.
+#[derive(Debug, Parser)]
+#[command(name = "stagegate", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Subcommand,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  stagegate demo                        a private PostgreSQL, sample data, a runbook: the console opens on it
+  stagegate check runbook.toml          is the runbook right? offline
+  stagegate plan runbook.toml           what would every gate do? read only
+  stagegate run runbook.toml            walk through it, gate by gate
+
+Exit codes:
+  0  well                                    4  a gate did not pass, or people are needed
+  1  error                                   5  another operator holds the target
+  2  differs, pending or drift               6  the outcome of something is unknown
+  3  destructive refused                    64  wrong arguments
+130  interrupted, can be resumed            78  bad runbook or configuration";
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Subcommand {
+    /// Walk through a runbook, in the console or headless
+    Run(RunArguments),
+    /// Load and validate runbooks, offline
+    Check(CheckArguments),
+    /// Show what every gate would do, read only
+    Plan(PlanArguments),
+    /// Open the console on a sample world with a private PostgreSQL
+    Demo(DemoArguments),
+    /// List the runs on this machine
+    Runs(RunsArguments),
+    /// Show the programs that stagegate works with, and what is missing
+    Doctor(DoctorArguments),
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Theme {
+    Dark,
+    Light,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Headless runs walk on until a gate does not pass or needs a person. They never tick, sign or
+confirm: a gate that acts on production needs its name typed at the console.
+
+  stagegate run release.toml --var version=42
+  stagegate run release.toml --headless --format json
+  stagegate run release.toml --resume           go on with the newest run of this runbook")]
+pub(super) struct RunArguments {
+    /// The runbook's file
+    pub(super) runbook: Option<PathBuf>,
+    /// Replace a variable of the runbook
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_var)]
+    pub(super) vars: Vec<(String, String)>,
+    /// Go on with a run that was interrupted: the newest of this runbook, or the one named
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    pub(super) resume: Option<String>,
+    /// Run without a console
+    #[arg(long)]
+    pub(super) headless: bool,
+    /// How a headless run reports
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    pub(super) look: Look,
+}
+
+/// Where runs are, and who acts.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Place {
+    /// The folder of runs [default: the user's state folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) runs_dir: Option<PathBuf>,
+    /// Your name in the journal [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub(super) operator: Option<String>,
+}
+
+/// How the console looks.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Look {
+    /// Colours for a dark or a light terminal [default: what the terminal says]
+    #[arg(long, value_enum)]
+    pub(super) theme: Option<Theme>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub(super) no_mouse: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// The runbooks' files
+    #[arg(required = true)]
+    pub(super) runbooks: Vec<PathBuf>,
+    /// Replace a variable of the runbooks
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_var)]
+    pub(super) vars: Vec<(String, String)>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    /// The runbook's file
+    pub(super) runbook: PathBuf,
+    /// Replace a variable of the runbook
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_var)]
+    pub(super) vars: Vec<(String, String)>,
+    /// Only this gate
+    #[arg(long)]
+    pub(super) gate: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    /// The sample world
+    #[arg(default_value = "housekeeping")]
+    pub(super) world: String,
+    /// Prepare a world in which one gate must refuse
+    #[arg(long, value_name = "NAME")]
+    pub(super) fault: Option<String>,
+    /// List the worlds and their faults
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Put right what a fault made wrong, in the demo that is open in another terminal
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["fault", "list"])]
+    pub(super) mend: Option<String>,
+    #[command(flatten)]
+    pub(super) look: Look,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsArguments {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// Install what is missing, after asking
+    #[arg(long)]
+    pub(super) fix: bool,
+}
+
+fn parse_var(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}

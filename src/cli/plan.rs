@@ -1,0 +1,126 @@
+//! `plan`: what every gate would do, read only and without a run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::arguments::{Format, PlanArguments};
+use super::{Exit, runtime, say};
+use crate::engine::OpenError;
+use crate::gate::{self, Context, Feed, Plan, Targets, Tone};
+use crate::postgres::environment::Environment;
+use crate::runbook::{self, Gate, Runbook};
+
+pub(super) fn run(arguments: PlanArguments) -> Exit {
+    let path = &arguments.runbook;
+    let shown = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(source) => {
+            return say::open_error(&OpenError::Read {
+                path: shown,
+                source,
+            });
+        }
+    };
+    let vars: BTreeMap<String, String> = arguments.vars.into_iter().collect();
+    let runbook = match runbook::load(&shown, &text, &vars) {
+        Ok(runbook) => runbook,
+        Err(problems) => return say::open_error(&OpenError::Runbook(Box::new(problems))),
+    };
+    let targets = Targets::new("plan", &runbook, Environment::of_process());
+    if let Err((target, source)) = targets.check_addresses() {
+        return say::open_error(&OpenError::Address { target, source });
+    }
+    let folder = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let above = folder.parent().unwrap_or(Path::new("/"));
+    let base: std::path::PathBuf = above.join(&runbook.root).components().collect();
+    let Ok(runtime) = runtime() else {
+        return Exit::Error;
+    };
+    let runbook = Arc::new(runbook);
+    let mut plans = Vec::new();
+    for gate in runbook.gates() {
+        if arguments
+            .gate
+            .as_ref()
+            .is_some_and(|wanted| *wanted != gate.id)
+        {
+            continue;
+        }
+        let context = context(&runbook, gate, &targets, &base);
+        plans.push((gate.clone(), runtime.block_on(gate::plan(&context))));
+    }
+    if let Some(wanted) = &arguments.gate
+        && plans.is_empty()
+    {
+        say::note(&format!(
+            "stagegate: there is no gate `{wanted}` in {shown}"
+        ));
+        return Exit::Usage;
+    }
+    match arguments.format {
+        Format::Text => plans.iter().for_each(|(gate, plan)| print_text(gate, plan)),
+        Format::Json => {
+            let gates: Vec<serde_json::Value> = plans
+                .iter()
+                .map(|(gate, plan)| as_json(gate, plan))
+                .collect();
+            say::data(&format!(
+                "{}\n",
+                serde_json::json!({ "format": 1, "gates": gates })
+            ));
+        }
+    }
+    if plans.iter().any(|(_, plan)| plan.refuses.is_some()) {
+        return Exit::NotPassed;
+    }
+    Exit::Well
+}
+
+fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) -> Context {
+    let mut values = runbook.vars.clone();
+    values.insert("run.id".to_owned(), "plan".to_owned());
+    Context {
+        run: "plan".to_owned(),
+        attempt: 1,
+        gate: Arc::new(gate.clone()),
+        runbook: runbook.clone(),
+        base: base.to_owned(),
+        folder: std::env::temp_dir(),
+        values,
+        targets: targets.clone(),
+        feed: Feed::default(),
+        effects: tokio::sync::mpsc::channel(1).0,
+        cancel: CancellationToken::new(),
+        journal: (0, crate::promotion::GENESIS.to_owned()),
+    }
+}
+
+fn print_text(gate: &Gate, plan: &Plan) {
+    let mut text = format!("{} ({}): {}\n", gate.id, gate.kind.name(), plan.summary);
+    for line in &plan.lines {
+        let mark = match line.tone {
+            Tone::Bad => "!",
+            Tone::Warning => "?",
+            _ => " ",
+        };
+        text.push_str(&format!("  {mark} {}\n", line.text));
+    }
+    text.push('\n');
+    say::data(&text);
+}
+
+fn as_json(gate: &Gate, plan: &Plan) -> serde_json::Value {
+    let lines: Vec<&str> = plan.lines.iter().map(|line| line.text.as_str()).collect();
+    serde_json::json!({
+        "gate": gate.id,
+        "kind": gate.kind.name(),
+        "summary": plan.summary,
+        "digest": plan.digest,
+        "refuses": plan.refuses,
+        "lines": lines,
+    })
+}

@@ -1,0 +1,205 @@
+//! `run`: walks through a runbook, in the console or headless.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::arguments::{Format, Look, Place, RunArguments, Theme};
+use super::{Exit, runtime, say};
+use crate::console::{self, ConsoleEnd, ConsoleOptions, ThemeName};
+use crate::engine::{self, EngineHandle, OpenOptions, Snapshot, Which, open};
+use crate::headless::{self, Report};
+use crate::postgres::environment::Environment;
+use crate::promotion::{Command, RunStatus, Via};
+use crate::system::user_name;
+
+pub(super) fn run(arguments: RunArguments) -> Exit {
+    let Some(which) = which(&arguments) else {
+        say::note("stagegate: name a runbook, or --resume a run; see stagegate run --help");
+        return Exit::Usage;
+    };
+    if !arguments.headless && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        say::Trouble {
+            what: "the console needs a terminal, and this is none".to_owned(),
+            untouched: "nothing was started",
+            next: "run it in a terminal, or add --headless".to_owned(),
+            evidence: "this message".to_owned(),
+        }
+        .say();
+        return Exit::Usage;
+    }
+    let Some(runs_folder) = runs_folder(&arguments.place) else {
+        return Exit::Error;
+    };
+    let via = if arguments.headless {
+        Via::Headless
+    } else {
+        Via::Console
+    };
+    let options = OpenOptions {
+        which,
+        vars: arguments.vars.into_iter().collect(),
+        runs_folder,
+        operator: arguments.place.operator.unwrap_or_else(user_name),
+        via,
+        surroundings: Environment::of_process(),
+    };
+    let Ok(runtime) = runtime() else {
+        return Exit::Error;
+    };
+    let handle = match open(&options, runtime.handle()) {
+        Ok(handle) => handle,
+        Err(error) => return say::open_error(&error),
+    };
+    let exit = if arguments.headless {
+        runtime.block_on(walk_headless(handle, arguments.format))
+    } else {
+        runtime.block_on(in_console(handle, arguments.look))
+    };
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
+}
+
+/// Which run the arguments mean. `--resume x.toml` can only be a runbook's file.
+fn which(arguments: &RunArguments) -> Option<Which> {
+    match (&arguments.runbook, arguments.resume.as_deref()) {
+        (Some(runbook), None) => Some(Which::New(runbook.clone())),
+        (Some(runbook), Some("")) => Some(Which::Latest(runbook.clone())),
+        (None, Some(name)) if Path::new(name).is_file() => Some(Which::Latest(name.into())),
+        (_, Some(name)) if !name.is_empty() => Some(Which::Named(name.to_owned())),
+        _ => None,
+    }
+}
+
+/// The folder of runs; says why there is none.
+pub(super) fn runs_folder(place: &Place) -> Option<PathBuf> {
+    let folder = place.runs_dir.clone().or_else(engine::default_runs_folder);
+    if folder.is_none() {
+        say::note("stagegate: there is no home folder for runs; name one with --runs-dir FOLDER");
+    }
+    folder
+}
+
+async fn walk_headless(handle: EngineHandle, format: Format) -> Exit {
+    let report = match format {
+        Format::Text => Report::Text,
+        Format::Json => Report::Json,
+    };
+    let live = std::io::stderr().is_terminal();
+    let end = headless::run(&handle, report, live, &mut say::data, &mut say::note).await;
+    let exit = match end {
+        headless::End::Closed => Exit::Well,
+        headless::End::NotPassed => Exit::NotPassed,
+        headless::End::Held => Exit::Held,
+        headless::End::Unknown => Exit::Unknown,
+        headless::End::Journal => Exit::Error,
+        headless::End::Interrupted => Exit::Interrupted,
+    };
+    if exit != Exit::Well {
+        resume_hint(&handle.snapshot());
+    }
+    handle.close();
+    exit
+}
+
+/// Opens the console on a run, and sees to what is left when it is closed.
+pub(super) async fn in_console(handle: EngineHandle, look: Look) -> Exit {
+    let options = ConsoleOptions {
+        theme: look.theme.map(|theme| match theme {
+            Theme::Dark => ThemeName::Dark,
+            Theme::Light => ThemeName::Light,
+        }),
+        no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        mouse: !look.no_mouse,
+    };
+    let ended = match console::run(&handle, options).await {
+        Ok(end) => end,
+        Err(error) => {
+            say::Trouble {
+                what: format!("the console ended: {error}"),
+                untouched: "work that had begun is ended in good order",
+                next: "go on with: stagegate run --resume".to_owned(),
+                evidence: handle.folder().display().to_string(),
+            }
+            .say();
+            ConsoleEnd::HungUp
+        }
+    };
+    match ended {
+        ConsoleEnd::Left | ConsoleEnd::Closed => {}
+        ConsoleEnd::LeftRunning => {
+            say::note("The console is closed; the work that is left goes on to its end here.");
+            wait_for_work(&handle, true).await;
+        }
+        ConsoleEnd::HungUp => {
+            let text = "the terminal was lost; the work in flight goes on to its end".to_owned();
+            let _ = handle.command(Command::Note { gate: None, text }).await;
+            wait_for_work(&handle, false).await;
+        }
+        ConsoleEnd::Terminated => {
+            cancel_work(&handle).await;
+            wait_for_work(&handle, false).await;
+        }
+    }
+    let snapshot = handle.snapshot();
+    if ended != ConsoleEnd::HungUp {
+        resume_hint(&snapshot);
+    }
+    handle.close();
+    match (&snapshot.run.status, ended) {
+        (RunStatus::Closed, _) => Exit::Well,
+        (_, ConsoleEnd::Terminated | ConsoleEnd::HungUp) => Exit::Interrupted,
+        _ if snapshot.journal_error.is_some() => Exit::Error,
+        _ if snapshot.held.is_some() => Exit::Held,
+        _ => Exit::NotPassed,
+    }
+}
+
+async fn cancel_work(handle: &EngineHandle) {
+    if let Some(gate) = handle.snapshot().run.at_work() {
+        let _ = handle
+            .command(Command::Cancel {
+                gate: gate.id.clone(),
+            })
+            .await;
+    }
+}
+
+/// Waits until nothing is at work, and says how it goes when somebody reads it.
+async fn wait_for_work(handle: &EngineHandle, say_lines: bool) {
+    let mut snapshots = handle.snapshots();
+    let mut shown = handle.feed().view(0).dropped;
+    while snapshots.borrow_and_update().run.at_work().is_some() {
+        tokio::select! {
+            changed = snapshots.changed() => if changed.is_err() { return },
+            () = handle.feed().changed(), if say_lines => {
+                let view = handle.feed().view(usize::MAX);
+                let skip = shown.saturating_sub(view.dropped) as usize;
+                for line in view.lines.iter().skip(skip) {
+                    say::note(&line.text);
+                }
+                shown = view.dropped + view.lines.len() as u64;
+            }
+        }
+    }
+}
+
+fn resume_hint(snapshot: &Snapshot) {
+    let run = &snapshot.run;
+    let (through, all) = run.progress();
+    if run.status.is_terminal() {
+        say::note(&format!(
+            "run {}: {}, {through} of {all} gates",
+            run.id,
+            run.status.word()
+        ));
+        return;
+    }
+    let at = run.current().map_or(String::new(), |gate| {
+        format!("; `{}` is {}", gate.id, gate.state.word())
+    });
+    say::note(&format!(
+        "run {}: {through} of {all} gates{at}\n  go on with: stagegate run --resume {}",
+        run.id, run.id
+    ));
+}
