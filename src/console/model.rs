@@ -101,6 +101,10 @@ pub struct Model {
     pub dialog: Option<Dialog>,
     /// Keys do not count until the dialog that just opened has been seen.
     pub deaf: bool,
+    /// The selection has just gone on by itself to a gate that nobody has seen yet.
+    pub moved: bool,
+    /// A command of a key that was not answered yet.
+    pub waiting: bool,
     pub toast: Option<Toast>,
     pub intent: Option<Intent>,
     /// What is being searched for, while it is typed.
@@ -150,6 +154,8 @@ impl Model {
             closing: Pager::default(),
             dialog: None,
             deaf: false,
+            moved: false,
+            waiting: false,
             toast: None,
             intent: None,
             search: None,
@@ -259,6 +265,11 @@ impl Model {
     /// The row that shows a gate.
     pub fn row_of(&self, gate: usize) -> Option<usize> {
         self.rows.iter().position(|row| *row == Row::Gate(gate))
+    }
+
+    /// Tells whether what is on the screen is too new to be answered.
+    pub fn guarded(&self) -> bool {
+        self.deaf || self.moved
     }
 
     /// Tells whether something that ends by itself is going on.

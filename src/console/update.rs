@@ -57,6 +57,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Listen => {
             model.dirty |= model.deaf;
             model.deaf = false;
+            model.moved = false;
             Vec::new()
         }
         Msg::EngineGone => {
@@ -378,6 +379,9 @@ fn on_done(
     result: Result<(), CommandError>,
 ) -> Vec<Effect> {
     model.dirty = true;
+    if origin == Origin::Key {
+        model.waiting = false;
+    }
     match (result, origin) {
         (Ok(()), origin) => {
             if origin == Origin::Dialog {
@@ -439,6 +443,9 @@ fn moved_on(model: &mut Model, before: &Snapshot) {
         && let Some(current) = model.current()
     {
         model.select(current);
+        model.moved = true;
+        // It spoke of the gate that is left behind.
+        model.toast = None;
     }
     let confirmed = model
         .gate()

@@ -70,7 +70,19 @@ pub fn on_enter(model: &Model) -> Act {
 
 /// Does what Enter does.
 pub fn enter(model: &mut Model) -> Vec<Effect> {
+    if model.waiting {
+        // The key before this one is still being recorded; what follows from it is not known.
+        return Vec::new();
+    }
     let act = on_enter(model);
+    if model.moved && matches!(act, Act::Tick(_)) {
+        // A person's word counts for what that person has read.
+        model.say(
+            Tone::Info,
+            "the run has come to this gate; look, then press again",
+        );
+        return Vec::new();
+    }
     let Some(gate) = model.gate().map(|gate| gate.id.clone()) else {
         return Vec::new();
     };
@@ -96,6 +108,12 @@ pub fn send_unless_refused(model: &mut Model, command: Command) -> Vec<Effect> {
         model.say(Tone::Refusal, refusal.to_string());
         return Vec::new();
     }
+    send(model, command)
+}
+
+/// Sends a command for a key.
+fn send(model: &mut Model, command: Command) -> Vec<Effect> {
+    model.waiting = true;
     let origin = Origin::Key;
     vec![Effect::Command { command, origin }]
 }
@@ -111,8 +129,7 @@ pub fn start(model: &mut Model, verb: Verb) -> Vec<Effect> {
     match model.refusal(&starting(verb, &gate, None, None)) {
         None => {
             let command = starting(verb, &gate, digest, None);
-            let origin = Origin::Key;
-            vec![Effect::Command { command, origin }]
+            send(model, command)
         }
         Some(Refusal::NoPlan(_) | Refusal::NameNotTyped { .. }) => {
             let making = model.snapshot.planning.contains(&gate);
@@ -186,10 +203,7 @@ fn tick(model: &mut Model, gate: String, item: usize) -> Vec<Effect> {
         value: None,
     };
     match model.refusal(&command) {
-        None => {
-            let origin = Origin::Key;
-            vec![Effect::Command { command, origin }]
-        }
+        None => send(model, command),
         Some(Refusal::BadInput { .. }) => {
             if let Some(prompt) = Prompt::value(model, &gate, item) {
                 open(model, Dialog::Prompt(prompt));

@@ -189,6 +189,18 @@ pub fn clip(text: &str, width: usize) -> String {
     out
 }
 
+/// Cuts a text to its last `width` cells, saying so with `…`.
+pub fn clip_start(text: &str, width: usize) -> String {
+    let all = cells(text);
+    if all <= width {
+        return text.to_owned();
+    }
+    match width {
+        0 => String::new(),
+        width => format!("…{}", cut(text, all + 1 - width, width - 1)),
+    }
+}
+
 /// Takes the cells from `skip` on, at most `width`. A wide character that is cut in half becomes a
 /// space, so that columns stay where they are.
 pub fn cut(text: &str, skip: usize, width: usize) -> String {
@@ -408,6 +420,9 @@ mod tests {
         assert_eq!(clip("abcdef", 4), "abc…");
         assert_eq!(clip("abcd", 4), "abcd");
         assert_eq!(clip("abcd", 0), "");
+        assert_eq!(clip_start("abcdef", 4), "…def");
+        assert_eq!(clip_start("abcd", 4), "abcd");
+        assert_eq!(clip_start("ab", 0), "");
     }
 
     #[test]

@@ -50,9 +50,9 @@ pub fn page(model: &Model, width: usize) -> Doc {
         doc.text(Ink::Plain, &clean(&waiver.reason));
     }
     retrying(&mut doc, model, gate);
-    if let Some(help) = help(model, gate) {
-        doc.blank();
-        doc.prose(Ink::Muted, &clean(help));
+    let refused = gate.state.may_retry();
+    if refused {
+        help(&mut doc, model, gate);
     }
     match &definition.nature {
         Nature::Items(items) => people::items(&mut doc, model, gate, items),
@@ -63,6 +63,9 @@ pub fn page(model: &Model, width: usize) -> Doc {
             evidence::evidence(&mut doc, model, gate);
             plan::plan(&mut doc, model, gate);
         }
+    }
+    if !refused {
+        help(&mut doc, model, gate);
     }
     footer(&mut doc, model, gate);
     doc
@@ -94,12 +97,19 @@ fn title(doc: &mut Doc, model: &Model, gate: &GateRecord, definition: &GateDefin
 }
 
 /// What the gate's author says, where it is of use: before it runs, and after it was refused.
-fn help<'a>(model: &'a Model, gate: &GateRecord) -> Option<&'a str> {
-    if gate.state.advances() || gate.state == GateState::Running && model.run().at_work().is_some()
-    {
-        return None;
+fn help(doc: &mut Doc, model: &Model, gate: &GateRecord) {
+    if gate.state.advances() || gate.state == GateState::Running {
+        return;
     }
-    model.snapshot.runbook.gate(&gate.id)?.help.as_deref()
+    let runbook = &model.snapshot.runbook;
+    if let Some(help) = runbook.gate(&gate.id).and_then(|gate| gate.help.as_deref()) {
+        doc.heading(if gate.state.may_retry() {
+            "The runbook says"
+        } else {
+            "If it does not pass, the runbook says"
+        });
+        doc.prose(Ink::Plain, &clean(help));
+    }
 }
 
 fn verdict(doc: &mut Doc, state: GateState, finding: &Finding) {
