@@ -13,7 +13,7 @@ use super::screen::journal::JournalScreen;
 use super::screen::layout::{Layout, dialog_height, dialog_width};
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
-use super::screen::text::Doc;
+use super::screen::text::{Doc, DocLine};
 use super::screen::{Screen, Verb, banner, closing, detail};
 use crate::engine::Snapshot;
 use crate::gate::{FeedView, Plan};
@@ -66,7 +66,7 @@ pub struct Intent {
 struct DetailKey {
     generation: u64,
     gate: usize,
-    width: u16,
+    size: (u16, u16),
     feed: u64,
     second: i64,
 }
@@ -116,6 +116,8 @@ pub struct Model {
     pub dirty: bool,
     /// Plans that were asked for and have not been seen yet.
     pub asked: BTreeSet<String>,
+    /// The plan is what the pane is to show.
+    pub show_plan: bool,
     /// Counts snapshots.
     generation: u64,
     detail_key: DetailKey,
@@ -163,6 +165,7 @@ impl Model {
             engine_gone: false,
             dirty: true,
             asked: BTreeSet::new(),
+            show_plan: false,
             generation: 0,
             detail_key: DetailKey::default(),
         };
@@ -246,10 +249,9 @@ impl Model {
         self.item = 0;
         self.rest_on_open_item();
         if let Some(row) = self.row_of(self.selected) {
-            self.list.show(row);
-            if row == 1 {
-                self.list.top();
-            }
+            // What comes next is seen as well.
+            self.list.show(row + 3);
+            self.list.show(row.saturating_sub(1));
         }
     }
 
@@ -331,10 +333,11 @@ impl Model {
             .run()
             .at_work()
             .is_some_and(|gate| self.gate().is_some_and(|selected| selected.id == gate.id));
+        let height = usize::from(layout.detail.height);
         let key = DetailKey {
             generation: self.generation,
             gate: self.selected + 1,
-            width: layout.detail.width,
+            size: (layout.detail.width, layout.detail.height),
             feed: if working { self.feed.revision } else { 0 },
             second: if self.clock_matters() && (working || self.snapshot.retrying.is_some()) {
                 self.now.as_second()
@@ -343,11 +346,17 @@ impl Model {
             },
         };
         if key != self.detail_key {
-            self.detail = Arc::new(detail::page(self, usize::from(layout.detail.width)));
+            let width = usize::from(layout.detail.width);
+            self.detail = Arc::new(detail::page(self, width, height));
             self.detail_key = key;
         }
-        let height = usize::from(layout.detail.height);
         self.pager.fit(self.detail.lines.len(), height);
+        if std::mem::take(&mut self.show_plan) {
+            let heading = |line: &DocLine| detail::is_plan_heading(line);
+            if let Some(line) = self.detail.lines.iter().position(heading) {
+                self.pager.offset = line.min(self.pager.last());
+            }
+        }
     }
 }
 

@@ -304,7 +304,7 @@ fn copy(model: &mut Model) -> Vec<Effect> {
         }
         Screen::Run => {
             let gate = model.gate().map_or(String::new(), |gate| gate.id.clone());
-            (gate, super::screen::detail::page(model, 100).plain())
+            (gate, super::screen::detail::page(model, 100, 100).plain())
         }
     };
     vec![Effect::Save { name, text }]

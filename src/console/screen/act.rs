@@ -184,6 +184,7 @@ pub fn open_start(model: &mut Model, verb: Verb) {
     if let Some(subject) = Subject::of(model, verb) {
         model.intent = None;
         model.toast = None;
+        model.show_plan = true;
         open(model, Dialog::Start(StartSheet::new(subject)));
     }
 }

@@ -250,12 +250,7 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
         }
         let mut rest = word.to_owned();
         while cells(&rest) > width - indent {
-            let head = cut(&rest, 0, width - indent);
-            // A wide character that does not fit alone must not stop the loop.
-            let taken = head.trim_end().len().max(1);
-            let taken = (taken..=rest.len())
-                .find(|at| rest.is_char_boundary(*at))
-                .unwrap_or(rest.len());
+            let taken = head_of(&rest, width - indent);
             out.push(format!("{pad}{}", &rest[..taken]));
             rest = rest[taken..].to_owned();
         }
@@ -266,6 +261,21 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
         out.push(current);
     }
     out
+}
+
+/// How many bytes of a long word go on a line of `width` cells: to a place where a path or a name
+/// may be parted, if there is one in the line's second half.
+fn head_of(word: &str, width: usize) -> usize {
+    let head = cut(word, 0, width).trim_end().len().max(1);
+    // A wide character that does not fit alone must not stop the loop.
+    let head = (head..=word.len())
+        .find(|at| word.is_char_boundary(*at))
+        .unwrap_or(word.len());
+    let parted = word[..head].rfind(['/', '_', '-', '.', ',', '@', ':']);
+    match parted {
+        Some(at) if at + 1 > head / 2 => at + 1,
+        _ => head,
+    }
 }
 
 /// Colours one line of SQL by PostgreSQL's own tokens.
@@ -430,6 +440,7 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("  one two three", 9), ["  one two", "  three"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("see db/eng/one.sql", 9), ["see", "db/eng/", "one.sql"]);
         assert_eq!(wrap("日本日本", 3), ["日", "本", "日", "本"]);
         assert_eq!(wrap("", 3), [""]);
     }

@@ -6,6 +6,7 @@ mod plan;
 mod work;
 
 pub use people::item_text;
+pub use plan::is_plan_heading;
 
 use super::glyph;
 use super::text::{Doc, Ink, span};
@@ -15,8 +16,8 @@ use crate::expectation::Finding;
 use crate::promotion::{GateDefinition, GateRecord, GateState, Nature};
 use crate::untrusted::{clean, clean_line};
 
-/// Makes the document of the selected gate.
-pub fn page(model: &Model, width: usize) -> Doc {
+/// Makes the document of the selected gate for a pane of `width` and `height`.
+pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     let mut doc = Doc::new(width);
     let (Some(gate), Some(definition)) = (model.gate(), model.definition()) else {
         doc.text(Ink::Muted, "this runbook has no gates");
@@ -25,7 +26,10 @@ pub fn page(model: &Model, width: usize) -> Doc {
     title(&mut doc, model, gate, definition);
     let by_people = matches!(definition.nature, Nature::Items(_) | Nature::SignOff { .. });
     match gate.state {
-        GateState::Running if !by_people => work::running(&mut doc, model, gate),
+        GateState::Running if !by_people => {
+            work::running(&mut doc, model, gate, height);
+            return doc;
+        }
         GateState::InDoubt => in_doubt(&mut doc, model, gate),
         _ => {}
     }
