@@ -88,7 +88,7 @@ pub fn enter(model: &mut Model) -> Vec<Effect> {
     };
     match act {
         Act::Start => start(model, Verb::Start),
-        Act::Tick(item) => tick(model, gate, item),
+        Act::Tick(item) => tick(model, &gate, item),
         Act::Sign => sign(model),
         Act::Reconcile => {
             model.say(Tone::Info, "the target is asked what really happened");
@@ -197,16 +197,16 @@ pub fn open(model: &mut Model, dialog: Dialog) {
     model.dirty = true;
 }
 
-fn tick(model: &mut Model, gate: String, item: usize) -> Vec<Effect> {
+fn tick(model: &mut Model, gate: &str, item: usize) -> Vec<Effect> {
     let command = Command::ConfirmItem {
-        gate: gate.clone(),
+        gate: gate.to_owned(),
         item,
         value: None,
     };
     match model.refusal(&command) {
         None => send(model, command),
         Some(Refusal::BadInput { .. }) => {
-            if let Some(prompt) = Prompt::value(model, &gate, item) {
+            if let Some(prompt) = Prompt::value(model, gate, item) {
                 open(model, Dialog::Prompt(prompt));
             }
             Vec::new()

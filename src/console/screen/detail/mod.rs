@@ -33,10 +33,10 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
         GateState::InDoubt => in_doubt(&mut doc, model, gate),
         _ => {}
     }
-    if gate.state != GateState::InDoubt {
-        if let Some(finding) = &gate.finding {
-            verdict(&mut doc, gate.state, finding);
-        }
+    if gate.state != GateState::InDoubt
+        && let Some(finding) = &gate.finding
+    {
+        verdict(&mut doc, gate.state, finding);
     }
     if let Some(reason) = &gate.stale_because {
         doc.blank();
