@@ -1,6 +1,8 @@
 //! The one integration binary. Each module tests one part of the product from outside.
 
 mod cluster;
+mod console_keys;
+mod console_world;
 mod connecting;
 mod connecting_tls;
 mod crash;
@@ -11,5 +13,6 @@ mod headless;
 mod identity;
 mod lost_commit;
 mod operator_lock;
+mod screens;
 mod server;
 mod site;
