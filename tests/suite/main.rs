@@ -2,6 +2,7 @@
 
 mod cluster;
 mod console_keys;
+mod console_pty;
 mod console_world;
 mod connecting;
 mod connecting_tls;
@@ -13,6 +14,7 @@ mod headless;
 mod identity;
 mod lost_commit;
 mod operator_lock;
+mod pty;
 mod screens;
 mod server;
 mod site;
