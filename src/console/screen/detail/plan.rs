@@ -1,0 +1,80 @@
+//! What a gate is going to do.
+
+use crate::console::model::Model;
+use crate::console::screen::text::{Doc, Ink, span};
+use crate::gate::{Plan, Tone};
+use crate::promotion::{GateRecord, GateState};
+
+/// Adds the plan of a gate that may still be started.
+pub(super) fn plan(doc: &mut Doc, model: &Model, gate: &GateRecord) {
+    if gate.state.advances() || matches!(gate.state, GateState::Running | GateState::InDoubt) {
+        return;
+    }
+    let again = gate.state.may_retry();
+    let planning = model.snapshot.planning.contains(&gate.id);
+    let Some(plan) = model.snapshot.plans.get(&gate.id) else {
+        if planning || model.asked.contains(&gate.id) {
+            doc.heading(heading(again));
+            doc.text(Ink::Muted, "planning …");
+        }
+        return;
+    };
+    doc.heading(heading(again));
+    doc.text(Ink::Plain, &plan.summary);
+    if let Some(reason) = &plan.refuses {
+        let lead = span(Ink::Bad, "! ");
+        doc.hanging(
+            &[lead],
+            Ink::Bad,
+            &format!("as planned it would refuse: {reason}"),
+        );
+    }
+    lines(doc, plan);
+    let short: String = plan.digest.chars().take(16).collect();
+    doc.blank();
+    let making = if planning { ", being made again" } else { "" };
+    doc.text(Ink::Muted, &format!("plan {short}{making}"));
+}
+
+fn heading(again: bool) -> &'static str {
+    if again {
+        "What a retry would do"
+    } else {
+        "What it would do"
+    }
+}
+
+fn lines(doc: &mut Doc, plan: &Plan) {
+    doc.blank();
+    for line in &plan.lines {
+        if plan
+            .refuses
+            .as_deref()
+            .is_some_and(|reason| line.text.ends_with(reason))
+        {
+            continue;
+        }
+        match line.tone {
+            Tone::Sql => doc.sql(&line.text),
+            Tone::Heading => doc.heading(&line.text),
+            Tone::Plain => named(doc, &line.text),
+            Tone::Good => doc.text(Ink::Good, &line.text),
+            Tone::Warning => doc.text(Ink::Warning, &line.text),
+            Tone::Bad => doc.text(Ink::Bad, &line.text),
+            Tone::Muted => doc.text(Ink::Muted, &line.text),
+        }
+    }
+}
+
+/// A line such as `size     20 tables`: a name in a column of nine cells and its value, which is
+/// wrapped below itself.
+fn named(doc: &mut Doc, text: &str) {
+    let column = text.char_indices().nth(9).map_or(text.len(), |(at, _)| at);
+    let (name, value) = text.split_at(column);
+    let is_name = name.ends_with(' ') && !name.trim_end().contains(' ') && !name.starts_with(' ');
+    if is_name && !value.is_empty() && !value.starts_with(' ') {
+        doc.hanging(&[span(Ink::Muted, name)], Ink::Plain, value);
+    } else {
+        doc.text(Ink::Plain, text);
+    }
+}
