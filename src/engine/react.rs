@@ -51,16 +51,16 @@ impl Engine {
                     });
                 }
                 other => {
-                    self.record_effects(std::mem::take(&mut effects));
+                    self.record_effects(&std::mem::take(&mut effects));
                     self.one_report(other);
                 }
             }
         }
-        self.record_effects(effects);
+        self.record_effects(&effects);
     }
 
     /// Records many parts of the work with one sync.
-    pub(super) fn record_effects(&mut self, effects: Vec<Command>) {
+    pub(super) fn record_effects(&mut self, effects: &[Command]) {
         if effects.is_empty() || self.view.journal_error.is_some() {
             return;
         }
