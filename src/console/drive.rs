@@ -3,7 +3,9 @@
 //! All waiting messages are taken before a frame is drawn, so five hundred queued keys cost one
 //! frame; and none is drawn when nothing on the screen has changed.
 
+use std::future::poll_fn;
 use std::path::Path;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -149,7 +151,7 @@ impl Driver<'_> {
             }
             if self.guard.is_some_and(|guard| now >= guard) {
                 // Whatever was typed until now was typed before the question could be read.
-                self.drain(&mut events);
+                self.drain(&mut events).await;
                 self.guard = None;
                 self.take(Msg::Listen);
             }
@@ -164,7 +166,7 @@ impl Driver<'_> {
                 asked = signals.next() => self.asked(&asked),
                 event = events.next() => {
                     self.event(event);
-                    self.drain(&mut events);
+                    self.drain(&mut events).await;
                 }
                 Some(msg) = self.answers.next(), if !self.answers.is_empty() => self.take(msg),
                 changed = snapshots.changed(), if !gone => match changed {
@@ -227,11 +229,10 @@ impl Driver<'_> {
         self.input = false;
         let now = Instant::now();
         self.drawn = Some(now);
-        if self.model.deaf && self.guard.is_none() {
-            self.guard = Some(now + GUARD);
-        }
-        if !self.model.deaf {
+        if !self.model.guarded() {
             self.guard = None;
+        } else if self.guard.is_none() {
+            self.guard = Some(now + GUARD);
         }
     }
 
@@ -264,9 +265,14 @@ impl Driver<'_> {
     }
 
     /// Takes all input that is there already.
-    fn drain(&mut self, events: &mut EventStream) {
+    async fn drain(&mut self, events: &mut EventStream) {
         for _ in 0..DRAIN {
-            match events.next().now_or_never() {
+            // The stream keeps the waker of whoever found it empty, so that must be our own.
+            let waiting = poll_fn(|context| match events.poll_next_unpin(context) {
+                Poll::Ready(event) => Poll::Ready(Some(event)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            match waiting.await {
                 Some(event) => self.event(event),
                 None => return,
             }

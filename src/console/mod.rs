@@ -8,6 +8,7 @@ mod drive;
 pub mod keymap;
 pub mod model;
 pub mod msg;
+mod pointer;
 pub mod screen;
 mod terminal;
 pub mod update;

@@ -13,7 +13,7 @@ use super::screen::journal::JournalScreen;
 use super::screen::layout::{Layout, dialog_height, dialog_width};
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
-use super::screen::text::Doc;
+use super::screen::text::{Doc, DocLine};
 use super::screen::{Screen, Verb, banner, closing, detail};
 use crate::engine::Snapshot;
 use crate::gate::{FeedView, Plan};
@@ -66,7 +66,7 @@ pub struct Intent {
 struct DetailKey {
     generation: u64,
     gate: usize,
-    width: u16,
+    size: (u16, u16),
     feed: u64,
     second: i64,
 }
@@ -101,6 +101,10 @@ pub struct Model {
     pub dialog: Option<Dialog>,
     /// Keys do not count until the dialog that just opened has been seen.
     pub deaf: bool,
+    /// The selection has just gone on by itself to a gate that nobody has seen yet.
+    pub moved: bool,
+    /// A command of a key that was not answered yet.
+    pub waiting: bool,
     pub toast: Option<Toast>,
     pub intent: Option<Intent>,
     /// What is being searched for, while it is typed.
@@ -112,6 +116,8 @@ pub struct Model {
     pub dirty: bool,
     /// Plans that were asked for and have not been seen yet.
     pub asked: BTreeSet<String>,
+    /// The plan is what the pane is to show.
+    pub show_plan: bool,
     /// Counts snapshots.
     generation: u64,
     detail_key: DetailKey,
@@ -145,11 +151,13 @@ impl Model {
             detail: Arc::new(Doc::default()),
             pager: Pager::default(),
             sideways: 0,
-            log: LogScreen::new(),
-            journal: JournalScreen::new(),
+            log: LogScreen::default(),
+            journal: JournalScreen::default(),
             closing: Pager::default(),
             dialog: None,
             deaf: false,
+            moved: false,
+            waiting: false,
             toast: None,
             intent: None,
             search: None,
@@ -157,6 +165,7 @@ impl Model {
             engine_gone: false,
             dirty: true,
             asked: BTreeSet::new(),
+            show_plan: false,
             generation: 0,
             detail_key: DetailKey::default(),
         };
@@ -240,10 +249,9 @@ impl Model {
         self.item = 0;
         self.rest_on_open_item();
         if let Some(row) = self.row_of(self.selected) {
-            self.list.show(row);
-            if row == 1 {
-                self.list.top();
-            }
+            // What comes next is seen as well.
+            self.list.show(row + 3);
+            self.list.show(row.saturating_sub(1));
         }
     }
 
@@ -259,6 +267,11 @@ impl Model {
     /// The row that shows a gate.
     pub fn row_of(&self, gate: usize) -> Option<usize> {
         self.rows.iter().position(|row| *row == Row::Gate(gate))
+    }
+
+    /// Tells whether what is on the screen is too new to be answered.
+    pub fn guarded(&self) -> bool {
+        self.deaf || self.moved
     }
 
     /// Tells whether something that ends by itself is going on.
@@ -320,10 +333,11 @@ impl Model {
             .run()
             .at_work()
             .is_some_and(|gate| self.gate().is_some_and(|selected| selected.id == gate.id));
+        let height = usize::from(layout.detail.height);
         let key = DetailKey {
             generation: self.generation,
             gate: self.selected + 1,
-            width: layout.detail.width,
+            size: (layout.detail.width, layout.detail.height),
             feed: if working { self.feed.revision } else { 0 },
             second: if self.clock_matters() && (working || self.snapshot.retrying.is_some()) {
                 self.now.as_second()
@@ -332,11 +346,17 @@ impl Model {
             },
         };
         if key != self.detail_key {
-            self.detail = Arc::new(detail::page(self, usize::from(layout.detail.width)));
+            let width = usize::from(layout.detail.width);
+            self.detail = Arc::new(detail::page(self, width, height));
             self.detail_key = key;
         }
-        let height = usize::from(layout.detail.height);
         self.pager.fit(self.detail.lines.len(), height);
+        if std::mem::take(&mut self.show_plan) {
+            let heading = |line: &DocLine| detail::is_plan_heading(line);
+            if let Some(line) = self.detail.lines.iter().position(heading) {
+                self.pager.offset = line.min(self.pager.last());
+            }
+        }
     }
 }
 

@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
-use ratatui::layout::Position;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 
 use super::ConsoleEnd;
 use super::keymap::{self, Action};
-use super::model::{Focus, Model, Row, Tone};
+use super::model::{Focus, Model, Tone};
 use super::msg::{Effect, Msg, Origin};
+use super::pointer::on_mouse;
 use super::screen::dialog::{Answer, Dialog, Subject, is_interrupt};
 use super::screen::input::Input;
+use super::screen::reading::{in_search, reading_journal, reading_log};
 use super::screen::{Screen, act, run};
 use crate::engine::{CommandError, Snapshot};
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
-
-/// Lines that one turn of the wheel moves.
-const WHEEL: isize = 3;
 
 /// Takes a message.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
@@ -57,6 +55,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Listen => {
             model.dirty |= model.deaf;
             model.deaf = false;
+            model.moved = false;
             Vec::new()
         }
         Msg::EngineGone => {
@@ -200,90 +199,6 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-fn in_search(model: &mut Model, key: KeyEvent) {
-    let Some(input) = &mut model.search else {
-        return;
-    };
-    match key.code {
-        KeyCode::Esc => model.search = None,
-        KeyCode::Enter => {
-            let text = input.text();
-            model.search = None;
-            if !text.is_empty() {
-                search(model, text);
-            }
-        }
-        KeyCode::Backspace if input.is_empty() => model.search = None,
-        _ if is_interrupt(key) => model.search = None,
-        _ => {
-            input.key(key);
-        }
-    }
-}
-
-fn search(model: &mut Model, text: String) {
-    match model.screen {
-        Screen::Run | Screen::Closing => run::find(model, &text),
-        Screen::Log => {
-            model.log.pattern = text;
-            find(model, true);
-        }
-        Screen::Journal => {
-            model.journal.pattern = text;
-            find(model, true);
-        }
-    }
-}
-
-fn find(model: &mut Model, forwards: bool) {
-    let (found, pattern) = match model.screen {
-        Screen::Journal => {
-            let records = Arc::clone(&model.snapshot.records);
-            let found = model.journal.find(&records, forwards);
-            (found, model.journal.pattern.clone())
-        }
-        _ => (model.log.find(forwards), model.log.pattern.clone()),
-    };
-    if !found {
-        model.say(Tone::Refusal, format!("`{pattern}` is nowhere here"));
-    }
-}
-
-fn reading_log(model: &mut Model, action: Action) -> Vec<Effect> {
-    let pager = &mut model.log.pager;
-    match action {
-        Action::Up => pager.by(-1),
-        Action::Down => pager.by(1),
-        Action::PageUp => pager.page(-1),
-        Action::PageDown => pager.page(1),
-        Action::Top => pager.top(),
-        Action::Bottom | Action::Follow => {
-            pager.bottom();
-            pager.follow = true;
-        }
-        Action::Next => find(model, true),
-        Action::Previous => find(model, false),
-        _ => {}
-    }
-    Vec::new()
-}
-
-fn reading_journal(model: &mut Model, action: Action) -> Vec<Effect> {
-    let journal = &mut model.journal;
-    match action {
-        Action::Up => journal.by(-1),
-        Action::Down => journal.by(1),
-        Action::PageUp => journal.page(-1),
-        Action::PageDown => journal.page(1),
-        Action::Top => journal.top(),
-        Action::Bottom | Action::Follow => journal.bottom(),
-        Action::Next => find(model, true),
-        Action::Previous => find(model, false),
-        _ => {}
-    }
-    Vec::new()
-}
-
 fn copy(model: &mut Model) -> Vec<Effect> {
     let (name, text) = match model.screen {
         Screen::Log => ("log".to_owned(), model.log.doc.plain()),
@@ -303,7 +218,7 @@ fn copy(model: &mut Model) -> Vec<Effect> {
         }
         Screen::Run => {
             let gate = model.gate().map_or(String::new(), |gate| gate.id.clone());
-            (gate, super::screen::detail::page(model, 100).plain())
+            (gate, super::screen::detail::page(model, 100, 100).plain())
         }
     };
     vec![Effect::Save { name, text }]
@@ -324,53 +239,6 @@ fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
     Vec::new()
 }
 
-fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
-    let at = Position::new(mouse.column, mouse.row);
-    let Some(layout) = model.layout().filter(|_| model.dialog.is_none()) else {
-        return Vec::new();
-    };
-    let turn = match mouse.kind {
-        MouseEventKind::ScrollDown => WHEEL,
-        MouseEventKind::ScrollUp => -WHEEL,
-        MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Run => {
-            return click(model, at);
-        }
-        _ => return Vec::new(),
-    };
-    model.dirty = true;
-    match model.screen {
-        Screen::Log => model.log.pager.by(turn),
-        Screen::Journal => model.journal.by(turn),
-        Screen::Closing => model.closing.by(turn),
-        Screen::Run if layout.list.contains(at) => model.list.by(turn),
-        Screen::Run => model.pager.by(turn),
-    }
-    Vec::new()
-}
-
-fn click(model: &mut Model, at: Position) -> Vec<Effect> {
-    let Some(layout) = model.layout() else {
-        return Vec::new();
-    };
-    model.dirty = true;
-    model.toast = None;
-    if layout.list.contains(at) {
-        let row = model.list.offset + usize::from(at.y - layout.list.y);
-        model.focus = Focus::List;
-        if let Some(Row::Gate(gate)) = model.rows.get(row).copied() {
-            model.select(gate);
-            return run::wanted_plan(model);
-        }
-    } else if layout.detail.contains(at) {
-        model.focus = Focus::Detail;
-        let line = model.pager.offset + usize::from(at.y - layout.detail.y);
-        if let Some(item) = model.detail.lines.get(line).and_then(|line| line.item) {
-            model.item = item;
-        }
-    }
-    Vec::new()
-}
-
 fn on_done(
     model: &mut Model,
     command: &Command,
@@ -378,6 +246,9 @@ fn on_done(
     result: Result<(), CommandError>,
 ) -> Vec<Effect> {
     model.dirty = true;
+    if origin == Origin::Key {
+        model.waiting = false;
+    }
     match (result, origin) {
         (Ok(()), origin) => {
             if origin == Origin::Dialog {
@@ -439,6 +310,9 @@ fn moved_on(model: &mut Model, before: &Snapshot) {
         && let Some(current) = model.current()
     {
         model.select(current);
+        model.moved = true;
+        // It spoke of the gate that is left behind.
+        model.toast = None;
     }
     let confirmed = model
         .gate()

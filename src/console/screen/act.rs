@@ -70,13 +70,25 @@ pub fn on_enter(model: &Model) -> Act {
 
 /// Does what Enter does.
 pub fn enter(model: &mut Model) -> Vec<Effect> {
+    if model.waiting {
+        // The key before this one is still being recorded; what follows from it is not known.
+        return Vec::new();
+    }
     let act = on_enter(model);
+    if model.moved && matches!(act, Act::Tick(_)) {
+        // A person's word counts for what that person has read.
+        model.say(
+            Tone::Info,
+            "the run has come to this gate; look, then press again",
+        );
+        return Vec::new();
+    }
     let Some(gate) = model.gate().map(|gate| gate.id.clone()) else {
         return Vec::new();
     };
     match act {
         Act::Start => start(model, Verb::Start),
-        Act::Tick(item) => tick(model, gate, item),
+        Act::Tick(item) => tick(model, &gate, item),
         Act::Sign => sign(model),
         Act::Reconcile => {
             model.say(Tone::Info, "the target is asked what really happened");
@@ -96,6 +108,12 @@ pub fn send_unless_refused(model: &mut Model, command: Command) -> Vec<Effect> {
         model.say(Tone::Refusal, refusal.to_string());
         return Vec::new();
     }
+    send(model, command)
+}
+
+/// Sends a command for a key.
+fn send(model: &mut Model, command: Command) -> Vec<Effect> {
+    model.waiting = true;
     let origin = Origin::Key;
     vec![Effect::Command { command, origin }]
 }
@@ -111,8 +129,7 @@ pub fn start(model: &mut Model, verb: Verb) -> Vec<Effect> {
     match model.refusal(&starting(verb, &gate, None, None)) {
         None => {
             let command = starting(verb, &gate, digest, None);
-            let origin = Origin::Key;
-            vec![Effect::Command { command, origin }]
+            send(model, command)
         }
         Some(Refusal::NoPlan(_) | Refusal::NameNotTyped { .. }) => {
             let making = model.snapshot.planning.contains(&gate);
@@ -167,6 +184,7 @@ pub fn open_start(model: &mut Model, verb: Verb) {
     if let Some(subject) = Subject::of(model, verb) {
         model.intent = None;
         model.toast = None;
+        model.show_plan = true;
         open(model, Dialog::Start(StartSheet::new(subject)));
     }
 }
@@ -179,19 +197,16 @@ pub fn open(model: &mut Model, dialog: Dialog) {
     model.dirty = true;
 }
 
-fn tick(model: &mut Model, gate: String, item: usize) -> Vec<Effect> {
+fn tick(model: &mut Model, gate: &str, item: usize) -> Vec<Effect> {
     let command = Command::ConfirmItem {
-        gate: gate.clone(),
+        gate: gate.to_owned(),
         item,
         value: None,
     };
     match model.refusal(&command) {
-        None => {
-            let origin = Origin::Key;
-            vec![Effect::Command { command, origin }]
-        }
+        None => send(model, command),
         Some(Refusal::BadInput { .. }) => {
-            if let Some(prompt) = Prompt::value(model, &gate, item) {
+            if let Some(prompt) = Prompt::value(model, gate, item) {
                 open(model, Dialog::Prompt(prompt));
             }
             Vec::new()

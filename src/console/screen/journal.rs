@@ -19,9 +19,9 @@ pub struct JournalScreen {
     follow: bool,
 }
 
-impl JournalScreen {
+impl Default for JournalScreen {
     /// Begins at the newest record.
-    pub fn new() -> JournalScreen {
+    fn default() -> JournalScreen {
         JournalScreen {
             pager: Pager::default(),
             cursor: 0,
@@ -29,7 +29,9 @@ impl JournalScreen {
             follow: true,
         }
     }
+}
 
+impl JournalScreen {
     /// Takes the number of records and the height of the body.
     pub fn fit(&mut self, records: usize, height: usize) {
         let last = records.saturating_sub(1);

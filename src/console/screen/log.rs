@@ -14,9 +14,9 @@ pub struct LogScreen {
     key: (u64, usize),
 }
 
-impl LogScreen {
+impl Default for LogScreen {
     /// Begins at the end.
-    pub fn new() -> LogScreen {
+    fn default() -> LogScreen {
         LogScreen {
             doc: Doc::default(),
             pager: Pager::following(),
@@ -24,7 +24,9 @@ impl LogScreen {
             key: (0, 0),
         }
     }
+}
 
+impl LogScreen {
     /// Wraps what is new, for a width.
     pub fn fit(&mut self, feed: &FeedView, width: usize, height: usize) {
         let key = (feed.revision + 1, width);

@@ -9,7 +9,9 @@ pub mod journal;
 pub mod layout;
 pub mod log;
 pub mod pager;
+pub mod reading;
 pub mod run;
+mod sql_ink;
 pub mod text;
 pub mod times;
 

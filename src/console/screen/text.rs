@@ -3,9 +3,9 @@
 //! A document is made when what it shows or its width changes, not for every frame; drawing takes
 //! the lines that are visible.
 
-use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::sql_ink::coloured;
 use crate::promotion::GateState;
 
 /// What a piece of text means. The theme gives it a colour.
@@ -189,6 +189,18 @@ pub fn clip(text: &str, width: usize) -> String {
     out
 }
 
+/// Cuts a text to its last `width` cells, saying so with `…`.
+pub fn clip_start(text: &str, width: usize) -> String {
+    let all = cells(text);
+    if all <= width {
+        return text.to_owned();
+    }
+    match width {
+        0 => String::new(),
+        width => format!("…{}", cut(text, all + 1 - width, width - 1)),
+    }
+}
+
 /// Takes the cells from `skip` on, at most `width`. A wide character that is cut in half becomes a
 /// space, so that columns stay where they are.
 pub fn cut(text: &str, skip: usize, width: usize) -> String {
@@ -238,12 +250,7 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
         }
         let mut rest = word.to_owned();
         while cells(&rest) > width - indent {
-            let head = cut(&rest, 0, width - indent);
-            // A wide character that does not fit alone must not stop the loop.
-            let taken = head.trim_end().len().max(1);
-            let taken = (taken..=rest.len())
-                .find(|at| rest.is_char_boundary(*at))
-                .unwrap_or(rest.len());
+            let taken = head_of(&rest, width - indent);
             out.push(format!("{pad}{}", &rest[..taken]));
             rest = rest[taken..].to_owned();
         }
@@ -256,149 +263,24 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
     out
 }
 
-/// Colours one line of SQL by PostgreSQL's own tokens.
-fn coloured(line: &str) -> Vec<Span> {
-    let mut spans: Vec<Span> = Vec::new();
-    let mut at = 0;
-    for token in tokenize(line) {
-        let end = at + token.len as usize;
-        let Some(text) = line.get(at..end) else {
-            break;
-        };
-        at = end;
-        let ink = match token.kind {
-            TokenKind::LineComment | TokenKind::BlockComment { .. } => Ink::Muted,
-            TokenKind::Literal {
-                kind: LiteralKind::Int { .. } | LiteralKind::Numeric { .. },
-            } => Ink::Plain,
-            TokenKind::Literal { .. } => Ink::Literal,
-            TokenKind::Ident if is_keyword(text) => Ink::Word,
-            _ => Ink::Plain,
-        };
-        match spans.last_mut() {
-            Some(last) if last.ink == ink => last.text.push_str(text),
-            _ => spans.push(span(ink, text)),
-        }
+/// How many bytes of a long word go on a line of `width` cells: to a place where a path or a name
+/// may be parted, if there is one in the line's second half.
+fn head_of(word: &str, width: usize) -> usize {
+    let head = cut(word, 0, width).trim_end().len().max(1);
+    // A wide character that does not fit alone must not stop the loop.
+    let head = (head..=word.len())
+        .find(|at| word.is_char_boundary(*at))
+        .unwrap_or(word.len());
+    let parted = word[..head].rfind(['/', '_', '-', '.', ',', '@', ':']);
+    match parted {
+        Some(at) if at + 1 > head / 2 => at + 1,
+        _ => head,
     }
-    if at < line.len() {
-        spans.push(span(Ink::Plain, &line[at..]));
-    }
-    spans
-}
-
-/// The words that carry a statement's structure, in order.
-const KEYWORDS: [&str; 96] = [
-    "ADD",
-    "ALL",
-    "ALTER",
-    "ALWAYS",
-    "AND",
-    "AS",
-    "ASC",
-    "BEGIN",
-    "BETWEEN",
-    "BY",
-    "CASCADE",
-    "CASE",
-    "CHECK",
-    "COLUMN",
-    "COMMENT",
-    "COMMIT",
-    "CONCURRENTLY",
-    "CONSTRAINT",
-    "CREATE",
-    "CURRENT",
-    "DEFAULT",
-    "DELETE",
-    "DESC",
-    "DISABLE",
-    "DISTINCT",
-    "DO",
-    "DOMAIN",
-    "DROP",
-    "EACH",
-    "ELSE",
-    "ENABLE",
-    "END",
-    "EXECUTE",
-    "EXISTS",
-    "EXTENSION",
-    "FALSE",
-    "FOR",
-    "FORCE",
-    "FOREIGN",
-    "FROM",
-    "FUNCTION",
-    "GENERATED",
-    "GRANT",
-    "GROUP",
-    "HAVING",
-    "IDENTITY",
-    "IF",
-    "IN",
-    "INDEX",
-    "INNER",
-    "INSERT",
-    "INTO",
-    "IS",
-    "JOIN",
-    "KEY",
-    "LANGUAGE",
-    "LEFT",
-    "LEVEL",
-    "LIKE",
-    "LIMIT",
-    "MATERIALIZED",
-    "NOT",
-    "NULL",
-    "ON",
-    "OR",
-    "ORDER",
-    "PARTITION",
-    "POLICY",
-    "PRIMARY",
-    "REFERENCES",
-    "REPLACE",
-    "RETURNING",
-    "REVOKE",
-    "ROLE",
-    "ROW",
-    "SCHEMA",
-    "SECURITY",
-    "SELECT",
-    "SEQUENCE",
-    "SET",
-    "TABLE",
-    "THEN",
-    "TO",
-    "TRIGGER",
-    "TRUE",
-    "TYPE",
-    "UNION",
-    "UNIQUE",
-    "UPDATE",
-    "USING",
-    "VALUES",
-    "VIEW",
-    "WHEN",
-    "WHERE",
-    "WITH",
-    "WITHOUT",
-];
-
-fn is_keyword(word: &str) -> bool {
-    let upper = word.to_ascii_uppercase();
-    KEYWORDS.binary_search(&upper.as_str()).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keywords_are_sorted() {
-        assert!(KEYWORDS.is_sorted());
-    }
 
     #[test]
     fn cutting_keeps_columns() {
@@ -408,6 +290,9 @@ mod tests {
         assert_eq!(clip("abcdef", 4), "abc…");
         assert_eq!(clip("abcd", 4), "abcd");
         assert_eq!(clip("abcd", 0), "");
+        assert_eq!(clip_start("abcdef", 4), "…def");
+        assert_eq!(clip_start("abcd", 4), "abcd");
+        assert_eq!(clip_start("ab", 0), "");
     }
 
     #[test]
@@ -415,6 +300,7 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("  one two three", 9), ["  one two", "  three"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("see db/eng/one.sql", 9), ["see", "db/eng/", "one.sql"]);
         assert_eq!(wrap("日本日本", 3), ["日", "本", "日", "本"]);
         assert_eq!(wrap("", 3), [""]);
     }
@@ -426,15 +312,5 @@ mod tests {
                 proptest::prop_assert!(cells(&line) <= width, "{line:?}");
             }
         }
-    }
-
-    #[test]
-    fn sql_is_coloured_and_whole() {
-        let line = "ALTER TABLE a ADD x text DEFAULT 'it''s' -- why";
-        let spans = coloured(line);
-        let text: String = spans.iter().map(|span| span.text.as_str()).collect();
-        assert_eq!(text, line);
-        assert!(spans.contains(&span(Ink::Literal, "'it''s'")));
-        assert!(spans.contains(&span(Ink::Muted, "-- why")));
     }
 }

@@ -8,11 +8,10 @@ use super::environment;
 use super::theme::Theme;
 use crate::console::model::Model;
 use crate::console::screen::layout::Layout;
-use crate::console::screen::text::{Ink, cells, clip};
+use crate::console::screen::text::{Ink, cells, clip, clip_start};
 use crate::console::screen::times::{minute, watch};
 use crate::console::screen::{Screen, banner, elsewhere};
 use crate::gate::TargetStatus;
-use crate::postgres::identity::Identity;
 use crate::runbook::Environment;
 use crate::untrusted::clean_line;
 
@@ -49,10 +48,10 @@ fn place(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
         _ => format!(" {word} "),
     };
     let x = canvas.put(area.x, area.y, &word, width, block) + 1;
-    let (who, facts) = server(model);
     let room = usize::from(area.right().saturating_sub(x));
+    let facts = facts(model);
     let facts_width = cells(&facts) + 1;
-    let who = clip(&who, room.saturating_sub(facts_width + 1));
+    let who = who(model, room.saturating_sub(facts_width + 1));
     canvas.put(x, area.y, &who, room, line);
     let at = area.right().saturating_sub(facts_width as u16);
     if at > x {
@@ -60,38 +59,47 @@ fn place(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     }
 }
 
-/// Who answers, and the facts that stand on the right.
-fn server(model: &Model) -> (String, String) {
+/// Who answers, in at most `room` cells. Of a long host its end is left, for a socket's folder
+/// says more there than at its beginning.
+fn who(model: &Model, room: usize) -> String {
     let Some(target) = model.header_target() else {
-        return ("this runbook names no database".to_owned(), String::new());
+        return clip("this runbook names no database", room);
     };
     let name = clean_line(&target.name);
-    match model.snapshot.targets.get(&target.name) {
-        Some(TargetStatus::Connected(identity)) => (who(&name, identity), facts(identity)),
-        Some(TargetStatus::Connecting) => (format!("{name}: connecting …"), String::new()),
-        Some(TargetStatus::Failed(reason)) => (
-            format!("{name}: not reached: {}", clean_line(reason)),
-            String::new(),
-        ),
-        Some(TargetStatus::Held(holder)) => (
-            format!("{name}: held by {}", clean_line(holder)),
-            String::new(),
-        ),
-        Some(TargetStatus::NotAsked) | None => {
-            (format!("{name}: not connected yet"), String::new())
+    let said = match model.snapshot.targets.get(&target.name) {
+        Some(TargetStatus::Connected(identity)) => {
+            let (user, host) = (clean_line(&identity.user), clean_line(&identity.host_shown));
+            let before = format!("{user}@");
+            let after = format!("/{}", clean_line(&identity.database));
+            let around = cells(&before) + cells(&after);
+            let named = format!("{name}: ");
+            let all = around + cells(&named) + cells(&host);
+            // The word beside it says the same as most targets' names.
+            let named = if all <= room { named } else { String::new() };
+            let host = clip_start(&host, room.saturating_sub(around + cells(&named)).max(6));
+            format!("{named}{before}{host}{after}")
         }
-    }
+        Some(TargetStatus::Connecting) => format!("{name}: connecting …"),
+        Some(TargetStatus::Failed(reason)) => {
+            format!("{name}: not reached: {}", clean_line(reason))
+        }
+        Some(TargetStatus::Held(holder)) => format!("{name}: held by {}", clean_line(holder)),
+        Some(TargetStatus::NotAsked) | None => format!("{name}: not connected yet"),
+    };
+    clip(&said, room)
 }
 
-fn who(name: &str, identity: &Identity) -> String {
-    clean_line(&format!(
-        "{name}: {}@{}/{}",
-        identity.user, identity.host_shown, identity.database
-    ))
-}
-
-fn facts(identity: &Identity) -> String {
-    let mut facts = vec![format!("PG {}", clean_line(&identity.server_version))];
+/// What stands on the right: the server's version, and the code that tells it from every other.
+fn facts(model: &Model) -> String {
+    let status = model
+        .header_target()
+        .and_then(|target| model.snapshot.targets.get(&target.name));
+    let Some(TargetStatus::Connected(identity)) = status else {
+        return String::new();
+    };
+    let version = clean_line(&identity.server_version);
+    let version = version.split(' ').next().unwrap_or_default();
+    let mut facts = vec![format!("PG {version}")];
     if identity.in_recovery {
         facts.push("STANDBY".to_owned());
     }
@@ -141,17 +149,21 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let x = canvas.put(x, y, &"━".repeat(BAR - full), width, theme.rule());
     let words = format!(" {done} of {all} gates");
     let x = canvas.put(x, y, &words, width, theme.ink(Ink::Plain));
-    let Some((text, late, closed)) = countdown(model) else {
+    let room = usize::from(area.right().saturating_sub(x + 3));
+    let Some((long, short, late, closed)) = countdown(model) else {
         return;
     };
-    let room = usize::from(area.right().saturating_sub(x + 3));
-    let text = clip(&text, room);
+    let text = if cells(&long) <= room {
+        long
+    } else {
+        clip(&short, room)
+    };
     let at = area.right().saturating_sub(cells(&text) as u16 + 1);
     canvas.put(at, y, &text, room, theme.countdown(late, closed));
 }
 
-/// The window in words, whether going back is no longer safe, and whether it has closed.
-fn countdown(model: &Model) -> Option<(String, bool, bool)> {
+/// The window in words, long and short, whether going back is soon unsafe, and whether it closed.
+fn countdown(model: &Model) -> Option<(String, String, bool, bool)> {
     let run = model.run();
     if run.status.is_terminal() {
         return None;
@@ -160,21 +172,24 @@ fn countdown(model: &Model) -> Option<(String, bool, bool)> {
     if let Some(opens) = window.opens.filter(|opens| model.now < *opens) {
         let left = watch(opens.duration_since(model.now));
         let at = minute(opens, &model.zone);
-        return Some((format!("window opens {at}, in {left}"), false, false));
+        let text = format!("window opens {at}, in {left}");
+        return Some((text.clone(), text, false, false));
     }
     let count = window.countdown(run.opened, model.now)?;
     if count.remaining.is_negative() {
-        let since = watch(count.remaining);
-        return Some((format!("WINDOW CLOSED {since} ago"), true, true));
+        let text = format!("WINDOW CLOSED {} ago", watch(count.remaining));
+        return Some((text.clone(), text, true, true));
     }
     let left = watch(count.remaining);
     let safe = minute(count.last_safe_rollback, &model.zone);
     if count.until_last_safe_rollback.is_negative() {
-        let text = format!("window {left} left · TOO LATE TO ROLL BACK (since {safe})");
-        return Some((text, true, false));
+        let long = format!("window {left} left · TOO LATE TO ROLL BACK since {safe}");
+        let short = format!("{left} left · ROLLBACK TOO LATE");
+        return Some((long, short, true, false));
     }
     let soon = count.until_last_safe_rollback.as_secs() < 15 * 60;
     let until = watch(count.until_last_safe_rollback);
-    let text = format!("window {left} left · roll back by {safe}, in {until}");
-    Some((text, soon, false))
+    let long = format!("window {left} left · safe to roll back until {safe}, for {until}");
+    let short = format!("window {left} · safe rollback {until}");
+    Some((long, short, soon, false))
 }

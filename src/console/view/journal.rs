@@ -6,7 +6,7 @@ use super::canvas::Canvas;
 use super::theme::Theme;
 use crate::console::model::Model;
 use crate::console::screen::journal::FULL;
-use crate::console::screen::text::{Doc, Ink, clip, span};
+use crate::console::screen::text::{Doc, Ink, cells, clip, span};
 use crate::console::screen::times::{clock, day};
 use crate::promotion::{Record, Via};
 use crate::untrusted::clean_line;
@@ -14,22 +14,15 @@ use crate::untrusted::clean_line;
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let records = &model.snapshot.records;
     let journal = &model.journal;
-    let head = format!(
-        "{:>6}  {:<8}  {:<12}  {:<24}  {}",
-        "record", "time", "by", "gate", "what"
-    );
+    let columns = Columns::of(area.width);
     let width = usize::from(area.width);
-    canvas.put(
-        area.x,
-        area.y,
-        &clip(&head, width),
-        width,
-        theme.ink(Ink::Muted),
-    );
+    let head = columns.line("record", "time", "by", "gate");
+    let x = canvas.put(area.x, area.y, &head, width, theme.ink(Ink::Muted));
+    canvas.put(x, area.y, "what", width, theme.ink(Ink::Muted));
     for (line, at) in journal.pager.range().enumerate() {
         let Some(record) = records.get(at) else { break };
         let row = Rect::new(area.x, area.y + 1 + line as u16, area.width, 1);
-        record_row(canvas, row, record, model, theme);
+        record_row(canvas, row, record, &columns, model, theme);
         canvas.mark(row, row.y, &journal.pattern, theme.found());
         if at == journal.cursor {
             canvas.paint(row, theme.selected(true));
@@ -47,33 +40,57 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &T
     }
 }
 
-fn record_row(canvas: &mut Canvas<'_>, row: Rect, record: &Record, model: &Model, theme: &Theme) {
-    let hash: String = record.hash.chars().take(8).collect();
-    let by = clip(&clean_line(&record.actor.name), 12);
-    let gate = clip(&clean_line(record.event.gate().unwrap_or("–")), 24);
-    let time = clock(record.time, &model.zone);
-    let lead = format!("{:>6}  {time:<8}  ", record.seq);
-    let spans = [
-        span(Ink::Muted, lead),
-        span(Ink::Plain, pad(&by, 12)),
-        span(Ink::Muted, pad(&gate, 24)),
-    ];
-    let narrow = Rect {
-        width: row.width.saturating_sub(10),
-        ..row
-    };
-    canvas.spans(narrow, row.y, &spans, 0, theme);
-    let x = row.x + 8 + 10 + 14 + 26;
-    let room = usize::from(narrow.right().saturating_sub(x));
-    let words = clip(&clean_line(&record.event.words()), room);
-    canvas.put(x, row.y, &words, room, theme.ink(Ink::Plain));
-    let at = row.right().saturating_sub(9);
-    canvas.put(at, row.y, &hash, 8, theme.ink(Ink::Muted));
+/// How wide the columns are on a screen of a width.
+struct Columns {
+    by: usize,
+    gate: usize,
+    gap: &'static str,
 }
 
+impl Columns {
+    fn of(width: u16) -> Columns {
+        let (by, gate, gap) = if width < 100 {
+            (8, 16, " ")
+        } else {
+            (12, 24, "  ")
+        };
+        Columns { by, gate, gap }
+    }
+
+    fn line(&self, seq: &str, time: &str, by: &str, gate: &str) -> String {
+        let gap = self.gap;
+        let (by, gate) = (pad(by, self.by), pad(gate, self.gate));
+        format!("{seq:>6}{gap}{time:<8}{gap}{by}{gap}{gate}{gap}")
+    }
+}
+
+/// Cuts or fills a text to `width` cells.
 fn pad(text: &str, width: usize) -> String {
-    let missing = width.saturating_sub(crate::console::screen::text::cells(text));
-    format!("{text}{}  ", " ".repeat(missing))
+    let text = clip(text, width);
+    let missing = width.saturating_sub(cells(&text));
+    text + &" ".repeat(missing)
+}
+
+fn record_row(
+    canvas: &mut Canvas<'_>,
+    row: Rect,
+    record: &Record,
+    columns: &Columns,
+    model: &Model,
+    theme: &Theme,
+) {
+    let hash: String = record.hash.chars().take(8).collect();
+    let by = clean_line(&record.actor.name);
+    let gate = clean_line(record.event.gate().unwrap_or("–"));
+    let time = clock(record.time, &model.zone);
+    let lead = columns.line(&record.seq.to_string(), &time, &by, &gate);
+    let muted = theme.ink(Ink::Muted);
+    let x = canvas.put(row.x, row.y, &lead, usize::from(row.width), muted);
+    let at = row.right().saturating_sub(9);
+    let room = usize::from(at.saturating_sub(x + 1));
+    let words = clip(&clean_line(&record.event.words()), room);
+    canvas.put(x, row.y, &words, room, theme.ink(Ink::Plain));
+    canvas.put(at, row.y, &hash, 8, muted);
 }
 
 fn full(canvas: &mut Canvas<'_>, area: Rect, record: &Record, model: &Model, theme: &Theme) {

@@ -1,7 +1,7 @@
 //! What a gate observed.
 
 use crate::console::model::Model;
-use crate::console::screen::text::{Doc, Ink, Span, cells, clip, span};
+use crate::console::screen::text::{Doc, Ink, Span, cells, clip, clip_start, span};
 use crate::console::screen::times::{bytes, took};
 use crate::expectation::{Answer, ExitSeen, FileSeen, PatternMatch, ProcessSeen, Table};
 use crate::gate::{AppliedFile, Evidence, FileState};
@@ -280,7 +280,7 @@ fn applied(doc: &mut Doc, file: &AppliedFile) {
         after.push_str(&format!(", {} attempts", file.attempts));
     }
     let room = doc.width().saturating_sub(cells(&after) + 2).max(8);
-    let name = clip(&clean_line(&file.file), room);
+    let name = clip_start(&clean_line(&file.file), room);
     let pad = " ".repeat(room.saturating_sub(cells(&name)));
     doc.fixed(vec![
         span(ink, mark),

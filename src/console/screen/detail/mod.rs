@@ -6,6 +6,7 @@ mod plan;
 mod work;
 
 pub use people::item_text;
+pub use plan::is_plan_heading;
 
 use super::glyph;
 use super::text::{Doc, Ink, span};
@@ -15,8 +16,8 @@ use crate::expectation::Finding;
 use crate::promotion::{GateDefinition, GateRecord, GateState, Nature};
 use crate::untrusted::{clean, clean_line};
 
-/// Makes the document of the selected gate.
-pub fn page(model: &Model, width: usize) -> Doc {
+/// Makes the document of the selected gate for a pane of `width` and `height`.
+pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     let mut doc = Doc::new(width);
     let (Some(gate), Some(definition)) = (model.gate(), model.definition()) else {
         doc.text(Ink::Muted, "this runbook has no gates");
@@ -25,14 +26,17 @@ pub fn page(model: &Model, width: usize) -> Doc {
     title(&mut doc, model, gate, definition);
     let by_people = matches!(definition.nature, Nature::Items(_) | Nature::SignOff { .. });
     match gate.state {
-        GateState::Running if !by_people => work::running(&mut doc, model, gate),
+        GateState::Running if !by_people => {
+            work::running(&mut doc, model, gate, height);
+            return doc;
+        }
         GateState::InDoubt => in_doubt(&mut doc, model, gate),
         _ => {}
     }
-    if gate.state != GateState::InDoubt {
-        if let Some(finding) = &gate.finding {
-            verdict(&mut doc, gate.state, finding);
-        }
+    if gate.state != GateState::InDoubt
+        && let Some(finding) = &gate.finding
+    {
+        verdict(&mut doc, gate.state, finding);
     }
     if let Some(reason) = &gate.stale_because {
         doc.blank();
@@ -50,9 +54,9 @@ pub fn page(model: &Model, width: usize) -> Doc {
         doc.text(Ink::Plain, &clean(&waiver.reason));
     }
     retrying(&mut doc, model, gate);
-    if let Some(help) = help(model, gate) {
-        doc.blank();
-        doc.prose(Ink::Muted, &clean(help));
+    let refused = gate.state.may_retry();
+    if refused {
+        help(&mut doc, model, gate);
     }
     match &definition.nature {
         Nature::Items(items) => people::items(&mut doc, model, gate, items),
@@ -63,6 +67,9 @@ pub fn page(model: &Model, width: usize) -> Doc {
             evidence::evidence(&mut doc, model, gate);
             plan::plan(&mut doc, model, gate);
         }
+    }
+    if !refused {
+        help(&mut doc, model, gate);
     }
     footer(&mut doc, model, gate);
     doc
@@ -94,12 +101,19 @@ fn title(doc: &mut Doc, model: &Model, gate: &GateRecord, definition: &GateDefin
 }
 
 /// What the gate's author says, where it is of use: before it runs, and after it was refused.
-fn help<'a>(model: &'a Model, gate: &GateRecord) -> Option<&'a str> {
-    if gate.state.advances() || gate.state == GateState::Running && model.run().at_work().is_some()
-    {
-        return None;
+fn help(doc: &mut Doc, model: &Model, gate: &GateRecord) {
+    if gate.state.advances() || gate.state == GateState::Running {
+        return;
     }
-    model.snapshot.runbook.gate(&gate.id)?.help.as_deref()
+    let runbook = &model.snapshot.runbook;
+    if let Some(help) = runbook.gate(&gate.id).and_then(|gate| gate.help.as_deref()) {
+        doc.heading(if gate.state.may_retry() {
+            "The runbook says"
+        } else {
+            "If it does not pass, the runbook says"
+        });
+        doc.prose(Ink::Plain, &clean(help));
+    }
 }
 
 fn verdict(doc: &mut Doc, state: GateState, finding: &Finding) {

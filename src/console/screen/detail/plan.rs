@@ -1,7 +1,7 @@
 //! What a gate is going to do.
 
 use crate::console::model::Model;
-use crate::console::screen::text::{Doc, Ink, span};
+use crate::console::screen::text::{Doc, DocLine, Ink, cells, clip_start, span};
 use crate::gate::{Plan, Tone};
 use crate::promotion::{GateRecord, GateState};
 
@@ -36,11 +36,18 @@ pub(super) fn plan(doc: &mut Doc, model: &Model, gate: &GateRecord) {
     doc.text(Ink::Muted, &format!("plan {short}{making}"));
 }
 
+const FIRST: &str = "What it would do";
+const AGAIN: &str = "What a retry would do";
+
 fn heading(again: bool) -> &'static str {
-    if again {
-        "What a retry would do"
-    } else {
-        "What it would do"
+    if again { AGAIN } else { FIRST }
+}
+
+/// Tells whether a line is where the plan begins.
+pub fn is_plan_heading(line: &DocLine) -> bool {
+    match line.spans.as_slice() {
+        [only] => only.ink == Ink::Heading && (only.text == FIRST || only.text == AGAIN),
+        _ => false,
     }
 }
 
@@ -54,16 +61,50 @@ fn lines(doc: &mut Doc, plan: &Plan) {
         {
             continue;
         }
+        let ink = match line.tone {
+            Tone::Warning => Ink::Warning,
+            Tone::Bad => Ink::Bad,
+            Tone::Muted => Ink::Muted,
+            _ => Ink::Plain,
+        };
+        if line.tone != Tone::Sql && file(doc, ink, &line.text) {
+            continue;
+        }
         match line.tone {
             Tone::Sql => doc.sql(&line.text),
             Tone::Heading => doc.heading(&line.text),
             Tone::Plain => named(doc, &line.text),
             Tone::Good => doc.text(Ink::Good, &line.text),
-            Tone::Warning => doc.text(Ink::Warning, &line.text),
-            Tone::Bad => doc.text(Ink::Bad, &line.text),
-            Tone::Muted => doc.text(Ink::Muted, &line.text),
+            Tone::Warning | Tone::Bad | Tone::Muted => doc.text(ink, &line.text),
         }
     }
+}
+
+/// A line such as `pending   db/one.sql  (11 statements)`: in columns, the path cut at its
+/// beginning, because its end tells files apart. Tells whether it is one.
+fn file(doc: &mut Doc, ink: Ink, text: &str) -> bool {
+    let parts = text
+        .strip_suffix(" statements)")
+        .and_then(|rest| rest.rsplit_once("  ("))
+        .and_then(|(rest, count)| Some((rest.rsplit_once(' ')?, count)));
+    let Some(((word, path), count)) = parts else {
+        return false;
+    };
+    let word = format!("{:<8} ", word.trim_end());
+    let after = format!("  {count:>3} st.");
+    let room = doc
+        .width()
+        .saturating_sub(cells(&word) + cells(&after))
+        .max(8);
+    let path = clip_start(path, room);
+    let pad = " ".repeat(room.saturating_sub(cells(&path)));
+    let muted = if ink == Ink::Plain { Ink::Muted } else { ink };
+    doc.fixed(vec![
+        span(muted, word),
+        span(ink, path),
+        span(Ink::Muted, format!("{pad}{after}")),
+    ]);
+    true
 }
 
 /// A line such as `size     20 tables`: a name in a column of nine cells and its value, which is

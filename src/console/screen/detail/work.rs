@@ -2,18 +2,21 @@
 
 use crate::console::model::Model;
 use crate::console::screen::log::push_line;
-use crate::console::screen::text::{Doc, Ink, cells, clip, span};
+use crate::console::screen::text::{Doc, Ink, cells, clip, clip_start, span};
 use crate::console::screen::times::{bytes, took, watch};
 use crate::gate::{Progress, Unit};
 use crate::promotion::{EffectOutcome, GateRecord};
 use crate::untrusted::clean_line;
 
-/// How many lines of output are shown below the progress.
-const TAIL: usize = 60;
+/// The fewest lines of output that are shown, however low the pane is.
+const TAIL: usize = 4;
 /// How many finished parts are shown while more are coming.
-const PARTS: usize = 12;
+const PARTS: usize = 6;
+/// How many finished parts are shown of a gate that nothing is coming from.
+const ALL_PARTS: usize = 200;
 
-pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord) {
+/// Adds what is known of a gate at work; the newest output fills what is left of `height` lines.
+pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord, height: usize) {
     doc.blank();
     let elapsed = gate
         .started
@@ -31,20 +34,23 @@ pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord) {
     if let Some(seen) = &model.feed.progress {
         progress(doc, seen);
     }
-    effects(doc, gate);
-    let said: Vec<_> = model
+    parts(doc, gate, PARTS);
+    let said = model
         .feed
         .lines
         .iter()
-        .filter(|line| *line.gate == *gate.id)
-        .collect();
-    if said.is_empty() {
+        .filter(|line| *line.gate == *gate.id);
+    let mut output = Doc::new(doc.width());
+    for line in said {
+        push_line(&mut output, line);
+    }
+    if output.lines.is_empty() {
         return;
     }
-    doc.heading("Output");
-    for line in said.iter().skip(said.len().saturating_sub(TAIL)) {
-        push_line(doc, line);
-    }
+    doc.heading("Output, 5 shows all of it");
+    let room = height.saturating_sub(doc.lines.len()).max(TAIL);
+    let skip = output.lines.len().saturating_sub(room);
+    doc.lines.extend(output.lines.drain(skip..));
 }
 
 fn progress(doc: &mut Doc, progress: &Progress) {
@@ -92,13 +98,18 @@ fn progress(doc: &mut Doc, progress: &Progress) {
     }
 }
 
-/// Adds the parts that have ended, the newest last.
+/// Adds the parts that have ended.
 pub(super) fn effects(doc: &mut Doc, gate: &GateRecord) {
+    parts(doc, gate, ALL_PARTS);
+}
+
+/// Adds the last parts that have ended, the newest last.
+fn parts(doc: &mut Doc, gate: &GateRecord, most: usize) {
     if gate.effects.is_empty() {
         return;
     }
     doc.heading(&format!("Done so far, {}", gate.effects.len()));
-    let skipped = gate.effects.len().saturating_sub(PARTS);
+    let skipped = gate.effects.len().saturating_sub(most);
     if skipped > 0 {
         doc.text(Ink::Muted, &format!("… {skipped} before these"));
     }
@@ -110,7 +121,7 @@ pub(super) fn effects(doc: &mut Doc, gate: &GateRecord) {
         };
         let after = format!("  {word}, {}", took(effect.duration_ms));
         let room = doc.width().saturating_sub(cells(&after) + 2);
-        let name = clip(&clean_line(&effect.name), room);
+        let name = clip_start(&clean_line(&effect.name), room);
         let pad = " ".repeat(room.saturating_sub(cells(&name)));
         doc.fixed(vec![
             span(ink, mark),
