@@ -211,10 +211,16 @@ impl Model {
         runbook.targets.get(runbook.gate(gate)?.kind.target()?)
     }
 
-    /// The target that the header names: the selected gate's, or the most dangerous one.
+    /// The target that the header names: the selected gate's where that gate is on the screen;
+    /// elsewhere that of the work in flight, or the most dangerous one.
     pub fn header_target(&self) -> Option<&Target> {
-        let own = self.gate().and_then(|gate| self.target_of(&gate.id));
-        own.or_else(|| {
+        let seen = self.screen == Screen::Run && !Layout::is_too_small(self.size);
+        let gate = if seen {
+            self.gate()
+        } else {
+            self.run().at_work()
+        };
+        gate.and_then(|gate| self.target_of(&gate.id)).or_else(|| {
             let rank = |target: &&Target| {
                 Environment::ALL
                     .iter()

@@ -3,6 +3,8 @@
 mod cluster;
 mod connecting;
 mod connecting_tls;
+mod console_keys;
+mod console_world;
 mod crash;
 mod demo_console;
 mod demo_world;
@@ -13,6 +15,7 @@ mod identity;
 mod lost_commit;
 mod operator_lock;
 mod pty;
+mod screens;
 mod server;
 mod site;
 mod walker;

@@ -82,7 +82,7 @@ pub const TABLE: &[Binding] = &[
         Action::Act,
         On::Run,
         "act on the selected gate: start it, confirm an item, sign, ask about a gate in doubt, close the run",
-        |model| act::on_enter(model).word(),
+        act::enter_word,
     ),
     quiet(
         &[Char(' ')],
@@ -185,7 +185,7 @@ pub const TABLE: &[Binding] = &[
         Action::Search,
         On::Everywhere,
         "search: gates, log lines, journal records",
-        |model| (model.screen != Screen::Run).then_some("search"),
+        |model| matches!(model.screen, Screen::Log | Screen::Journal).then_some("search"),
     ),
     shown(
         &[Char('n')],
@@ -323,7 +323,7 @@ pub const TABLE: &[Binding] = &[
         "q",
         Action::Leave,
         On::Everywhere,
-        "leave; never stops work without asking",
+        "leave, like Ctrl-C; never stops work without asking",
         |_| Some("leave"),
     ),
     quiet(

@@ -68,6 +68,31 @@ pub fn on_enter(model: &Model) -> Act {
     }
 }
 
+/// The word for Enter on the bar, where it would not be refused.
+pub fn enter_word(model: &Model) -> Option<&'static str> {
+    let act = on_enter(model);
+    let gate = model.gate()?.id.clone();
+    let probe = match act {
+        Act::Start => starting(Verb::Start, &gate, None, None),
+        Act::Tick(item) => Command::ConfirmItem {
+            gate,
+            item,
+            value: None,
+        },
+        Act::Close => Command::Close,
+        Act::Sign | Act::Reconcile | Act::Nothing(_) => return act.word(),
+    };
+    let asks_more = |refusal: &Refusal| {
+        matches!(
+            refusal,
+            Refusal::NoPlan(_) | Refusal::NameNotTyped { .. } | Refusal::BadInput { .. }
+        )
+    };
+    let stopped = model.snapshot.journal_error.is_some() || model.engine_gone;
+    let refused = model.refusal(&probe).is_some_and(|r| !asks_more(&r));
+    act.word().filter(|_| !stopped && !refused)
+}
+
 /// Does what Enter does.
 pub fn enter(model: &mut Model) -> Vec<Effect> {
     if model.waiting {

@@ -21,10 +21,15 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Tells whether a screen is too small to work on.
+    pub fn is_too_small(size: (u16, u16)) -> bool {
+        size.0 < SMALLEST.0 || size.1 < SMALLEST.1
+    }
+
     /// Divides a screen; `None` when it is too small to work on.
     pub fn of(size: (u16, u16), banner: bool) -> Option<Layout> {
         let (width, height) = size;
-        if width < SMALLEST.0 || height < SMALLEST.1 {
+        if Layout::is_too_small(size) {
             return None;
         }
         let header = 3 + u16::from(banner);

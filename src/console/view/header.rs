@@ -114,21 +114,26 @@ fn facts(model: &Model) -> String {
 fn titles(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let run = model.run();
     let width = usize::from(area.width);
+    let title = clean_line(&run.definition.title);
     let (right, style) = match elsewhere(model).filter(|_| model.screen == Screen::Run) {
         Some(work) => (work, theme.ink(Ink::Accent)),
         None => {
-            let text = format!(
-                "run {} · conn {}",
-                clean_line(&run.id),
-                clean_line(&run.operator)
-            );
+            let (id, conn) = (clean_line(&run.id), clean_line(&run.operator));
+            let full = format!("run {id} · conn {conn}");
+            // The end of an id tells runs apart; all of it is said on leaving.
+            let tail = id.rsplit('-').next().unwrap_or(&id);
+            let text = if cells(&full) + cells(&title) + 4 <= width {
+                full
+            } else {
+                format!("run …{tail} · conn {conn}")
+            };
             (text, theme.ink(Ink::Muted))
         }
     };
     let right = clip(&right, width / 2 + 6);
     let at = area.right().saturating_sub(cells(&right) as u16 + 1);
     let room = usize::from(at.saturating_sub(area.x + 2));
-    let title = clip(&clean_line(&run.definition.title), room);
+    let title = clip(&title, room);
     canvas.put(area.x + 1, area.y, &title, room, theme.ink(Ink::Strong));
     canvas.put(at, area.y, &right, width, style);
 }

@@ -6,6 +6,7 @@ use super::canvas::Canvas;
 use super::theme::Theme;
 use crate::console::model::{Focus, Model, Row};
 use crate::console::screen::glyph;
+use crate::console::screen::pager::Pager;
 use crate::console::screen::text::{Ink, cells, clip};
 use crate::promotion::GateState;
 use crate::untrusted::clean_line;
@@ -24,12 +25,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &T
             None => {}
         }
     }
-    let x = area.right().saturating_sub(1);
-    if model.list.offset > 0 {
-        canvas.put(x, area.y, "↑", 1, theme.rule());
-    }
-    if model.list.more_below() {
-        canvas.put(x, area.bottom().saturating_sub(1), "↓", 1, theme.rule());
+}
+
+/// The line between the panes; its ends say where the list goes on.
+pub(super) fn divider(canvas: &mut Canvas<'_>, area: Rect, list: Pager, theme: &Theme) {
+    let last = area.bottom().saturating_sub(1);
+    for y in area.top()..area.bottom() {
+        let (mark, style) = match y {
+            y if y == area.y && list.offset > 0 => ("↑", theme.key()),
+            y if y == last && list.more_below() => ("↓", theme.key()),
+            _ => ("│", theme.rule()),
+        };
+        canvas.put(area.x, y, mark, 1, style);
     }
 }
 
@@ -47,7 +54,7 @@ fn phase_row(canvas: &mut Canvas<'_>, area: Rect, model: &Model, phase: usize, t
     let room = usize::from(area.width).saturating_sub(cells(&count) + 3);
     let title = clip(&clean_line(&definition.title), room);
     canvas.put(area.x, area.y, &title, room, theme.ink(Ink::Strong));
-    let at = area.right().saturating_sub(cells(&count) as u16 + 2);
+    let at = area.right().saturating_sub(cells(&count) as u16 + 1);
     let ink = if through == definition.gates.len() {
         Ink::Good
     } else {
@@ -76,7 +83,7 @@ fn gate_row(
         canvas.put(area.x, area.y, "›", 1, theme.ink(Ink::Accent));
     }
     canvas.put(area.x + 1, area.y, glyph(gate.state), 1, state);
-    let room = usize::from(area.width).saturating_sub(cells(word) + 6);
+    let room = usize::from(area.width).saturating_sub(cells(word) + 5);
     let ink = match gate.state {
         _ if here => Ink::Strong,
         GateState::Pending => Ink::Muted,
@@ -84,14 +91,10 @@ fn gate_row(
     };
     let title = clip(&clean_line(title), room);
     canvas.put(area.x + 3, area.y, &title, room, theme.ink(ink));
-    let at = area.right().saturating_sub(cells(word) as u16 + 2);
+    let at = area.right().saturating_sub(cells(word) as u16 + 1);
     canvas.put(at, area.y, word, cells(word), state);
     if number == model.selected {
-        let row = Rect {
-            width: area.width.saturating_sub(1),
-            ..area
-        };
-        canvas.paint(row, theme.selected(model.focus == Focus::List));
+        canvas.paint(area, theme.selected(model.focus == Focus::List));
     }
 }
 

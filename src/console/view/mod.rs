@@ -37,10 +37,7 @@ pub fn draw(buffer: &mut Buffer, model: &Model, theme: &Theme) -> Option<Positio
     match model.screen {
         Screen::Run => {
             list::draw(&mut canvas, layout.list, model, theme);
-            let x = layout.divider.x;
-            for y in layout.divider.top()..layout.divider.bottom() {
-                canvas.put(x, y, "│", 1, theme.rule());
-            }
+            list::divider(&mut canvas, layout.divider, model.list, theme);
             page::detail(&mut canvas, layout.detail, model, theme);
         }
         Screen::Log => page::log(&mut canvas, layout.body, model, theme),
@@ -63,11 +60,7 @@ pub fn draw(buffer: &mut Buffer, model: &Model, theme: &Theme) -> Option<Positio
 /// The line below the header: it names what is below it.
 fn rule(canvas: &mut Canvas<'_>, area: Rect, divider: u16, model: &Model, theme: &Theme) {
     let width = usize::from(area.width);
-    let line = match model.screen {
-        Screen::Run => "─".repeat(width),
-        _ => "─".repeat(width),
-    };
-    canvas.put(area.x, area.y, &line, width, theme.rule());
+    canvas.put(area.x, area.y, &"─".repeat(width), width, theme.rule());
     let mut title = |x: u16, text: &str, room: usize, focused: bool| {
         let text = clip(text, room.saturating_sub(2));
         canvas.put(x, area.y, &format!(" {text} "), room, theme.title(focused));

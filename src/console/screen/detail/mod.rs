@@ -102,7 +102,7 @@ fn title(doc: &mut Doc, model: &Model, gate: &GateRecord, definition: &GateDefin
 
 /// What the gate's author says, where it is of use: before it runs, and after it was refused.
 fn help(doc: &mut Doc, model: &Model, gate: &GateRecord) {
-    if gate.state.advances() || gate.state == GateState::Running {
+    if gate.state.advances() || matches!(gate.state, GateState::Running | GateState::InDoubt) {
         return;
     }
     let runbook = &model.snapshot.runbook;

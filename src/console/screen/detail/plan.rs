@@ -90,7 +90,13 @@ fn file(doc: &mut Doc, ink: Ink, text: &str) -> bool {
     let Some(((word, path), count)) = parts else {
         return false;
     };
-    let word = format!("{:<8} ", word.trim_end());
+    // When it was applied, and what it was before, stands in the ledger.
+    let word = match word.trim_end() {
+        long if long.starts_with("applied") => "applied",
+        long if long.starts_with("changed") => "changed",
+        word => word,
+    };
+    let word = format!("{word:<8} ");
     let after = format!("  {count:>3} st.");
     let room = doc
         .width()

@@ -18,7 +18,6 @@ use crate::untrusted::clean_line;
 pub struct Subject {
     pub gate: String,
     pub title: String,
-    pub kind: String,
     pub verb: Verb,
     pub target: Option<(String, Environment)>,
     /// The name that must be typed.
@@ -49,7 +48,6 @@ impl Subject {
         Some(Subject {
             gate: id.to_owned(),
             title: clean_line(&definition.title),
-            kind: definition.kind.clone(),
             verb,
             target: target.map(|target| (target.name.clone(), target.environment)),
             name: definition.typed_name.clone(),
@@ -197,12 +195,10 @@ impl StartSheet {
             vec![("y", "confirm"), ("Esc", "leave it")]
         };
         Sheet {
-            title: format!(
-                "{} {} `{}`?",
-                subject.verb.word(),
-                subject.kind,
-                subject.gate
-            ),
+            title: match subject.verb {
+                Verb::Start => format!("Start `{}`?", subject.gate),
+                Verb::Retry => format!("Retry `{}`?", subject.gate),
+            },
             danger: subject.name.is_some(),
             doc,
             cursor,
