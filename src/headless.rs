@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
+use crate::gate::TargetStatus;
 use crate::promotion::{Command, Event, GateRecord, GateState, Nature, RunStatus};
 use crate::untrusted::clean_line;
 
@@ -62,6 +63,13 @@ pub async fn run(
     let mut signals = Signals::new();
     let mut said = 0;
     let mut stopping = false;
+    handle
+        .snapshot()
+        .notices
+        .iter()
+        .for_each(|notice| note(&format!("stagegate: {notice}")));
+    // What passed before may have passed on another server than the one that answers now.
+    handle.ask(Request::Look).await;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         walk.show(&snapshot, data);
@@ -146,6 +154,13 @@ impl Walk {
                 return Next::Stop(End::NotPassed, format!("the run is {}", status.word()));
             }
             _ => {}
+        }
+        if snapshot
+            .targets
+            .values()
+            .any(|t| matches!(t, TargetStatus::NotAsked | TargetStatus::Connecting))
+        {
+            return Next::Wait;
         }
         let Some(gate) = run.current() else {
             return Next::Send(Command::Close);

@@ -32,7 +32,7 @@ const AFTER_INPUT: Duration = Duration::from_millis(10);
 /// The shortest time between two frames that nobody asked for.
 const BY_ITSELF: Duration = Duration::from_millis(33);
 /// How long a guarded dialog is on the screen before keys count.
-const GUARD: Duration = Duration::from_millis(500);
+const GUARD: Duration = Duration::from_millis(250);
 /// How often the terminal is asked whether it is still there.
 const HANG_UP_CHECK: Duration = Duration::from_secs(2);
 /// How many input events are taken before other things are looked at.
@@ -156,6 +156,13 @@ impl Driver<'_> {
                 self.take(Msg::Listen);
             }
             if self.due().is_some_and(|due| now >= due) {
+                if self.model.guarded() && self.model.asks_for_a_name() {
+                    // A name typed letter by letter is no accident once it is asked for; only what
+                    // was pressed before that is dropped.
+                    self.drain(&mut events).await;
+                    self.guard = None;
+                    self.take(Msg::Listen);
+                }
                 self.frame();
             }
             let wake = self.wake(check);

@@ -275,6 +275,11 @@ impl Model {
         self.rows.iter().position(|row| *row == Row::Gate(gate))
     }
 
+    /// Tells whether the open dialog wants a target's name, typed.
+    pub fn asks_for_a_name(&self) -> bool {
+        matches!(&self.dialog, Some(Dialog::Start(sheet)) if sheet.subject.name.is_some())
+    }
+
     /// Tells whether what is on the screen is too new to be answered.
     pub fn guarded(&self) -> bool {
         self.deaf || self.moved

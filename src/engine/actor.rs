@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{CommandError, EngineHandle, Request, Snapshot};
-use super::open::OpenError;
+use super::open::{OpenError, Parts};
 use super::store::Store;
 use super::work::{self, Report};
 use crate::gate::{Evidence, Feed, Targets};
@@ -39,17 +39,21 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    #[allow(clippy::too_many_arguments)] // Every part of a run comes together here, once.
     pub(super) fn start(
-        mut store: Store,
-        mut records: Vec<Arc<Record>>,
-        runbook: Arc<Runbook>,
-        base: PathBuf,
+        parts: Parts,
         targets: Targets,
-        first: Command,
         actor: Actor,
         runtime: &Handle,
     ) -> Result<EngineHandle, OpenError> {
+        let Parts {
+            runbook,
+            mut store,
+            mut records,
+            first,
+            base,
+            notices,
+        } = parts;
+        let runbook = Arc::new(runbook);
         let run = first_record(&mut store, &mut records, &first, &actor)?;
         let feed = Feed::default();
         let folder = store.folder().to_owned();
@@ -66,7 +70,7 @@ impl Engine {
             retrying: None,
             held: None,
             journal_error: None,
-            notices: Vec::new(),
+            notices,
         };
         let (snapshots, watching) = watch::channel(Arc::new(view.clone()));
         let (requests, asked) = mpsc::channel(QUEUE);
@@ -139,6 +143,7 @@ impl Engine {
             Request::Reconcile { gate } => self.begin_reconcile(&gate),
             Request::Look => {
                 for name in self.runbook.targets.keys() {
+                    self.targets.expect(name);
                     work::look(
                         self.targets.clone(),
                         name.clone(),

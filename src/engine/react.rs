@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::Engine;
 use super::handle::CommandError;
 use super::work::{self, Report};
-use crate::gate::Evidence;
+use crate::gate::{Evidence, TargetStatus};
 use crate::promotion::{Actor, Command, Event, GateState, Moment, Nature, Via, decide};
 
 /// How many records are written with one sync at most.
@@ -51,16 +51,16 @@ impl Engine {
                     });
                 }
                 other => {
-                    self.record_effects(std::mem::take(&mut effects));
+                    self.record_effects(&std::mem::take(&mut effects));
                     self.one_report(other);
                 }
             }
         }
-        self.record_effects(effects);
+        self.record_effects(&effects);
     }
 
     /// Records many parts of the work with one sync.
-    pub(super) fn record_effects(&mut self, effects: Vec<Command>) {
+    pub(super) fn record_effects(&mut self, effects: &[Command]) {
         if effects.is_empty() || self.view.journal_error.is_some() {
             return;
         }
@@ -106,7 +106,10 @@ impl Engine {
                 self.in_flight -= 1;
                 self.reconciled(&gate, attempt, *reconciled);
             }
-            Report::Looked => self.in_flight -= 1,
+            Report::Looked => {
+                self.in_flight -= 1;
+                self.check_servers();
+            }
             Report::RetryDue { gate, attempt } => {
                 self.in_flight -= 1;
                 self.retry_due(&gate, attempt);
@@ -329,6 +332,37 @@ impl Engine {
                 let reason = "its files have changed since it passed".to_owned();
                 self.own_command(&Command::Invalidate { gate, reason });
             }
+        }
+    }
+
+    /// A gate that passed on a server which is another one now has not passed.
+    pub(super) fn check_servers(&mut self) {
+        let statuses = self.targets.statuses();
+        let moved: Vec<(String, String)> = self
+            .view
+            .evidence
+            .iter()
+            .filter(|(gate, _)| {
+                self.run
+                    .gate(gate)
+                    .is_some_and(|record| record.state == GateState::Passed)
+            })
+            .filter_map(|(gate, evidence)| {
+                let (target, was) = evidence.server()?;
+                let Some(TargetStatus::Connected(now)) = statuses.get(target) else {
+                    return None;
+                };
+                let same = was.is_empty() || was.ends_with(&format!("[{}]", now.fingerprint()));
+                (!same).then(|| {
+                    (
+                        gate.clone(),
+                        format!("{target} is another server now: {}", now.describe()),
+                    )
+                })
+            })
+            .collect();
+        for (gate, reason) in moved {
+            self.own_command(&Command::Invalidate { gate, reason });
         }
     }
 

@@ -249,7 +249,7 @@ pub(super) fn reconcile(gate: &Backup, context: &Context) -> Reconciled {
             )),
             evidence: Some(Evidence::Backup {
                 target: gate.target.clone(),
-                server: place.info.describe(),
+                server: String::new(),
                 manifest,
             }),
         };

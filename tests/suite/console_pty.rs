@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::pty::Pty;
-use crate::site::{BINARY, Site};
+use crate::site::Site;
 
 const SIZE: (u16, u16) = (100, 30);
 
@@ -58,7 +58,7 @@ impl Place {
 
     fn open(&self, environment: &[(&str, &str)]) -> Pty {
         let arguments = ["run", "runbook.toml", "--runs-dir", "runs"];
-        let pty = Pty::spawn(BINARY, &arguments, self.path(), environment, SIZE);
+        let mut pty = Pty::start(&arguments, self.path(), environment, SIZE);
         pty.wait_for("There is a readme");
         pty
     }
@@ -75,7 +75,7 @@ impl Place {
         pty.wait_for("What it would do");
         pty.send("\r");
         pty.wait_for("Press y or Enter");
-        heard(&pty);
+        heard(&mut pty);
         pty.send("y");
         pty.wait_for("running for");
         pty.wait_for("begun");
@@ -89,20 +89,20 @@ impl Place {
 }
 
 /// Waits until a guarded dialog takes keys.
-fn heard(pty: &Pty) {
-    pty.wait_until("the end of the guard", |screen| {
-        !screen.contents().contains("keys count in a moment")
-    });
+fn heard(pty: &mut Pty) {
+    pty.wait_gone("keys count in a moment");
+}
+
+/// Waits for the program's end; returns its exit code.
+fn code(pty: &mut Pty) -> u32 {
+    pty.wait_end().exit_code()
 }
 
 fn given_back(pty: &Pty) {
-    let raw = pty.raw();
-    let text = String::from_utf8_lossy(&raw);
-    let after = text.rsplit("\x1b[?1049l").next().unwrap();
-    assert!(text.contains("\x1b[?1049h") && text.contains("\x1b[?1049l"));
-    assert!(!after.contains("\x1b[?1049h"), "it was entered again");
-    assert!(text.contains("\x1b[?2004l"), "bracketed paste is still on");
-    assert!(text.contains("\x1b[?25h"), "the cursor is still hidden");
+    assert!(pty.is_restored());
+    let text = String::from_utf8_lossy(pty.raw());
+    assert_eq!(text.matches("\x1b[?1049h").count(), 1, "entered once");
+    assert_eq!(text.matches("\x1b[?1049l").count(), 1, "and left once");
 }
 
 #[test]
@@ -113,16 +113,14 @@ fn it_opens_explains_itself_and_leaves() {
     pty.send("?");
     pty.wait_for("act on the selected gate");
     pty.send("\x1b");
-    pty.wait_until("the help to close", |screen| {
-        !screen.contents().contains("act on the selected gate")
-    });
+    pty.wait_gone("act on the selected gate");
     pty.send("q");
-    assert_eq!(pty.exit_code(), 4);
+    assert_eq!(code(&mut pty), 4);
     given_back(&pty);
     assert!(
-        pty.screen().contains("go on with: stagegate run --resume"),
+        pty.text().contains("go on with: stagegate run --resume"),
         "{}",
-        pty.screen()
+        pty.text()
     );
 }
 
@@ -135,7 +133,7 @@ fn a_whole_run_is_driven_to_its_end() {
     pty.send("\r");
     pty.wait_for("The run is closed");
     pty.send("q");
-    assert_eq!(pty.exit_code(), 0);
+    assert_eq!(code(&mut pty), 0);
     given_back(&pty);
     assert!(place.journal().contains("run_closed"));
 }
@@ -146,18 +144,16 @@ fn leaving_while_work_is_in_flight_asks() {
     let mut pty = place.open_at_work();
     pty.send("ql");
     pty.wait_for("Leave while work is in flight?");
-    heard(&pty);
+    heard(&mut pty);
     pty.send("\x1b");
-    pty.wait_until("the dialog to close", |screen| {
-        !screen.contents().contains("Leave while")
-    });
+    pty.wait_gone("Leave while");
     pty.send("\x03");
     pty.wait_for("Leave while work is in flight?");
-    heard(&pty);
+    heard(&mut pty);
     pty.send("l");
     pty.wait_for("goes on to its end here");
     std::fs::write(place.path().join("go"), "go\n").unwrap();
-    assert_eq!(pty.exit_code(), 4);
+    assert_eq!(code(&mut pty), 4);
     given_back(&pty);
     let journal = place.journal();
     let last = journal.lines().last().unwrap();
@@ -173,9 +169,9 @@ fn canceled_work_is_waited_for() {
     let mut pty = place.open_at_work();
     pty.send("q");
     pty.wait_for("Leave while work is in flight?");
-    heard(&pty);
+    heard(&mut pty);
     pty.send("c");
-    assert_eq!(pty.exit_code(), 4);
+    assert_eq!(code(&mut pty), 4);
     given_back(&pty);
     assert!(place.journal().contains("gate_canceled"));
 }
@@ -185,7 +181,7 @@ fn a_request_to_end_gives_the_terminal_back() {
     let place = Place::new();
     let mut pty = place.open_at_work();
     pty.signal(Signal::TERM);
-    assert_eq!(pty.exit_code(), 130);
+    assert_eq!(code(&mut pty), 130);
     given_back(&pty);
     let journal = place.journal();
     assert!(
@@ -202,7 +198,7 @@ fn a_lost_terminal_answers_nothing() {
     pty.wait_for("Leave while work is in flight?");
     pty.hang_up();
     std::fs::write(place.path().join("go"), "go\n").unwrap();
-    assert_eq!(pty.exit_code(), 130);
+    assert_eq!(code(&mut pty), 130);
     let journal = place.journal();
     assert!(journal.contains("the terminal was lost"), "{journal}");
     assert!(!journal.contains("cancel_requested"), "{journal}");
@@ -216,14 +212,11 @@ fn suspending_is_refused_and_coming_back_draws_all() {
     pty.send("\x1a");
     pty.wait_for("not suspended");
     pty.send("\x1b");
-    pty.wait_until("the toast to go", |screen| {
-        !screen.contents().contains("not suspended")
-    });
+    pty.wait_gone("not suspended");
     pty.signal(Signal::TSTP);
     pty.wait_for("not suspended");
     let before = pty.raw().len();
     pty.signal(Signal::CONT);
-    pty.wait_until("a new screen", |_| true);
     while !String::from_utf8_lossy(&pty.raw()[before..]).contains("There is a readme") {
         assert!(pty.writes_within(Duration::from_secs(20)));
     }
@@ -240,17 +233,17 @@ fn resizing_draws_anew_and_says_when_it_is_too_small() {
     while pty.writes_within(Duration::from_millis(500)) {}
     pty.resize(80, 24);
     pty.wait_for("There is a readme");
-    assert!(!pty.screen().contains("act on the selected gate"));
+    assert!(!pty.text().contains("act on the selected gate"));
     pty.resize(200, 60);
     pty.wait_for("leave");
     pty.send("q");
-    assert_eq!(pty.exit_code(), 4);
+    assert_eq!(code(&mut pty), 4);
 }
 
 #[test]
 fn nothing_is_written_while_nothing_changes() {
     let place = Place::new();
-    let pty = place.open(&[]);
+    let mut pty = place.open(&[]);
     pty.wait_for("What it would do");
     while pty.writes_within(Duration::from_millis(700)) {}
     assert!(!pty.writes_within(Duration::from_millis(2_500)));
@@ -265,9 +258,8 @@ fn no_color_means_no_colour_and_nothing_is_ever_said_to_the_clipboard() {
     pty.send("6");
     pty.wait_for("run opened");
     pty.send("q");
-    assert_eq!(pty.exit_code(), 4);
-    let raw = pty.raw();
-    let text = String::from_utf8_lossy(&raw);
+    assert_eq!(code(&mut pty), 4);
+    let text = String::from_utf8_lossy(pty.raw());
     assert!(
         !text.contains("\x1b]"),
         "an operating system command was sent"
@@ -297,15 +289,14 @@ fn production_asks_for_its_name_and_forgets_what_was_typed_ahead() {
     let url = site.cluster.url("postgres", "postgres");
     let arguments = ["run", "runbook.toml", "--runs-dir", "runs"];
     let folder = site.path("");
-    let mut pty = Pty::spawn(BINARY, &arguments, &folder, &[("DB", &url)], SIZE);
+    let mut pty = Pty::start(&arguments, &folder, &[("DB", &url)], SIZE);
     pty.wait_for("apply 1 files");
-    pty.wait_until("a red header that says production", |screen| {
-        let cell = screen.cell(0, 4).unwrap();
-        screen.contents().starts_with(" ▲ PRODUCTION ▲") && cell.bgcolor() == vt100::Color::Idx(160)
-    });
+    pty.wait_for("▲ PRODUCTION ▲  ");
+    let colour = pty.screen().cell(0, 4).unwrap().bgcolor();
+    assert_eq!(colour, vt100::Color::Idx(160), "the header is not red");
     pty.send("\rproduction\r");
     pty.wait_for("Type the name of the target");
-    heard(&pty);
+    heard(&mut pty);
     pty.send("\x1b[200~production\r\x1b[201~\r");
     pty.wait_for("nothing was typed");
     assert_eq!(site.one("SELECT to_regclass('made')"), "");
@@ -317,7 +308,7 @@ fn production_asks_for_its_name_and_forgets_what_was_typed_ahead() {
     pty.send("\r");
     pty.wait_for("The run is closed");
     pty.send("q");
-    assert_eq!(pty.exit_code(), 0);
+    assert_eq!(code(&mut pty), 0);
 }
 
 /// Names the variable that makes the test below the program in the terminal.
@@ -332,17 +323,16 @@ fn a_panic_gives_the_terminal_back_and_one_elsewhere_does_not_tear_it() {
     let binary = std::env::current_exe().unwrap();
     let name = "console_pty::a_panic_gives_the_terminal_back_and_one_elsewhere_does_not_tear_it";
     let arguments = [name, "--exact", "--nocapture"];
-    let mut pty = Pty::spawn(
+    let mut pty = Pty::start_program(
         binary.to_str().unwrap(),
         &arguments,
         place.path(),
         &[(CHILD, "1")],
         SIZE,
     );
-    assert_ne!(pty.exit_code(), 0);
+    assert_ne!(code(&mut pty), 0);
     given_back(&pty);
-    let raw = pty.raw();
-    let text = String::from_utf8_lossy(&raw);
+    let text = String::from_utf8_lossy(pty.raw());
     assert!(!text.contains("panic of another thread"));
     let (_, after) = text.rsplit_once("\x1b[?1049l").unwrap();
     assert!(after.contains("panic of the thread that draws"), "{after}");

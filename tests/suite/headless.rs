@@ -290,3 +290,40 @@ fn no_secret_is_written_anywhere() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
 }
+
+#[test]
+fn a_gate_that_passed_on_another_server_is_stale() {
+    let (first, second) = (Site::new(), Site::new());
+    first.runbook(&format!(
+        "{QUERY}[[phase.gate]]\nid = \"f\"\ntitle = \"F\"\n[phase.gate.file]\npath = \"late\"\n"
+    ));
+    first.run().exits(4);
+    first.write("late", "");
+    let arguments = [
+        "run",
+        "runbook.toml",
+        "--headless",
+        "--resume",
+        "--runs-dir",
+        "runs",
+    ];
+    let url = second.cluster.url("postgres", "postgres");
+    ended(first.command(&arguments).env("DB", url).output().unwrap())
+        .exits(0)
+        .shows("stale: db is another server now")
+        .shows("started, attempt 2");
+}
+
+#[test]
+fn what_a_person_should_know_is_said_at_the_start() {
+    let site = Site::new();
+    site.gate("[phase.gate.checklist]\nitems = [\"x\"]")
+        .exits(4);
+    site.run()
+        .exits(4)
+        .says("has not ended; --resume goes on with it");
+    site.write("runbook.toml", "format = 1 # other");
+    site.resume()
+        .exits(4)
+        .says("this run goes on with its own copy");
+}

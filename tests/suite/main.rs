@@ -1,12 +1,13 @@
 //! The one integration binary. Each module tests one part of the product from outside.
 
 mod cluster;
+mod connecting;
+mod connecting_tls;
 mod console_keys;
 mod console_pty;
 mod console_world;
-mod connecting;
-mod connecting_tls;
 mod crash;
+mod demo_console;
 mod demo_world;
 mod gates_act;
 mod gates_look;
@@ -18,3 +19,4 @@ mod pty;
 mod screens;
 mod server;
 mod site;
+mod walker;

@@ -1,195 +1,248 @@
-//! A program in a terminal of its own: keys in, screen out, and everything waits for a condition.
+//! The real binary in a pseudo-terminal: keys in, screen out, never a fixed wait.
+#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
-use std::io::{Read as _, Write};
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
-/// How long anything may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(40);
+use crate::site::BINARY;
 
-#[derive(Default)]
-struct Seen {
-    parser: Option<vt100::Parser>,
-    raw: Vec<u8>,
-    ended: bool,
-}
-
-/// What reader and test share.
-#[derive(Default)]
-struct Shared {
-    seen: Mutex<Seen>,
-    changed: Condvar,
-    /// The reader lets the terminal go with the next thing that it reads.
-    stop: AtomicBool,
-}
+/// How long anything may take to show. A loaded machine is slow, a hang is longer than this.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Pty {
-    master: Option<Box<dyn MasterPty + Send>>,
-    writer: Option<Box<dyn Write + Send>>,
     child: Box<dyn Child + Send + Sync>,
-    shared: Arc<Shared>,
-    reader: Option<JoinHandle<()>>,
-}
-
-fn parser(columns: u16, rows: u16) -> vt100::Parser {
-    let size = |n: u16| std::num::NonZeroU16::new(n).unwrap();
-    vt100::Parser::new(size(rows), size(columns), 0)
-}
-
-fn pty_size(columns: u16, rows: u16) -> PtySize {
-    PtySize {
-        rows,
-        cols: columns,
-        pixel_width: 0,
-        pixel_height: 0,
-    }
+    /// Dropping both ends is what closing the terminal's window does.
+    writer: Option<Box<dyn std::io::Write + Send>>,
+    master: Option<Box<dyn MasterPty + Send>>,
+    chunks: Receiver<Vec<u8>>,
+    screen: vt100::Parser,
+    raw: Vec<u8>,
+    /// The reader lets the terminal go with the next thing that it reads.
+    stop: Arc<AtomicBool>,
 }
 
 impl Pty {
-    /// Starts a program with nothing in its environment but what is given.
-    pub(crate) fn spawn(
+    /// Starts the binary in a terminal of that size, with an environment of its own.
+    pub(crate) fn start(
+        arguments: &[&str],
+        folder: &Path,
+        environment: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Pty {
+        Pty::start_program(BINARY, arguments, folder, environment, size)
+    }
+
+    /// Starts any program like that.
+    pub(crate) fn start_program(
         program: &str,
         arguments: &[&str],
         folder: &Path,
         environment: &[(&str, &str)],
         (columns, rows): (u16, u16),
     ) -> Pty {
-        let pair = native_pty_system()
-            .openpty(pty_size(columns, rows))
-            .unwrap();
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(folder);
         command.env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap());
-        command.env("HOME", folder);
-        command.env("TERM", "xterm-256color");
-        for (name, value) in environment {
-            command.env(name, value);
-        }
+        let path = std::env::var_os("PATH").unwrap();
+        let own = [
+            ("PATH", path),
+            ("HOME", folder.into()),
+            ("TERM", OsString::from("xterm-256color")),
+            ("LANG", OsString::from("C.UTF-8")),
+            ("TZ", OsString::from("UTC")),
+        ];
+        own.iter()
+            .for_each(|(name, value)| command.env(name, value));
+        environment
+            .iter()
+            .for_each(|(name, value)| command.env(name, value));
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let shared = Arc::new(Shared::default());
-        shared.seen.lock().unwrap().parser = Some(parser(columns, rows));
-        let source = pair.master.try_clone_reader().unwrap();
-        let writer = pair.master.take_writer().unwrap();
-        let reader = std::thread::spawn({
-            let shared = shared.clone();
-            move || read(source, &shared)
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (sender, chunks) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 16 * 1024];
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                let sent = sender.send(buffer[..read].to_vec());
+                if sent.is_err() || stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+            }
         });
         Pty {
-            master: Some(pair.master),
-            writer: Some(writer),
             child,
-            shared,
-            reader: Some(reader),
+            writer: Some(pair.master.take_writer().unwrap()),
+            master: Some(pair.master),
+            chunks,
+            screen: vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0),
+            raw: Vec::new(),
+            stop,
         }
     }
 
-    /// Sends bytes as if they were typed, in one write.
+    /// What the screen shows now.
+    pub(crate) fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// The screen itself, with colours.
+    pub(crate) fn screen(&self) -> &vt100::Screen {
+        self.screen.screen()
+    }
+
+    /// Every byte that was written so far.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
     pub(crate) fn send(&mut self, keys: &str) {
         let writer = self.writer.as_mut().unwrap();
-        writer.write_all(keys.as_bytes()).unwrap();
-        writer.flush().unwrap();
+        // A program that has just ended takes no keys; the next wait says so.
+        let _ = writer.write_all(keys.as_bytes());
+        let _ = writer.flush();
     }
 
-    /// The screen as text.
-    pub(crate) fn screen(&self) -> String {
-        let seen = self.shared.seen.lock().unwrap();
-        seen.parser.as_ref().unwrap().screen().contents()
-    }
-
-    /// Everything that was written so far.
-    pub(crate) fn raw(&self) -> Vec<u8> {
-        self.shared.seen.lock().unwrap().raw.clone()
-    }
-
-    /// Waits until the terminal is as it should be; panics with what it is.
-    pub(crate) fn wait_until(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
-        let begun = Instant::now();
-        let mut seen = self.shared.seen.lock().unwrap();
-        loop {
-            let screen = seen.parser.as_ref().unwrap().screen();
-            if holds(screen) {
-                return;
+    /// Takes what came; `false` when the terminal was closed by the program.
+    fn take(&mut self, wait: Duration) -> bool {
+        match self.chunks.recv_timeout(wait) {
+            Ok(chunk) => {
+                self.screen.process(&chunk);
+                self.raw.extend(chunk);
+                true
             }
-            let left = DEADLINE.saturating_sub(begun.elapsed());
-            assert!(
-                !left.is_zero() && !seen.ended,
-                "{what} did not come; the screen is\n{}",
-                screen.contents()
-            );
-            seen = self.shared.changed.wait_timeout(seen, left).unwrap().0;
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
         }
     }
 
-    /// Waits until the screen holds a text.
-    pub(crate) fn wait_for(&self, text: &str) {
-        self.wait_until(text, |screen| screen.contents().contains(text));
+    /// Waits until the screen satisfies `wanted`.
+    #[track_caller]
+    pub(crate) fn wait_until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !wanted(&self.text()) {
+            let open = self.take(Duration::from_millis(50));
+            let text = self.text();
+            assert!(
+                open || wanted(&text),
+                "the program ended before {what}:\n{text}"
+            );
+            assert!(Instant::now() < deadline, "{what} was not seen in:\n{text}");
+        }
+    }
+
+    /// Waits until the screen shows `text`.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        self.wait_until(&format!("`{text}`"), |screen| screen.contains(text));
+    }
+
+    /// Waits until the screen shows `text` no more.
+    #[track_caller]
+    pub(crate) fn wait_gone(&mut self, text: &str) {
+        self.wait_until(&format!("the end of `{text}`"), |screen| {
+            !screen.contains(text)
+        });
     }
 
     /// Tells whether anything is written within a time.
-    pub(crate) fn writes_within(&self, time: Duration) -> bool {
-        let begun = Instant::now();
-        let mut seen = self.shared.seen.lock().unwrap();
-        let before = seen.raw.len();
-        while begun.elapsed() < time {
-            let left = time.saturating_sub(begun.elapsed());
-            seen = self.shared.changed.wait_timeout(seen, left).unwrap().0;
-            if seen.raw.len() != before {
-                return true;
+    pub(crate) fn writes_within(&mut self, time: Duration) -> bool {
+        let (deadline, before) = (Instant::now() + time, self.raw.len());
+        while self.raw.len() == before && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.take(left) {
+                return false;
             }
         }
-        false
+        self.raw.len() != before
     }
 
-    pub(crate) fn resize(&self, columns: u16, rows: u16) {
-        let mut seen = self.shared.seen.lock().unwrap();
-        let size = |n: u16| std::num::NonZeroU16::new(n).unwrap();
-        let screen = seen.parser.as_mut().unwrap().screen_mut();
-        screen.set_size(size(rows), size(columns));
-        drop(seen);
-        let master = self.master.as_ref().unwrap();
-        master.resize(pty_size(columns, rows)).unwrap();
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.master.as_ref().unwrap().resize(size).unwrap();
+        let (rows, columns) = (rows.try_into().unwrap(), columns.try_into().unwrap());
+        self.screen.screen_mut().set_size(rows, columns);
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    /// The program's process.
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_raw(self.child.process_id().unwrap() as i32).unwrap()
     }
 
-    /// Takes the terminal away, as when a window or a connection is closed.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Closes the terminal, as closing its window does.
     pub(crate) fn hang_up(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        // It draws for the new size, and with that the reader wakes and lets go.
-        self.resize(100, 30);
-        self.reader.take().unwrap().join().unwrap();
+        // The terminal is gone when its last end is closed, and the reader holds one until the
+        // program draws for another size.
+        self.stop.store(true, Ordering::SeqCst);
+        self.resize(97, 29);
+        let deadline = Instant::now() + PATIENCE;
+        while self.take(Duration::from_millis(50)) {
+            assert!(
+                Instant::now() < deadline,
+                "nothing was drawn for a new size"
+            );
+        }
         self.writer = None;
         self.master = None;
     }
 
-    /// Waits for the program to end; returns its exit code.
-    pub(crate) fn exit_code(&mut self) -> u32 {
-        if let Some(reader) = self.reader.take() {
-            // The terminal is read to its end first: nothing that was written is missed.
-            let begun = Instant::now();
-            let mut seen = self.shared.seen.lock().unwrap();
-            while !seen.ended {
-                let left = DEADLINE.saturating_sub(begun.elapsed());
-                let screen = seen.parser.as_ref().unwrap().screen();
-                assert!(!left.is_zero(), "it does not end; {}", screen.contents());
-                seen = self.shared.changed.wait_timeout(seen, left).unwrap().0;
+    /// Waits until the program has ended and everything it wrote was read.
+    #[track_caller]
+    pub(crate) fn wait_end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let open = self.take(Duration::from_millis(20));
+            if let Some(status) = self.child.try_wait().unwrap() {
+                while self.master.is_some()
+                    && let Ok(chunk) = self.chunks.recv_timeout(Duration::from_millis(200))
+                {
+                    self.screen.process(&chunk);
+                    self.raw.extend(chunk);
+                }
+                return status;
             }
-            drop(seen);
-            reader.join().unwrap();
+            assert!(
+                Instant::now() < deadline,
+                "it has not ended; open {open}:\n{}",
+                self.text()
+            );
         }
-        self.child.wait().unwrap().exit_code()
+    }
+
+    /// Tells whether the terminal is as it was before: main screen, cursor shown, no mouse, no
+    /// bracketed paste.
+    pub(crate) fn is_restored(&self) -> bool {
+        let screen = self.screen.screen();
+        !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && !screen.bracketed_paste()
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
     }
 }
 
@@ -197,23 +250,5 @@ impl Drop for Pty {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-fn read(mut source: Box<dyn std::io::Read + Send>, shared: &Shared) {
-    let mut buffer = [0; 8192];
-    loop {
-        let count = source.read(&mut buffer).unwrap_or(0);
-        let mut seen = shared.seen.lock().unwrap();
-        seen.ended = count == 0;
-        seen.raw.extend_from_slice(&buffer[..count]);
-        if let Some(parser) = &mut seen.parser {
-            parser.process(&buffer[..count]);
-        }
-        drop(seen);
-        shared.changed.notify_all();
-        if count == 0 || shared.stop.load(Ordering::SeqCst) {
-            return;
-        }
     }
 }
