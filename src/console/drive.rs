@@ -175,7 +175,14 @@ impl Driver<'_> {
                     self.event(event);
                     self.drain(&mut events).await;
                 }
-                Some(msg) = self.answers.next(), if !self.answers.is_empty() => self.take(msg),
+                Some(msg) = self.answers.next(), if !self.answers.is_empty() => {
+                    // The state that an answer speaks of was published before the answer.
+                    if snapshots.has_changed().unwrap_or(false) {
+                        let snapshot = snapshots.borrow_and_update().clone();
+                        self.take(Msg::Snapshot(snapshot));
+                    }
+                    self.take(msg);
+                }
                 changed = snapshots.changed(), if !gone => match changed {
                     Ok(()) => {
                         let snapshot = snapshots.borrow_and_update().clone();
@@ -185,7 +192,7 @@ impl Driver<'_> {
                 },
                 () = feed.changed() => {
                     self.stale_feed = true;
-                    self.model.dirty = true;
+                    self.model.dirty |= self.model.shows_feed();
                 }
                 () = sleep_until(wake) => self.take(Msg::Tick(Timestamp::now())),
             }

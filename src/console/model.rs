@@ -307,6 +307,15 @@ impl Model {
         Layout::of(self.size, banner(self).is_some())
     }
 
+    /// Tells whether the screen shows what workers say.
+    pub fn shows_feed(&self) -> bool {
+        match self.screen {
+            Screen::Log => true,
+            Screen::Run => self.run().at_work().is_some(),
+            Screen::Journal | Screen::Closing => false,
+        }
+    }
+
     /// How many lines of output are of use on this screen.
     pub fn feed_limit(&self) -> usize {
         match self.screen {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::ConsoleEnd;
 use super::keymap::{self, Action};
@@ -56,6 +56,13 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.dirty |= model.deaf;
             model.deaf = false;
             model.moved = false;
+            if model
+                .toast
+                .as_ref()
+                .is_some_and(|toast| toast.text == act::JUST_HERE)
+            {
+                model.say(Tone::Info, act::PRESS_AGAIN);
+            }
             Vec::new()
         }
         Msg::EngineGone => {
@@ -80,6 +87,17 @@ fn suspended(model: &mut Model) {
 fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
         return Vec::new();
+    }
+    if key.modifiers.contains(KeyModifiers::ALT) {
+        // A terminal sends the same for Esc and a letter in quick succession, as a slow line
+        // delivers them. No key here is an Alt key, so Esc was meant.
+        let KeyCode::Char(_) = key.code else {
+            return Vec::new();
+        };
+        let mut effects = on_key(model, KeyEvent::from(KeyCode::Esc));
+        let plain = key.modifiers.difference(KeyModifiers::ALT);
+        effects.extend(on_key(model, KeyEvent::new(key.code, plain)));
+        return effects;
     }
     model.dirty = true;
     if model.layout().is_none() {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use stagegate::console::ConsoleEnd;
 use stagegate::console::model::{Focus, Model};
 use stagegate::console::msg::{Effect, Msg, Origin};
@@ -660,4 +660,17 @@ fn a_copy_goes_into_a_file() {
         Msg::Saved(Ok("/runs/x/copies/a.txt".to_owned())),
     );
     assert!(toast(&model).contains("/runs/x/copies/a.txt"));
+}
+
+#[test]
+fn escape_and_a_letter_that_arrive_together_are_both_taken() {
+    let mut model = before_orders().model(SIZE);
+    keys(&mut model, "jn");
+    let key = KeyEvent::new(KeyCode::Char('.'), KeyModifiers::ALT);
+    update(&mut model, Msg::Key(key));
+    assert!(model.dialog.is_none());
+    assert_eq!(model.gate().unwrap().id, "orders");
+    let key = KeyEvent::new(KeyCode::Enter, KeyModifiers::ALT);
+    assert!(update(&mut model, Msg::Key(key)).is_empty());
+    assert!(model.dialog.is_none(), "Alt and Enter is no Enter");
 }

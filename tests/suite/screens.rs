@@ -400,3 +400,17 @@ fn a_drawn_frame_copies_only_what_is_visible() {
     keys(&mut model, "/note 17<enter>");
     assert!(text(&model).contains("note 17"), "{}", text(&model));
 }
+
+#[test]
+fn the_smallest_and_a_wide_screen() {
+    let mut world = World::new().passed(3);
+    world.plan("orders", migration_plan());
+    for (size, name) in [((60, 16), "60x16"), ((200, 50), "200x50")] {
+        let mut model = world.model(size);
+        assert_snapshot!(format!("plan_{name}"), screen(&model).backend());
+        keys(&mut model, "<enter>");
+        listen(&mut model);
+        keys(&mut model, "prod<enter>");
+        assert_snapshot!(format!("typed_name_{name}"), screen(&model).backend());
+    }
+}

@@ -6,6 +6,11 @@ use crate::console::model::{Intent, Model, Tone};
 use crate::console::msg::{Effect, Origin};
 use crate::promotion::{Command, Decision, GateState, Nature, Refusal};
 
+/// What is said to a key that was meant for the gate before.
+pub const JUST_HERE: &str = "the run has just come to this gate; look first";
+/// What is said when keys count again.
+pub const PRESS_AGAIN: &str = "the run has come to this gate; press again to confirm";
+
 /// What Enter does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {

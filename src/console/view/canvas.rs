@@ -24,6 +24,8 @@ impl<'a> Canvas<'a> {
         if !area.contains((x, y).into()) {
             return x;
         }
+        // What was there before must not show through.
+        let style = Style::reset().patch(style);
         self.buffer.set_stringn(x, y, text, width, style).0
     }
 

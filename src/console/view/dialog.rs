@@ -17,7 +17,10 @@ pub(super) fn draw(
 ) -> Option<Position> {
     let dialog = model.dialog.as_ref()?;
     let width = dialog_width(layout.body.width);
-    let sheet = dialog.sheet(usize::from(width));
+    let mut sheet = dialog.sheet(usize::from(width));
+    if !matches!(dialog, Dialog::Help(_)) {
+        sheet.squeeze(usize::from(dialog_height(layout)));
+    }
     let height = (sheet.doc.lines.len() as u16).min(dialog_height(layout));
     let body = layout.body;
     let outer = Rect {

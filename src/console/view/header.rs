@@ -49,9 +49,8 @@ fn place(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     };
     let x = canvas.put(area.x, area.y, &word, width, block) + 1;
     let room = usize::from(area.right().saturating_sub(x));
-    let facts = facts(model);
+    let (facts, who) = place_words(model, room);
     let facts_width = cells(&facts) + 1;
-    let who = who(model, room.saturating_sub(facts_width + 1));
     canvas.put(x, area.y, &who, room, line);
     let at = area.right().saturating_sub(facts_width as u16);
     if at > x {
@@ -89,13 +88,27 @@ fn who(model: &Model, room: usize) -> String {
     clip(&said, room)
 }
 
-/// What stands on the right: the server's version, and the code that tells it from every other.
-fn facts(model: &Model) -> String {
+/// What stands on the right and, in the room that this leaves, who answers. Where there is little
+/// room the code stays longest: it tells two servers apart that look the same.
+fn place_words(model: &Model, room: usize) -> (String, String) {
+    const ENOUGH: usize = 30;
+    let mut facts = facts(model);
+    let width = |facts: &[String]| facts.iter().map(|fact| cells(fact) + 3).sum::<usize>();
+    while facts.len() > 1 && width(&facts) + ENOUGH > room {
+        facts.remove(0);
+    }
+    let facts = facts.join(" · ");
+    let left = room.saturating_sub(cells(&facts) + 2);
+    (facts, who(model, left))
+}
+
+/// The server's version, what is special about it, and the code that tells it from every other.
+fn facts(model: &Model) -> Vec<String> {
     let status = model
         .header_target()
         .and_then(|target| model.snapshot.targets.get(&target.name));
     let Some(TargetStatus::Connected(identity)) = status else {
-        return String::new();
+        return Vec::new();
     };
     let version = clean_line(&identity.server_version);
     let version = version.split(' ').next().unwrap_or_default();
@@ -107,7 +120,7 @@ fn facts(model: &Model) -> String {
         facts.push("TLS".to_owned());
     }
     facts.push(identity.fingerprint());
-    facts.join(" · ")
+    facts
 }
 
 /// The runbook on the left; the run and who has the conn on the right.
@@ -160,8 +173,12 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     };
     let text = if cells(&long) <= room {
         long
+    } else if cells(&short) <= room {
+        short
     } else {
-        clip(&short, room)
+        // The half that matters more: how long going back is still safe.
+        let half = short.rsplit(" · ").next().unwrap_or(&short);
+        clip(half, room)
     };
     let at = area.right().saturating_sub(cells(&text) as u16 + 1);
     canvas.put(at, y, &text, room, theme.countdown(late, closed));

@@ -279,7 +279,7 @@ fn applied(doc: &mut Doc, file: &AppliedFile) {
     if file.attempts > 1 {
         after.push_str(&format!(", {} attempts", file.attempts));
     }
-    let room = doc.width().saturating_sub(cells(&after) + 2).max(8);
+    let room = doc.columns().saturating_sub(cells(&after) + 2).max(8);
     let name = clip_start(&clean_line(&file.file), room);
     let pad = " ".repeat(room.saturating_sub(cells(&name)));
     doc.fixed(vec![

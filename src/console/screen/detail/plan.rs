@@ -99,7 +99,7 @@ fn file(doc: &mut Doc, ink: Ink, text: &str) -> bool {
     let word = format!("{word:<8} ");
     let after = format!("  {count:>3} st.");
     let room = doc
-        .width()
+        .columns()
         .saturating_sub(cells(&word) + cells(&after))
         .max(8);
     let path = clip_start(path, room);

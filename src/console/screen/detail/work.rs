@@ -120,7 +120,7 @@ fn parts(doc: &mut Doc, gate: &GateRecord, most: usize) {
             EffectOutcome::Unknown => ("‽ ", Ink::Warning, "unknown"),
         };
         let after = format!("  {word}, {}", took(effect.duration_ms));
-        let room = doc.width().saturating_sub(cells(&after) + 2);
+        let room = doc.columns().saturating_sub(cells(&after) + 2);
         let name = clip_start(&clean_line(&effect.name), room);
         let pad = " ".repeat(room.saturating_sub(cells(&name)));
         doc.fixed(vec![

@@ -14,7 +14,7 @@ pub use start::{StartSheet, Subject};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::pager::Pager;
-use super::text::{Doc, Ink, span};
+use super::text::{Doc, DocLine, Ink, span};
 use crate::promotion::Command;
 
 /// An open question.
@@ -51,6 +51,24 @@ pub struct Sheet {
     pub cursor: Option<(usize, usize)>,
     /// Keys and what they do.
     pub keys: Vec<(&'static str, &'static str)>,
+}
+
+impl Sheet {
+    /// Gives empty lines up, from the top, until there are no more than `height` lines.
+    pub fn squeeze(&mut self, height: usize) {
+        while self.doc.lines.len() > height {
+            let empty = |line: &DocLine| line.spans.is_empty();
+            let Some(at) = self.doc.lines.iter().position(empty) else {
+                return;
+            };
+            self.doc.lines.remove(at);
+            if let Some((line, _)) = &mut self.cursor
+                && *line > at
+            {
+                *line -= 1;
+            }
+        }
+    }
 }
 
 impl Dialog {
