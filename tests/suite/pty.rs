@@ -12,7 +12,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 use crate::site::BINARY;
 
 /// How long anything may take to show. A loaded machine is slow, a hang is longer than this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Pty {
     child: Box<dyn Child + Send + Sync>,
