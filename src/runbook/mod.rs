@@ -7,9 +7,13 @@ mod duration;
 mod gates;
 mod load;
 mod model;
+mod names;
 mod problem;
 mod reader;
+mod roles;
+mod targets;
 mod template;
+mod window;
 
 pub use duration::{ParseDurationError, parse_duration};
 pub use load::load;
