@@ -103,7 +103,12 @@ fn read_format(top: &mut TableReader<'_, '_>) {
         top.missing("format", "the number of the format, 1");
         return;
     };
-    if found.get_ref().as_integer().map(toml::de::DeInteger::as_str) != Some("1") {
+    if found
+        .get_ref()
+        .as_integer()
+        .map(toml::de::DeInteger::as_str)
+        != Some("1")
+    {
         top.findings.add(
             found.span(),
             "this version reads format 1",

@@ -7,3 +7,4 @@ mod demo_world;
 mod identity;
 mod operator_lock;
 mod server;
+mod state_machine;
