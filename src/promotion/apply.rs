@@ -122,6 +122,7 @@ impl GateRecord {
                 self.finding = None;
                 self.evidence = None;
                 self.effects.clear();
+                self.forget_people();
                 self.cancel_requested = false;
                 self.stale_because = None;
                 self.started = Some(time);
@@ -182,6 +183,12 @@ impl GateRecord {
             Event::SignedOff { statement } => self.statements.push(statement.clone()),
             _ => {}
         }
+    }
+
+    /// Clears what people confirmed and signed, so that they are asked anew.
+    pub(super) fn forget_people(&mut self) {
+        self.items.fill(None);
+        self.statements.clear();
     }
 
     fn end(

@@ -59,6 +59,17 @@ pub enum Resolution {
     Pending,
 }
 
+impl Resolution {
+    /// The word for it in journals and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Resolution::Passed => "passed",
+            Resolution::Failed => "failed",
+            Resolution::Pending => "pending",
+        }
+    }
+}
+
 /// A request, as a value. Whether it is granted is decided in [`super::decide`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {

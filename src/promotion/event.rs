@@ -198,15 +198,7 @@ impl Event {
                 resolution,
                 finding,
                 ..
-            } => format!(
-                "reconciled as {}: {}",
-                match resolution {
-                    Resolution::Passed => "passed",
-                    Resolution::Failed => "failed",
-                    Resolution::Pending => "pending",
-                },
-                finding.summary
-            ),
+            } => format!("reconciled as {}: {}", resolution.word(), finding.summary),
             Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
             Event::ItemConfirmed {
                 item,

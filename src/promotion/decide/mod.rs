@@ -53,7 +53,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         | Command::Finish { .. }
         | Command::Lose { .. }
         | Command::Resolve { .. }
-        | Command::Invalidate { .. } => reports::report(run, command),
+        | Command::Invalidate { .. } => reports::report(run, command, at),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Grants what only people do: confirm, sign, waive.
 
+use std::borrow::Cow;
+
 use super::Decided;
 use super::conditions::{definition, find, in_state, may_move, needs_console};
 use crate::expectation::Finding;
@@ -28,9 +30,7 @@ pub(super) fn confirm_item(
     };
     needs_console(at, || format!("item {} of gate `{id}`", item + 1))?;
     may_move(run, id)?;
-    in_state(record, "confirmed", |s| {
-        matches!(s, GateState::Pending | GateState::Running)
-    })?;
+    let record = &begun(record, "confirmed")?;
     let wanted = items.get(item).ok_or_else(|| Refusal::UnknownItem {
         gate: id.to_owned(),
         item: item + 1,
@@ -105,9 +105,13 @@ pub(super) fn sign(run: &Run, at: &Moment, command: &Command) -> Decided {
     };
     needs_console(at, || format!("signing gate `{id}`"))?;
     may_move(run, id)?;
-    in_state(record, "signed", |s| {
-        matches!(s, GateState::Pending | GateState::Running)
-    })?;
+    let record = &begun(record, "signed")?;
+    if *decision == Decision::Reject
+        && let Some(busy) = run.at_work()
+    {
+        // A run that has ended takes no reports, and this one must still be heard out.
+        return Err(Refusal::Busy(busy.id.clone()));
+    }
     may_sign(run, record, roles, *distinct, role, person)?;
     let statement = Statement {
         decision: *decision,
@@ -172,7 +176,9 @@ fn may_sign(
     if record.statements.iter().any(|s| s.role == role) {
         return Err(Refusal::RoleSigned(role.to_owned()));
     }
-    if distinct && let Some(other) = record.statements.iter().find(|s| s.person == person) {
+    // One mailbox in two spellings is one person.
+    let same = |other: &str| other.to_lowercase() == person.to_lowercase();
+    if distinct && let Some(other) = record.statements.iter().find(|s| same(&s.person)) {
         return Err(Refusal::PersonSigned {
             person: person.to_owned(),
             role: other.role.clone(),
@@ -199,8 +205,24 @@ pub(super) fn waive(run: &Run, at: &Moment, id: &str, reason: &str) -> Decided {
     }])
 }
 
+/// The record as people find it: what they said before a gate went stale counts no longer.
+fn begun<'a>(record: &'a GateRecord, asked: &'static str) -> Result<Cow<'a, GateRecord>, Refusal> {
+    in_state(record, asked, |s| {
+        matches!(
+            s,
+            GateState::Pending | GateState::Running | GateState::Stale
+        )
+    })?;
+    if record.state != GateState::Stale {
+        return Ok(Cow::Borrowed(record));
+    }
+    let mut fresh = record.clone();
+    fresh.forget_people();
+    Ok(Cow::Owned(fresh))
+}
+
 fn begin_by_people(record: &GateRecord) -> Vec<Event> {
-    if record.state != GateState::Pending {
+    if record.state == GateState::Running {
         return Vec::new();
     }
     vec![Event::GateStarted {
@@ -213,8 +235,8 @@ fn begin_by_people(record: &GateRecord) -> Vec<Event> {
 
 fn finished(record: &GateRecord, finding: Finding) -> Event {
     let attempt = match record.state {
-        GateState::Pending => record.attempt + 1,
-        _ => record.attempt,
+        GateState::Running => record.attempt,
+        _ => record.attempt + 1,
     };
     Event::GateFinished {
         gate: record.id.clone(),

@@ -3,7 +3,7 @@
 use super::Decided;
 use super::conditions::{definition, find, in_state, may_move, needs_console};
 use crate::promotion::run::has_work;
-use crate::promotion::{Event, GateDefinition, GateState, Moment, Nature, Refusal, Run};
+use crate::promotion::{Event, GateDefinition, GateState, Moment, Nature, Refusal, Run, Via};
 
 /// What starting a gate needs to know.
 pub(super) struct Starting<'a> {
@@ -63,11 +63,23 @@ impl<'a> Starting<'a> {
     }
 
     fn may_act(&self, gate: &GateDefinition) -> Result<(), Refusal> {
+        if self.at.actor.via == Via::Engine {
+            return Err(Refusal::NeverByItself(gate.id.clone()));
+        }
+        // Statements of a gate in doubt may still be running on the server.
+        let doubtful = self
+            .run
+            .gates
+            .iter()
+            .find(|g| g.state == GateState::InDoubt);
+        if let Some(doubtful) = doubtful {
+            return Err(Refusal::Unresolved(doubtful.id.clone()));
+        }
         let window = self.run.definition.window.as_ref();
         if let Some(reason) = window.and_then(|w| w.refuses_start(self.at.now)) {
             return Err(Refusal::OutsideWindow(reason));
         }
-        if self.plan.is_none() {
+        if self.plan.is_none_or(str::is_empty) {
             return Err(Refusal::NoPlan(gate.id.clone()));
         }
         let Some(name) = &gate.typed_name else {
