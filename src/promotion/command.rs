@@ -10,6 +10,7 @@ use crate::expectation::Finding;
 
 /// Who asks, and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Actor {
     /// The login name, or the name the person gave.
     pub name: String,

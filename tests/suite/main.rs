@@ -5,6 +5,7 @@ mod connecting;
 mod connecting_tls;
 mod demo_world;
 mod identity;
+mod journal;
 mod operator_lock;
 mod server;
 mod state_machine;

@@ -3,6 +3,12 @@
 use crate::promotion::{
     GateDefinition, GateRecord, GateState, Moment, Refusal, Run, RunStatus, Via,
 };
+use crate::untrusted::clean;
+
+/// What a person typed, as it may be recorded: it will be drawn on terminals and in reports.
+pub(super) fn said(text: &str) -> String {
+    clean(text.trim()).into_owned()
+}
 
 pub(super) fn find<'a>(run: &'a Run, id: &str) -> Result<&'a GateRecord, Refusal> {
     run.gate(id)

@@ -1,7 +1,7 @@
 //! Grants what is asked of the run as a whole: take up, resume, hand over, abandon, close, notes.
 
 use super::Decided;
-use super::conditions::{find, may_continue, needs_console};
+use super::conditions::{find, may_continue, needs_console, said};
 use crate::promotion::run::has_work;
 use crate::promotion::{Event, GateState, Moment, Refusal, Run, RunStatus};
 
@@ -36,7 +36,7 @@ pub(super) fn note(run: &Run, gate: Option<&str>, text: &str) -> Decided {
     }
     Ok(vec![Event::Noted {
         gate: gate.map(str::to_owned),
-        text: text.trim().to_owned(),
+        text: said(text),
     }])
 }
 
@@ -45,9 +45,7 @@ pub(super) fn hand_over(at: &Moment, to: &str) -> Decided {
     if to.trim().is_empty() {
         return Err(Refusal::ReasonTooShort(1));
     }
-    Ok(vec![Event::ConnHandedOver {
-        to: to.trim().to_owned(),
-    }])
+    Ok(vec![Event::ConnHandedOver { to: said(to) }])
 }
 
 pub(super) fn abandon(run: &Run, at: &Moment, reason: &str) -> Decided {
@@ -59,7 +57,7 @@ pub(super) fn abandon(run: &Run, at: &Moment, reason: &str) -> Decided {
         return Err(Refusal::ReasonTooShort(1));
     }
     Ok(vec![Event::RunAbandoned {
-        reason: reason.trim().to_owned(),
+        reason: said(reason),
     }])
 }
 

@@ -42,7 +42,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::Waive { gate, reason } => people::waive(run, at, gate, reason),
         Command::Cancel { gate } => start::cancel(run, gate),
         Command::Hold { reason } => Ok(vec![Event::RunHeld {
-            reason: reason.clone(),
+            reason: conditions::said(reason),
         }]),
         Command::Resume => course::resume(run),
         Command::Note { gate, text } => course::note(run, gate.as_deref(), text),

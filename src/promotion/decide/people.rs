@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Decided;
-use super::conditions::{definition, find, in_state, may_move, needs_console};
+use super::conditions::{definition, find, in_state, may_move, needs_console, said};
 use crate::expectation::Finding;
 use crate::promotion::{
     Command, Decision, Event, GateRecord, GateState, InputKind, Moment, Nature, Refusal, Run,
@@ -73,10 +73,10 @@ fn check_input(
     };
     match (input, given) {
         (None, _) => Ok(None),
-        (Some(InputKind::Text), Some(text)) => Ok(Some(text.to_owned())),
+        (Some(InputKind::Text), Some(text)) => Ok(Some(said(text))),
         (Some(InputKind::Text), None) => refuse("a text"),
         (Some(InputKind::Number), Some(text)) => match text.parse::<bigdecimal::BigDecimal>() {
-            Ok(_) => Ok(Some(text.to_owned())),
+            Ok(_) => Ok(Some(said(text))),
             Err(_) => refuse("a number, such as 12.5"),
         },
         (Some(InputKind::Number), None) => refuse("a number, such as 12.5"),
@@ -118,7 +118,7 @@ pub(super) fn sign(run: &Run, at: &Moment, command: &Command) -> Decided {
         gate: id.clone(),
         journal_head: run.head.clone(),
         journal_seq: run.seq,
-        note: note.trim().to_owned(),
+        note: said(note),
         person: person.clone(),
         role: role.clone(),
         run: run.id.clone(),
@@ -201,7 +201,7 @@ pub(super) fn waive(run: &Run, at: &Moment, id: &str, reason: &str) -> Decided {
     }
     Ok(vec![Event::GateWaived {
         gate: id.to_owned(),
-        reason: reason.trim().to_owned(),
+        reason: said(reason),
     }])
 }
 
