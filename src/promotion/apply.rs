@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Actor, Definition, Event, GateRecord, GateState, ItemRecord, Nature, Record, Resolution, Run,
-    RunStatus, Waiver,
+    Actor, Definition, Event, GateRecord, GateState, ItemRecord, Nature, Record, Run, RunStatus,
+    Waiver,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -151,12 +151,7 @@ impl GateRecord {
                 evidence,
                 ..
             } => {
-                let state = match resolution {
-                    Resolution::Passed => GateState::Passed,
-                    Resolution::Failed => GateState::Failed,
-                    Resolution::Pending => GateState::Pending,
-                };
-                self.end(state, finding, evidence.as_ref(), time);
+                self.end((*resolution).into(), finding, evidence.as_ref(), time);
             }
             Event::GateWentStale { reason, .. } => {
                 self.state = GateState::Stale;

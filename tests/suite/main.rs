@@ -9,3 +9,4 @@ mod journal;
 mod operator_lock;
 mod server;
 mod state_machine;
+mod tidy;

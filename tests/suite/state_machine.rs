@@ -5,6 +5,7 @@
 
 mod audit;
 mod model;
+mod people;
 mod refusals;
 mod walks;
 pub(crate) mod world;

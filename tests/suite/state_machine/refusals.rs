@@ -1,9 +1,8 @@
-//! Every refusal in its words, and the journeys that lead to it.
+//! Refusals in their words, and the journeys that lead to them.
 
 use stagegate::expectation::{Finding, Verdict};
 use stagegate::promotion::{
-    Command, Decision, Event, GateState, Nature, Refusal, Resolution, RunStatus, Via,
-    WindowDefinition,
+    Command, Decision, Event, GateState, Refusal, Resolution, RunStatus, Via, WindowDefinition,
 };
 
 use super::world::{
@@ -12,7 +11,7 @@ use super::world::{
 };
 
 /// Asks for a command and gives the words of its refusal.
-fn refused(world: &mut World, via: Via, command: &Command) -> String {
+pub(super) fn refused(world: &mut World, via: Via, command: &Command) -> String {
     let before = (world.run.clone(), world.bytes.len());
     let refusal = world.ask(via, command).expect_err("this must be refused");
     assert_eq!(
@@ -38,122 +37,92 @@ fn without_a_run_only_opening_is_granted() {
     );
 }
 
+/// Checks what is said when a run stands before `gate` and `command` is asked.
+#[track_caller]
+fn says(gate: &str, via: Via, command: &Command, words: &str) {
+    let mut world = World::opened().up_to(gate);
+    assert_eq!(refused(&mut world, via, command), words);
+}
+
 #[test]
-fn refusals_name_the_gate_and_the_way_on() {
-    let cases: [(&str, Via, Command, &str); 16] = [
-        (
-            "count",
-            Via::Console,
-            start("nowhere"),
-            "there is no gate `nowhere` in this run",
-        ),
-        (
-            "count",
-            Via::Console,
-            start("backup"),
-            "gate `count` is pending; nothing later starts until it has passed",
-        ),
-        (
-            "count",
-            Via::Console,
-            start("checklist"),
-            "gate `checklist` is moved by people, item by item or signature by signature; \
-             no work of its own starts, stops or reports",
-        ),
-        (
-            "count",
-            Via::Console,
-            retry("count"),
-            "gate `count` is pending; it cannot be retried",
-        ),
-        (
-            "backup",
-            Via::Console,
-            Command::Start {
-                gate: "backup".into(),
-                plan: None,
-                typed_name: None,
-            },
-            "gate `backup` acts; its plan must be made and shown before it starts",
-        ),
-        (
-            "migrate",
-            Via::Console,
-            Command::Start {
-                gate: "migrate".into(),
-                plan: Some("p".into()),
-                typed_name: Some("Production".into()),
-            },
-            "gate `migrate` acts on `production`; type that name to confirm",
-        ),
-        (
-            "migrate",
-            Via::Headless,
-            start("migrate"),
-            "gate `migrate`, which acts on `production`, needs a person at a console; this front end has none",
-        ),
-        (
-            "checklist",
-            Via::Console,
-            confirm(7, None),
-            "gate `checklist` has no item 8",
-        ),
-        (
-            "checklist",
-            Via::Console,
-            confirm(1, Some("many")),
-            "item 2 asks for a number, such as 12.5; `many` is none",
-        ),
-        (
-            "count",
-            Via::Console,
-            waive("count", REASON),
-            "gate `count` is pending; it cannot be waived",
-        ),
-        (
-            "backup",
-            Via::Console,
-            waive("backup", REASON),
-            "the runbook does not allow gate `backup` to be waived",
-        ),
-        (
-            "agreed",
-            Via::Console,
-            sign("owner", ANA, Decision::Approve),
-            "role `owner` does not sign gate `agreed`; roles: dba, security",
-        ),
-        (
-            "agreed",
-            Via::Console,
-            sign("dba", SAM, Decision::Approve),
-            "`sam@example.com` is not a member of role `dba`; members: ana@example.com",
-        ),
-        (
-            "agreed",
-            Via::Console,
-            Command::Close,
-            "gate `agreed` has not passed yet; a run closes when every gate has let it through",
-        ),
-        (
-            "count",
-            Via::Console,
-            Command::Note {
-                gate: None,
-                text: "  ".into(),
-            },
-            "a reason of at least 1 characters is needed",
-        ),
-        (
-            "backup",
-            Via::Engine,
-            start("backup"),
-            "gate `backup` acts; it never starts by itself",
-        ),
-    ];
-    for (gate, via, command, words) in cases {
-        let mut world = World::opened().up_to(gate);
-        assert_eq!(refused(&mut world, via, &command), words);
+fn a_refused_start_names_the_gate_and_the_way_on() {
+    let person = Via::Console;
+    let unknown = "there is no gate `nowhere` in this run";
+    says("count", person, &start("nowhere"), unknown);
+    let blocked = "gate `count` is pending; nothing later starts until it has passed";
+    says("count", person, &start("backup"), blocked);
+    let people = "gate `checklist` is moved by people, item by item or signature by signature; \
+                  no work of its own starts, stops or reports";
+    says("count", person, &start("checklist"), people);
+    let pending = "gate `count` is pending; it cannot be retried";
+    says("count", person, &retry("count"), pending);
+    let by_itself = "gate `backup` acts; it never starts by itself";
+    says("backup", Via::Engine, &start("backup"), by_itself);
+    for plan in [None, Some(String::new())] {
+        let planless = Command::Start {
+            gate: "backup".into(),
+            plan,
+            typed_name: None,
+        };
+        let no_plan = "gate `backup` acts; its plan must be made and shown before it starts";
+        says("backup", person, &planless, no_plan);
     }
+    for typed_name in [
+        None,
+        Some("Production".to_owned()),
+        Some(" production".to_owned()),
+    ] {
+        let mistyped = Command::Start {
+            gate: "migrate".into(),
+            plan: Some("p".into()),
+            typed_name,
+        };
+        let type_it = "gate `migrate` acts on `production`; type that name to confirm";
+        says("migrate", person, &mistyped, type_it);
+    }
+    let nobody = "gate `migrate`, which acts on `production`, needs a person at a console; \
+                  this front end has none";
+    says("migrate", Via::Headless, &start("migrate"), nobody);
+}
+
+#[test]
+fn a_refused_person_learns_what_would_do() {
+    let person = Via::Console;
+    let no_item = "gate `checklist` has no item 8";
+    says("checklist", person, &confirm(7, None), no_item);
+    let no_number = "item 2 asks for a number, such as 12.5; `many` is none";
+    says("checklist", person, &confirm(1, Some("many")), no_number);
+    let pending = "gate `count` is pending; it cannot be waived";
+    says("count", person, &waive("count", REASON), pending);
+    let not_waivable = "the runbook does not allow gate `backup` to be waived";
+    says("backup", person, &waive("backup", REASON), not_waivable);
+    let no_role = "role `owner` does not sign gate `agreed`; roles: dba, security";
+    says(
+        "agreed",
+        person,
+        &sign("owner", ANA, Decision::Approve),
+        no_role,
+    );
+    let no_member = "`sam@example.com` is not a member of role `dba`; members: ana@example.com";
+    says(
+        "agreed",
+        person,
+        &sign("dba", SAM, Decision::Approve),
+        no_member,
+    );
+    let open = "gate `agreed` has not passed yet; \
+                a run closes when every gate has let it through";
+    says("agreed", person, &Command::Close, open);
+    let empty = Command::Note {
+        gate: None,
+        text: "  ".into(),
+    };
+    says(
+        "count",
+        person,
+        &empty,
+        "a reason of at least 1 characters is needed",
+    );
 }
 
 #[test]
@@ -238,148 +207,6 @@ fn a_resolution_says_what_its_finding_says() {
         assert!(words.contains("the two do not agree"), "{words}");
     }
     assert_eq!(world.state("migrate"), GateState::InDoubt);
-}
-
-#[test]
-fn items_are_confirmed_once_and_their_values_kept() {
-    let mut world = World::opened();
-    world.console(&confirm(0, Some("ignored")));
-    assert_eq!(
-        refused(&mut world, Via::Console, &confirm(0, None)),
-        "item 1 of gate `checklist` is confirmed already"
-    );
-    for bad in [None, Some(""), Some("  "), Some("12,5"), Some("NaN")] {
-        let words = refused(&mut world, Via::Console, &confirm(1, bad));
-        assert!(words.starts_with("item 2 asks for a number"), "{words}");
-    }
-    world.console(&confirm(1, Some(" 12.50 ")));
-    assert_eq!(world.state("checklist"), GateState::Passed);
-    assert_eq!(world.run().captures["p95_before"], "12.50");
-    assert_eq!(world.run().gate("checklist").unwrap().attempt, 1);
-}
-
-#[test]
-fn people_sign_in_their_roles_and_are_distinct() {
-    let mut world = World::opened().up_to("agreed");
-    let head = (world.run().head.clone(), world.run().seq);
-    world.console(&sign("dba", ANA, Decision::Approve));
-    let statement = world.run().gate("agreed").unwrap().statements[0].clone();
-    assert_eq!((statement.journal_head, statement.journal_seq), head);
-    let mut again = |role: &str, person: &str| {
-        refused(
-            &mut world,
-            Via::Console,
-            &sign(role, person, Decision::Approve),
-        )
-    };
-    assert_eq!(again("dba", ANA), "role `dba` has signed already");
-    assert_eq!(
-        again("security", ANA),
-        "`ana@example.com` has signed already as `dba`; this gate wants distinct people"
-    );
-    world.console(&sign("security", SAM, Decision::Approve));
-    assert_eq!(world.state("agreed"), GateState::Passed);
-}
-
-#[test]
-fn one_person_in_another_spelling_is_not_two() {
-    let mut definition = definition();
-    definition.roles[1].members.push("Ana@Example.com".into());
-    let mut world = World::opened_with(definition).up_to("agreed");
-    world.console(&sign("dba", ANA, Decision::Approve));
-    let second = sign("security", "Ana@Example.com", Decision::Approve);
-    assert!(refused(&mut world, Via::Console, &second).contains("wants distinct people"));
-}
-
-#[test]
-fn one_person_may_sign_twice_where_the_runbook_says_so() {
-    let mut definition = definition();
-    definition.phases[2].gates[0].nature = Nature::SignOff {
-        roles: vec!["dba".into(), "security".into()],
-        distinct: false,
-    };
-    let mut world = World::opened_with(definition).up_to("agreed");
-    world.console(&sign("dba", ANA, Decision::Approve));
-    world.console(&sign("security", ANA, Decision::Approve));
-    assert_eq!(world.state("agreed"), GateState::Passed);
-}
-
-#[test]
-fn a_rejection_ends_the_run() {
-    let mut world = World::opened().up_to("agreed");
-    world.console(&sign("dba", ANA, Decision::Approve));
-    world.console(&sign("security", SAM, Decision::Reject));
-    assert_eq!(world.state("agreed"), GateState::Failed);
-    assert!(matches!(world.run().status, RunStatus::Rejected(_)));
-    assert_eq!(
-        refused(&mut world, Via::Console, &start("announce")),
-        "the run is rejected; it takes no further commands"
-    );
-}
-
-#[test]
-fn what_people_said_of_something_else_is_asked_again() {
-    let mut world = World::opened().up_to("announce");
-    world.engine(&invalidate("checklist"));
-    world.engine(&invalidate("agreed"));
-    assert_eq!(
-        refused(&mut world, Via::Console, &start("announce")),
-        "gate `checklist` is stale; nothing later starts until it has passed"
-    );
-    world.console(&confirm(1, Some("13")));
-    assert_eq!(world.state("checklist"), GateState::Running);
-    assert_eq!(world.attempt("checklist"), 2);
-    world.console(&confirm(0, None));
-    assert_eq!(world.state("checklist"), GateState::Passed);
-    world.pass("agreed");
-    assert_eq!(world.run().gate("agreed").unwrap().statements.len(), 2);
-    assert_eq!(world.replayed(), world.run);
-}
-
-#[test]
-fn nobody_rejects_a_run_whose_work_is_in_flight() {
-    let mut world = World::opened().up_to("announce");
-    world.console(&start("announce"));
-    world.engine(&invalidate("agreed"));
-    let reject = sign("dba", ANA, Decision::Reject);
-    assert_eq!(
-        refused(&mut world, Via::Console, &reject),
-        "gate `announce` is at work; one gate acts at a time"
-    );
-    world.engine(&finish("announce", 1, Verdict::Passed));
-    world.console(&reject);
-}
-
-#[test]
-fn waivers_have_reasons_and_stay_visible() {
-    let mut world = World::opened().up_to("count");
-    world.console(&start("count"));
-    world.engine(&finish("count", 1, Verdict::Inconclusive));
-    assert_eq!(
-        refused(
-            &mut world,
-            Via::Console,
-            &waive("count", "       too short       ")
-        ),
-        "a reason of at least 20 characters is needed"
-    );
-    world.console(&waive("count", REASON));
-    assert_eq!(world.state("count"), GateState::Waived);
-    assert_eq!(
-        world
-            .run()
-            .gate("count")
-            .unwrap()
-            .waiver
-            .as_ref()
-            .unwrap()
-            .reason,
-        REASON
-    );
-    // The verdict that it lets the run go past is not rewritten.
-    let finding = world.run().gate("count").unwrap().finding.as_ref().unwrap();
-    assert_eq!(finding.verdict, Verdict::Inconclusive);
-    world.console(&start("backup"));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use stagegate::expectation::{Finding, Verdict};
 use stagegate::promotion::{
-    Command, Decision, EffectOutcome, EffectRecord, GateState, Nature, Resolution, Run, RunStatus,
-    Via,
+    Command, Decision, EffectOutcome, EffectRecord, GateRecord, GateState, Nature, Resolution, Run,
+    RunStatus, Via,
 };
 
 use super::model::{PEOPLE, ROLES};
-use super::world::{GATES, REASON, confirm, invalidate, sign, waive};
+use super::world::{GATES, REASON, confirm, invalidate, lose, sign, waive};
 
 /// Something that is asked, with gates and people by number.
 #[derive(Debug, Clone)]
@@ -153,70 +153,53 @@ pub(crate) fn onwards(run: &Run, verdict: Verdict) -> (Via, Move) {
         return (Via::Console, Move::Resume);
     }
     if let Some(busy) = run.at_work() {
-        let gate = number(&busy.id);
-        return (
-            Via::Engine,
-            Move::Finish {
-                gate,
-                verdict,
-                canceled: false,
-                stale: false,
-            },
-        );
+        let (gate, canceled, stale) = (number(&busy.id), false, false);
+        let finish = Move::Finish {
+            gate,
+            verdict,
+            canceled,
+            stale,
+        };
+        return (Via::Engine, finish);
     }
-    let Some(current) = run.current() else {
-        return (Via::Console, Move::Close);
-    };
+    match run.current() {
+        Some(current) => further(run, current),
+        None => (Via::Console, Move::Close),
+    }
+}
+
+fn further(run: &Run, current: &GateRecord) -> (Via, Move) {
     let gate = number(&current.id);
+    let (plan, typed, stale) = (true, true, false);
     let anew = current.state != GateState::Running;
-    match (
-        &run.definition_of(&current.id).unwrap().nature,
-        current.state,
-    ) {
+    let nature = &run.definition_of(&current.id).unwrap().nature;
+    match (nature, current.state) {
         (Nature::Items(_), _) => {
             let item = usize::from(!anew && current.items[0].is_some());
             (Via::Console, Move::Confirm { item, number: true })
         }
         (Nature::SignOff { .. }, _) => {
-            let second = usize::from(!anew && !current.statements.is_empty());
-            (
-                Via::Console,
-                Move::Sign {
-                    role: second,
-                    person: second,
-                    approve: true,
-                },
-            )
+            let role = usize::from(!anew && !current.statements.is_empty());
+            let (person, approve) = (role, true);
+            let sign = Move::Sign {
+                role,
+                person,
+                approve,
+            };
+            (Via::Console, sign)
         }
         (_, GateState::InDoubt) => {
-            let resolution = Resolution::Pending;
-            let verdict = Verdict::Inconclusive;
-            (
-                Via::Engine,
-                Move::Resolve {
-                    gate,
-                    resolution,
-                    verdict,
-                    stale: false,
-                },
-            )
+            let (resolution, verdict) = (Resolution::Pending, Verdict::Inconclusive);
+            let resolve = Move::Resolve {
+                gate,
+                resolution,
+                verdict,
+                stale,
+            };
+            (Via::Engine, resolve)
         }
-        (_, state) if state.may_retry() => (
-            Via::Console,
-            Move::Retry {
-                gate,
-                plan: true,
-                typed: true,
-            },
-        ),
-        _ => (
-            Via::Console,
-            Move::Start {
-                gate,
-                plan: true,
-                typed: true,
-            },
-        ),
+        (_, state) if state.may_retry() => (Via::Console, Move::Retry { gate, plan, typed }),
+        _ => (Via::Console, Move::Start { gate, plan, typed }),
     }
 }
 
@@ -226,17 +209,16 @@ fn number(id: &str) -> usize {
 
 /// The command that a move stands for, in a run as it is.
 pub(crate) fn command(run: &Run, asked: &Move) -> Command {
-    let id = |gate: usize| GATES[gate].to_owned();
-    let attempt = |gate: usize, stale: bool| run.gates[gate].attempt + u32::from(stale);
+    let text = |text: &str| text.to_owned();
     let plan = |given: bool| given.then(|| "p".repeat(64));
-    let typed_name = |right: bool| Some(if right { "production" } else { "staging" }.to_owned());
+    let typed_name = |right: bool| Some(text(if right { "production" } else { "staging" }));
     match *asked {
         Move::Start {
             gate,
             plan: given,
             typed,
         } => Command::Start {
-            gate: id(gate),
+            gate: text(GATES[gate]),
             plan: plan(given),
             typed_name: typed_name(typed),
         },
@@ -245,7 +227,7 @@ pub(crate) fn command(run: &Run, asked: &Move) -> Command {
             plan: given,
             typed,
         } => Command::Retry {
-            gate: id(gate),
+            gate: text(GATES[gate]),
             plan: plan(given),
             typed_name: typed_name(typed),
         },
@@ -253,36 +235,38 @@ pub(crate) fn command(run: &Run, asked: &Move) -> Command {
         Move::Sign {
             role,
             person,
-            approve,
-        } => {
-            let decision = if approve {
-                Decision::Approve
-            } else {
-                Decision::Reject
-            };
-            sign(ROLES[role], PEOPLE[person], decision)
-        }
+            approve: true,
+        } => sign(ROLES[role], PEOPLE[person], Decision::Approve),
+        Move::Sign { role, person, .. } => sign(ROLES[role], PEOPLE[person], Decision::Reject),
         Move::Waive { gate, long } => waive(GATES[gate], if long { REASON } else { "no time" }),
-        Move::Cancel { gate } => Command::Cancel { gate: id(gate) },
+        Move::Cancel { gate } => Command::Cancel {
+            gate: text(GATES[gate]),
+        },
         Move::Hold => Command::Hold {
-            reason: "load".into(),
+            reason: text("load"),
         },
         Move::Resume => Command::Resume,
         Move::Note => Command::Note {
             gate: None,
-            text: "seen".into(),
+            text: text("seen"),
         },
-        Move::HandOver => Command::HandOver { to: "sam".into() },
+        Move::HandOver => Command::HandOver { to: text("sam") },
         Move::Abandon => Command::Abandon {
-            reason: "enough".into(),
+            reason: text("enough"),
         },
         Move::Close => Command::Close,
         Move::Continue => Command::Continue {
-            version: "0.1.0".into(),
+            version: text("0.1.0"),
         },
-        Move::Invalidate { gate } => invalidate(GATES[gate]),
+        _ => report(run, asked),
+    }
+}
+
+fn report(run: &Run, asked: &Move) -> Command {
+    let attempt = |gate: usize, stale: bool| run.gates[gate].attempt + u32::from(stale);
+    match *asked {
         Move::Effect { gate, stale } => Command::RecordEffect {
-            gate: id(gate),
+            gate: GATES[gate].to_owned(),
             attempt: attempt(gate, stale),
             effect: EffectRecord {
                 name: "001.sql".into(),
@@ -297,25 +281,27 @@ pub(crate) fn command(run: &Run, asked: &Move) -> Command {
             canceled,
             stale,
         } => Command::Finish {
-            gate: id(gate),
+            gate: GATES[gate].to_owned(),
             attempt: attempt(gate, stale),
             finding: Finding::new(verdict, "seen"),
             evidence: None,
             captures: BTreeMap::new(),
             canceled,
         },
-        Move::Lose { gate, stale } => super::world::lose(GATES[gate], attempt(gate, stale)),
+        Move::Lose { gate, stale } => lose(GATES[gate], attempt(gate, stale)),
         Move::Resolve {
             gate,
             resolution,
             verdict,
             stale,
         } => Command::Resolve {
-            gate: id(gate),
+            gate: GATES[gate].to_owned(),
             attempt: attempt(gate, stale),
             resolution,
             finding: Finding::new(verdict, "asked"),
             evidence: None,
         },
+        Move::Invalidate { gate } => invalidate(GATES[gate]),
+        _ => unreachable!("{asked:?} is no report"),
     }
 }
