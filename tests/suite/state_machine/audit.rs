@@ -12,7 +12,7 @@ use stagegate::promotion::{
 };
 
 use super::model::Model;
-use super::walks::{Step, command, onwards, walk};
+use super::walks::{Step, asked, command, onwards, walk};
 use super::world::{GATES, World, definition};
 
 /// What the auditor remembers of a gate.
@@ -300,10 +300,7 @@ proptest! {
         let mut world = World::opened();
         let mut model = Model::new();
         for step in steps {
-            let (via, asked) = match step {
-                Step::Random(via, asked) => (via, asked),
-                Step::Onwards(verdict) => onwards(world.run(), verdict),
-            };
+            let (via, asked) = asked(world.run(), step);
             let command = command(world.run(), &asked);
             let granted = world.ask(via, &command);
             let expected = model.step(via, &asked);
@@ -343,10 +340,7 @@ proptest! {
 fn events_of(steps: Vec<Step>) -> Vec<Event> {
     let mut world = World::opened();
     for step in steps {
-        let (via, asked) = match step {
-            Step::Random(via, asked) => (via, asked),
-            Step::Onwards(verdict) => onwards(world.run(), verdict),
-        };
+        let (via, asked) = asked(world.run(), step);
         let command = command(world.run(), &asked);
         let _ = world.ask(via, &command);
     }

@@ -73,8 +73,11 @@ pub(crate) enum Move {
     },
 }
 
+/// Stands for the gate that something is about just now, whichever that is.
+const FOCUS: usize = GATES.len();
+
 fn gate() -> impl Strategy<Value = usize> {
-    0..GATES.len()
+    prop_oneof![1 => 0..GATES.len(), 2 => Just(FOCUS)]
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {
@@ -128,14 +131,16 @@ fn any_move() -> impl Strategy<Value = Move> {
     ]
 }
 
-fn via() -> impl Strategy<Value = Via> {
-    prop_oneof![Just(Via::Console), Just(Via::Headless), Just(Via::Engine)]
+/// Mostly the way in that the move is meant for.
+fn via() -> impl Strategy<Value = Option<Via>> {
+    let any = prop_oneof![Just(Via::Console), Just(Via::Headless), Just(Via::Engine)];
+    prop::option::weighted(0.3, any)
 }
 
 /// One step of a walk: something random, or what would take the run further.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    Random(Via, Move),
+    Random(Option<Via>, Move),
     Onwards(Verdict),
 }
 
@@ -145,6 +150,41 @@ pub(crate) fn walk() -> impl Strategy<Value = Vec<Step>> {
         3 => verdict().prop_map(Step::Onwards),
     ];
     prop::collection::vec(step, 0..70)
+}
+
+/// What is asked in this step, and by whom.
+pub(crate) fn asked(run: &Run, step: Step) -> (Via, Move) {
+    match step {
+        Step::Onwards(verdict) => onwards(run, verdict),
+        Step::Random(via, mut asked) => {
+            let reports = aim(run, &mut asked);
+            let meant_for = if reports { Via::Engine } else { Via::Console };
+            (via.unwrap_or(meant_for), asked)
+        }
+    }
+}
+
+/// Fills in the gate in focus. Tells whether the move is a report.
+fn aim(run: &Run, asked: &mut Move) -> bool {
+    let doubtful = || run.gates.iter().find(|g| g.state == GateState::InDoubt);
+    let last_passed = || run.gates.iter().rfind(|g| g.state == GateState::Passed);
+    let busy = || run.at_work().or_else(doubtful).or_else(|| run.current());
+    let (gate, focus, reports) = match asked {
+        Move::Start { gate, .. }
+        | Move::Retry { gate, .. }
+        | Move::Waive { gate, .. }
+        | Move::Cancel { gate } => (gate, run.current(), false),
+        Move::Effect { gate, .. }
+        | Move::Finish { gate, .. }
+        | Move::Lose { gate, .. }
+        | Move::Resolve { gate, .. } => (gate, busy(), true),
+        Move::Invalidate { gate } => (gate, last_passed(), true),
+        _ => return false,
+    };
+    if *gate == FOCUS {
+        *gate = focus.map_or(0, |record| number(&record.id));
+    }
+    reports
 }
 
 /// What an operator who wants to be done would do next.
