@@ -173,7 +173,6 @@ impl Auditor {
         let definition = definition();
         let gate = definition.gate(id).unwrap();
         assert!(!self.held, "started while held");
-        assert_eq!(self.at_work(), None, "two at work");
         for earlier in definition.gates().take_while(|gate| gate.id != *id) {
             let state = self.state(&earlier.id);
             assert!(lets_through(state), "{id} started behind {}", earlier.id);
@@ -191,7 +190,9 @@ impl Auditor {
             assert_eq!(typed_name.as_ref(), Some(name));
             assert_eq!(record.actor.via, Via::Console);
         }
-        if !worked(gate) {
+        if worked(gate) {
+            assert_eq!(self.at_work(), None, "two at work");
+        } else {
             assert_eq!(record.actor.via, Via::Console);
         }
         let seen = self.gates.entry(id.clone()).or_default();
@@ -293,7 +294,7 @@ fn check_resume(world: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_walk_keeps_every_rule(steps in walk()) {
