@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use toml::de::DeValue;
+
+use super::findings::{At, Findings};
 use super::problem::choices;
-use super::reader::{At, Findings, TableReader};
+use super::reader::TableReader;
 use super::template::placeholders;
 
 /// Names that every template may use besides the runbook's own variables and captures.
@@ -17,6 +20,8 @@ pub(super) struct Names {
     pub(super) vars: BTreeSet<String>,
     /// Filled in while gates are read, so that a capture is known only after the gate that makes it.
     pub(super) captures: BTreeSet<String>,
+    /// Every capture of the file, to tell what is captured too late from what never is.
+    pub(super) all_captures: BTreeSet<String>,
     /// Ids of phases and gates with their places.
     pub(super) ids: BTreeMap<String, Range<usize>>,
 }
@@ -37,10 +42,14 @@ impl Names {
                         .into(),
                 ),
             );
-        } else if self.ids.contains_key(&id.value) {
+        } else if let Some(first) = self.ids.get(&id.value) {
             findings.add(
                 id.span.clone(),
-                format!("the id `{}` is taken", id.value),
+                format!(
+                    "the id `{}` is taken: line {} has it",
+                    id.value,
+                    findings.line(first)
+                ),
                 "ids are unique in the whole file: the journal and signatures name them",
                 None,
             );
@@ -61,7 +70,12 @@ fn is_id(text: &str) -> bool {
 
 pub(super) fn need_target(table: &mut TableReader<'_, '_>, names: &Names) -> String {
     if !table.has("target") {
-        table.missing("target", "the name of a target");
+        let listed: Vec<String> = names.targets.iter().map(|t| format!("`{t}`")).collect();
+        let help = match listed.as_slice() {
+            [] => "describe one as [target.NAME] first, then name it here".to_owned(),
+            _ => format!("write target = \"…\" with one of {}", listed.join(", ")),
+        };
+        table.missing("target", help);
     }
     optional_target(table, names).unwrap_or_default()
 }
@@ -74,7 +88,10 @@ pub(super) fn optional_target(table: &mut TableReader<'_, '_>, names: &Names) ->
             target.span,
             format!("there is no target `{}`", target.value),
             "not a target of this runbook",
-            Some(choices(&target.value, &valid)),
+            Some(match valid.as_slice() {
+                [] => format!("describe it as [target.{}] first", target.value),
+                valid => choices(&target.value, valid),
+            }),
         );
     }
     Some(target.value)
@@ -85,7 +102,16 @@ pub(super) fn check_template(text: &At<String>, table: &TableReader<'_, '_>, nam
         let known = names.vars.contains(&name)
             || names.captures.contains(&name)
             || BUILT_IN.contains(&name.as_str());
-        if !known {
+        if known {
+            continue;
+        }
+        let message = format!("`{{{name}}}` in {} is not known here", table.name);
+        let (label, help) = if names.all_captures.contains(&name) {
+            (
+                "only a gate further down captures this",
+                "move the checklist that captures it before this gate".to_owned(),
+            )
+        } else {
             let valid: Vec<&str> = names
                 .vars
                 .iter()
@@ -93,15 +119,29 @@ pub(super) fn check_template(text: &At<String>, table: &TableReader<'_, '_>, nam
                 .map(String::as_str)
                 .chain(BUILT_IN)
                 .collect();
-            table.findings.add(
-                text.span.clone(),
-                format!("`{{{name}}}` in {} is not known here", table.name),
-                "nothing fills this in",
-                Some(format!(
-                    "{}; write {{{{ for a brace",
-                    choices(&name, &valid)
-                )),
-            );
-        }
+            let help = format!("{}; write {{{{ for a brace", choices(&name, &valid));
+            ("nothing fills this in", help)
+        };
+        table
+            .findings
+            .add(text.span.clone(), message, label, Some(help));
+    }
+}
+
+/// Looks ahead for the names that checklists capture.
+pub(super) fn all_captures(value: &DeValue<'_>) -> BTreeSet<String> {
+    match value {
+        DeValue::Table(table) => table
+            .iter()
+            .flat_map(|(key, value)| match value.get_ref().as_str() {
+                Some(name) if key.get_ref() == "capture" => BTreeSet::from([name.to_owned()]),
+                _ => all_captures(value.get_ref()),
+            })
+            .collect(),
+        DeValue::Array(list) => list
+            .iter()
+            .flat_map(|item| all_captures(item.get_ref()))
+            .collect(),
+        _ => BTreeSet::new(),
     }
 }

@@ -1,22 +1,28 @@
 //! Reads the maintenance window.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use toml::de::DeValue;
+
+use super::findings::At;
 use super::model::Window;
-use super::reader::{At, TableReader};
+use super::reader::TableReader;
 
 pub(super) fn read_window(mut table: TableReader<'_, '_>) -> Window {
     let opens = timestamp(&mut table, "opens");
     let closes = timestamp(&mut table, "closes");
     let last_start = timestamp(&mut table, "last_start");
-    let lasts = table.duration("lasts");
+    let lasts = table.span_of_time("lasts");
     let margin = table.duration("rollback_margin");
     if closes.is_none() && lasts.is_none() && !table.has("closes") && !table.has("lasts") {
-        table.missing("lasts", "how long the window lasts, or give `closes`");
+        table.missing("lasts", "write lasts = \"2h\", or give `closes`");
     }
     if let (Some(_), Some(lasts)) = (&closes, &lasts) {
         table.findings.add(
             lasts.span.clone(),
             "the window gives both `closes` and `lasts`",
-            "only one of them",
+            "`closes` says it already; keep one of the two",
             None,
         );
     }
@@ -27,11 +33,12 @@ pub(super) fn read_window(mut table: TableReader<'_, '_>) -> Window {
             table.findings.add(
                 later.span.clone(),
                 format!("`{name}` is not after `opens`"),
-                "too early",
+                "the window opens no earlier than this",
                 None,
             );
         }
     }
+    check_margin(&table, &opens, &closes, &lasts, &margin);
     table.finish();
     Window {
         opens: opens.map(|at| at.value),
@@ -42,22 +49,55 @@ pub(super) fn read_window(mut table: TableReader<'_, '_>) -> Window {
     }
 }
 
-fn timestamp(table: &mut TableReader<'_, '_>, key: &'static str) -> Option<At<jiff::Timestamp>> {
-    let found = table.any(key)?;
-    let time = found
-        .get_ref()
-        .as_datetime()
-        .and_then(|time| time.to_string().parse::<jiff::Timestamp>().ok());
-    if time.is_none() {
+/// A rollback that takes longer than the window is never safe to begin.
+fn check_margin(
+    table: &TableReader<'_, '_>,
+    opens: &Option<At<Timestamp>>,
+    closes: &Option<At<Timestamp>>,
+    lasts: &Option<At<Duration>>,
+    margin: &Option<At<Duration>>,
+) {
+    let between = || {
+        let (opens, closes) = (opens.as_ref()?, closes.as_ref()?);
+        Duration::try_from(closes.value.duration_since(opens.value)).ok()
+    };
+    let length = lasts.as_ref().map(|lasts| lasts.value).or_else(between);
+    if let (Some(margin), Some(length)) = (margin, length)
+        && margin.value >= length
+    {
         table.findings.add(
-            found.span(),
-            format!("`{key}` of the window must be a date-time with its offset"),
-            "not an offset date-time",
-            Some("write it without quotes, such as 2026-11-22T01:00:00Z".into()),
+            margin.span.clone(),
+            "`rollback_margin` is as long as the window itself",
+            "there would be no moment at which going back is still safe",
+            None,
         );
     }
-    time.map(|value| At {
-        value,
-        span: found.span(),
-    })
+}
+
+fn timestamp(table: &mut TableReader<'_, '_>, key: &'static str) -> Option<At<Timestamp>> {
+    let found = table.any(key)?;
+    let given = found.get_ref().as_datetime();
+    let time = given.and_then(|time| time.to_string().parse().ok());
+    if let Some(value) = time {
+        let span = found.span();
+        return Some(At { value, span });
+    }
+    let written = table.findings.text(found.span());
+    let (label, help) = match found.get_ref() {
+        DeValue::Datetime(time) if time.date.is_some() && time.time.is_some() => (
+            "whose time is this? the offset is missing",
+            format!("write {key} = {written}Z for UTC, or {written}+01:00"),
+        ),
+        DeValue::String(_) => (
+            "this is a string",
+            format!("write it without quotes: {key} = 2025-11-22T01:00:00Z"),
+        ),
+        _ => (
+            "not a date-time",
+            format!("write {key} = 2025-11-22T01:00:00Z"),
+        ),
+    };
+    let message = format!("`{key}` of the window must be a date-time with its offset");
+    table.findings.add(found.span(), message, label, Some(help));
+    None
 }

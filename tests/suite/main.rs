@@ -7,6 +7,7 @@ mod demo_world;
 mod identity;
 mod journal;
 mod operator_lock;
+mod runbooks;
 mod server;
 mod state_machine;
 mod tidy;

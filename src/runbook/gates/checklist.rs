@@ -2,16 +2,17 @@
 
 use toml::de::DeValue;
 
+use crate::runbook::findings::At;
 use crate::runbook::model::{Checklist, InputKind, Item};
 use crate::runbook::names::{BUILT_IN, Names, check_template};
 use crate::runbook::problem::choices;
-use crate::runbook::reader::{At, TableReader};
+use crate::runbook::reader::{TableReader, kind_of};
 use crate::runbook::template::is_name;
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Checklist {
     let mut items = Vec::new();
     match table.any("items") {
-        None => table.missing("items", "a list of texts"),
+        None => table.missing("items", "write items = [\"…\"]"),
         Some(found) => match found.get_ref().as_array() {
             Some(array) if !array.is_empty() => {
                 for item in array.iter() {
@@ -24,8 +25,8 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Checkli
                     "`items` of {} must be a list with at least one item",
                     table.name
                 ),
-                "nothing to confirm",
-                None,
+                "people need something to confirm",
+                Some("write items = [\"…\"]".into()),
             ),
         },
     }
@@ -43,6 +44,7 @@ fn read_item(
             value: text.to_owned(),
             span: item.span(),
         };
+        table.no_blanks("items", std::slice::from_ref(&text));
         check_template(&text, table, names);
         return Some(Item {
             text: text.value,
@@ -55,7 +57,7 @@ fn read_item(
         table.findings.add(
             item.span(),
             "an item is a text or a table with `text`",
-            format!("this is a {}", item.get_ref().type_str()),
+            format!("this is {}", kind_of(item.get_ref())),
             None,
         );
         return None;
@@ -102,18 +104,22 @@ fn check_capture(
     if input.is_none() && !reader.has("input") {
         reader.missing(
             "input",
-            "\"number\" or \"text\"; a capture needs something to hold",
+            "a capture holds what people enter: write input = \"number\" or input = \"text\"",
         );
     }
-    let taken = names.vars.contains(&capture.value)
-        || BUILT_IN.contains(&capture.value.as_str())
-        || !names.captures.insert(capture.value.clone());
-    if taken || !is_name(&capture.value) {
-        reader.findings.add(
-            capture.span.clone(),
-            format!("`{}` cannot name a capture", capture.value),
-            "taken, or not a name",
-            None,
-        );
-    }
+    let label = if !is_name(&capture.value) {
+        "a name is a letter, then letters, digits, `_`, `.` or `-`"
+    } else if BUILT_IN.contains(&capture.value.as_str()) {
+        "stagegate fills this name in itself"
+    } else if names.vars.contains(&capture.value) {
+        "a variable has this name"
+    } else if !names.captures.insert(capture.value.clone()) {
+        "another item captures under this name"
+    } else {
+        return;
+    };
+    let message = format!("`{}` cannot name a capture", capture.value);
+    reader
+        .findings
+        .add(capture.span.clone(), message, label, None);
 }

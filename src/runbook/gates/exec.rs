@@ -1,36 +1,51 @@
 //! Reads a program to run: its arguments one by one, and how it must end.
 
-use toml::de::DeValue;
+use toml::de::{DeInteger, DeValue};
 
 use super::pattern::check_regex;
 use crate::expectation::ProcessExpectation;
 use crate::runbook::model::Exec;
 use crate::runbook::names::{Names, check_template, optional_target};
-use crate::runbook::reader::TableReader;
+use crate::runbook::reader::{TableReader, integer};
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Exec {
-    let argv = table.need_strings("argv");
+    let argv = table.need_strings("argv", "[\"git\", \"status\"]");
     for argument in &argv {
         check_template(argument, &table, names);
     }
     if let Some(program) = argv.first()
-        && program.value.contains(char::is_whitespace)
+        && (program.value.is_empty() || program.value.contains(char::is_whitespace))
     {
+        let words: Vec<String> = program
+            .value
+            .split_whitespace()
+            .map(|word| format!("\"{word}\""))
+            .collect();
+        let help = match words.as_slice() {
+            [] => "such as argv = [\"git\", \"status\"]".to_owned(),
+            words => format!("did you mean argv = [{}]?", words.join(", ")),
+        };
         table.findings.add(
             program.span.clone(),
-            format!("the program of {} holds a space", table.name),
-            "there is no shell; each argument is its own string",
-            Some("such as argv = [\"git\", \"status\"]".into()),
+            format!("the first of `argv` of {} names no program", table.name),
+            "there is no shell; each argument is a string of its own",
+            Some(help),
         );
     }
-    let env = table.strings("env").unwrap_or_default();
+    let env = table
+        .strings("env", "[\"HOME\", \"PATH\"]")
+        .unwrap_or_default();
     for name in &env {
         if name.value.is_empty() || name.value.contains(['=', '\0']) {
+            // What stands behind the name is most likely a secret.
+            table
+                .findings
+                .conceal(name.span.start + 1..name.span.end.saturating_sub(1));
             table.findings.add(
                 name.span.clone(),
-                format!("`{}` is not the name of a variable", name.value),
-                "names only; the values come from the environment",
-                None,
+                format!("`env` of {} holds names, and this is none", table.name),
+                "the values come from the environment",
+                Some("such as env = [\"HOME\", \"PATH\"]".into()),
             );
         }
     }
@@ -55,22 +70,24 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Exec {
     }
 }
 
+fn exit_code(number: &DeInteger<'_>) -> Option<i32> {
+    let code = i32::try_from(integer(number)?).ok()?;
+    (0..=255).contains(&code).then_some(code)
+}
+
 fn read_process_expectation(mut table: TableReader<'_, '_>) -> ProcessExpectation {
     let exit = match table.any("exit") {
         None => vec![0],
         Some(found) => {
             let codes: Option<Vec<i32>> = match found.get_ref() {
-                DeValue::Integer(n) => n.as_str().parse().ok().map(|code| vec![code]),
+                DeValue::Integer(number) => exit_code(number).map(|code| vec![code]),
                 DeValue::Array(list) => list
                     .iter()
-                    .map(|c| c.get_ref().as_integer()?.as_str().parse().ok())
+                    .map(|code| exit_code(code.get_ref().as_integer()?))
                     .collect(),
                 _ => None,
             };
-            let valid = |codes: &Vec<i32>| {
-                !codes.is_empty() && codes.iter().all(|code| (0..=255).contains(code))
-            };
-            codes.filter(valid).unwrap_or_else(|| {
+            codes.filter(|codes| !codes.is_empty()).unwrap_or_else(|| {
                 table.findings.add(
                     found.span(),
                     format!(

@@ -10,8 +10,14 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> FileCheck {
     let path = table.need_string("path");
     check_template(&path, &table, names);
     let exists = table.flag("exists", true);
-    let contains = table.strings("contains").unwrap_or_default();
-    let lacks = table.strings("lacks").unwrap_or_default();
+    let contains = table
+        .strings("contains", "[\"(?m)^done$\"]")
+        .unwrap_or_default();
+    let lacks = table
+        .strings("lacks", "[\"(?m)^ERROR\"]")
+        .unwrap_or_default();
+    table.no_blanks("contains", &contains);
+    table.no_blanks("lacks", &lacks);
     for pattern in contains.iter().chain(&lacks) {
         check_regex(pattern, &table);
     }

@@ -9,7 +9,8 @@ use crate::runbook::reader::TableReader;
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let target = need_target(&mut table, names);
-    let files = table.need_strings("files");
+    let files = table.need_strings("files", "[\"db/migrations/*.sql\"]");
+    table.no_blanks("files", &files);
     for file in &files {
         check_template(file, &table, names);
         if let Err(error) = glob::Pattern::new(&file.value) {
@@ -32,21 +33,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let attempts = table
         .whole("attempts", 1..=100)
         .map_or(5, |n| n.value as u32);
-    let out_of_order = match table.string("out_of_order") {
-        None => false,
-        Some(given) => match given.value.as_str() {
-            "refuse" => false,
-            "allow" => true,
-            other => {
-                let help = choices(other, &["refuse", "allow"]);
-                let message = format!("`{other}` is no rule for files out of order");
-                table
-                    .findings
-                    .add(given.span, message, "not known", Some(help));
-                false
-            }
-        },
-    };
+    let out_of_order = read_out_of_order(&mut table);
     table.finish();
     Migrate {
         target,
@@ -84,4 +71,24 @@ fn read_limit(
         return default;
     }
     given.value
+}
+
+fn read_out_of_order(table: &mut TableReader<'_, '_>) -> bool {
+    const WORDS: [&str; 2] = ["refuse", "allow"];
+    if let Some(found) = table.any("out_of_order")
+        && !found.get_ref().is_str()
+    {
+        let help = Some("write out_of_order = \"allow\" or out_of_order = \"refuse\"".to_owned());
+        table.wrong_type("out_of_order", "a string", found, help);
+        return false;
+    }
+    let Some(given) = table.string("out_of_order") else {
+        return false;
+    };
+    if !WORDS.contains(&given.value.as_str()) {
+        let message = format!("`{}` is no rule for files out of order", given.value);
+        let help = Some(choices(&given.value, &WORDS));
+        table.findings.add(given.span, message, "not known", help);
+    }
+    given.value == "allow"
 }

@@ -35,11 +35,12 @@ pub(super) fn read_gate(
     let title = gate.need_string("title").value;
     let help = gate.string("help").map(|h| h.value);
     let waivable = gate.flag("waivable", false);
-    let timeout = gate.duration("timeout").map(|t| t.value);
+    let timeout = gate.span_of_time("timeout").map(|t| t.value);
     let retry_span = gate.any("retry").map(toml::Spanned::span);
-    let retry = gate.table("retry", "`retry`").map(read_retry);
+    let label = format!("`retry` of {}", gate.name);
+    let retry = gate.table("retry", &label).map(read_retry);
     for reserved in ["when", "undo"] {
-        if let Some(found) = gate.any(reserved) {
+        if let Some(found) = gate.unusable(reserved) {
             let message =
                 format!("`{reserved}` is part of the format, but this version cannot run it");
             gate.findings
@@ -55,17 +56,28 @@ pub(super) fn read_gate(
         && matches!(kind, Kind::Backup(_) | Kind::Signoff(_))
     {
         gate.findings.add(
-            gate.span.clone(),
+            gate.place("waivable"),
             format!(
                 "{} is a {}, which can never be waived",
                 gate.name,
                 kind.name()
             ),
-            "`waivable` is true here",
-            None,
+            "nothing may go on without it",
+            Some("leave `waivable` out".into()),
         );
     }
-    gate.finish_beside(&KINDS);
+    let (span, name, findings) = (gate.span.clone(), gate.name.clone(), gate.findings);
+    let kindless = !KINDS.iter().any(|kind| gate.has(kind));
+    let unknown = gate.finish_beside(&RUNNABLE, &KINDS);
+    // A kind that is there but misspelt has been reported as an unknown key.
+    if kindless && unknown == 0 {
+        let tables = RUNNABLE
+            .map(|kind| format!("[phase.gate.{kind}]"))
+            .join(", ");
+        let label = "the table that says what it does is missing";
+        let help = Some(format!("write one of {tables}"));
+        findings.add(span, format!("{name} has no kind"), label, help);
+    }
     Some(Gate {
         id,
         title,
@@ -108,24 +120,15 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
 fn read_kind(gate: &mut TableReader<'_, '_>, names: &mut Names) -> Option<Kind> {
     let present: Vec<&'static str> = KINDS.into_iter().filter(|kind| gate.has(kind)).collect();
     match present.as_slice() {
-        [] => {
-            gate.missing(
-                "its kind",
-                &format!("one table, named {}", RUNNABLE.join(", ")),
-            );
-            None
-        }
+        [] => None,
         [kind] if RUNNABLE.contains(kind) => {
             let label = format!("`{kind}` of {}", gate.name);
             let table = gate.table(kind, &label)?;
             Some(read_one(kind, table, names))
         }
         [kind] => {
-            let span = gate
-                .any(kind)
-                .map_or(gate.span.clone(), toml::Spanned::span);
             gate.findings.add(
-                span,
+                gate.place(kind),
                 format!("gate kind `{kind}` is part of the format, but this version cannot run it"),
                 "not available yet",
                 Some(format!("kinds that run: {}", RUNNABLE.join(", "))),
@@ -133,11 +136,8 @@ fn read_kind(gate: &mut TableReader<'_, '_>, names: &mut Names) -> Option<Kind> 
             None
         }
         [_, second, ..] => {
-            let span = gate
-                .any(second)
-                .map_or(gate.span.clone(), toml::Spanned::span);
             gate.findings.add(
-                span,
+                gate.place(second),
                 format!(
                     "{} has more than one kind: {}",
                     gate.name,

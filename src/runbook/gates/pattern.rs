@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use crate::runbook::reader::{At, TableReader};
+use crate::runbook::findings::At;
+use crate::runbook::reader::TableReader;
 
 pub(super) fn check_regex(pattern: &At<String>, table: &TableReader<'_, '_>) {
     if let Err(error) = Regex::new(&pattern.value) {

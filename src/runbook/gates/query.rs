@@ -3,10 +3,13 @@
 use toml::de::DeValue;
 
 use crate::expectation::{Comparison, ExpectedError, QueryExpectation};
+use crate::runbook::findings::At;
 use crate::runbook::model::{Query, SqlSource};
 use crate::runbook::names::{Names, check_template, need_target};
-use crate::runbook::reader::{At, TableReader};
+use crate::runbook::reader::{TableReader, scalar};
 use crate::runbook::template::placeholders;
+
+const EXPECT: &str = "write expect = { rows = 0 }, or give `value`, `table` or `error`";
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Query {
     let target = need_target(&mut table, names);
@@ -23,14 +26,14 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Query {
             table.findings.add(
                 path.span,
                 format!("{} gives both `sql` and `file`", table.name),
-                "only one of them",
+                "`sql` says it already; keep one of the two",
                 None,
             );
             SqlSource::Inline(String::new())
         }
         (None, None) => {
             if !table.has("sql") && !table.has("file") {
-                table.missing("sql", "the statement to run, or give `file`");
+                table.missing("sql", "write sql = \"SELECT …\", or file = \"…\"");
             }
             SqlSource::Inline(String::new())
         }
@@ -40,7 +43,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Query {
         Some(expect) => read_query_expectation(expect, names),
         None => {
             if !table.has("expect") {
-                table.missing("expect", "what must come: rows, value, table or error");
+                table.missing("expect", EXPECT);
             }
             QueryExpectation::default()
         }
@@ -82,9 +85,7 @@ fn read_query_expectation(mut table: TableReader<'_, '_>, names: &Names) -> Quer
         }
     });
     let keys = ["rows", "value", "table", "error"];
-    if keys.iter().all(|key| !table.has(key)) {
-        table.missing("rows", "a comparison; or give `value`, `table` or `error`");
-    }
+    let silent = keys.iter().all(|key| !table.has(key));
     if error.is_some() && (rows.is_some() || value.is_some() || cells.is_some()) {
         table.findings.add(
             table.span.clone(),
@@ -93,7 +94,16 @@ fn read_query_expectation(mut table: TableReader<'_, '_>, names: &Names) -> Quer
             None,
         );
     }
-    table.finish();
+    let (span, name, findings) = (table.span.clone(), table.name.clone(), table.findings);
+    if table.finish_beside(&[], &[]) == 0 && silent {
+        let label = "what must come is missing";
+        findings.add(
+            span,
+            format!("{name} says nothing"),
+            label,
+            Some(EXPECT.into()),
+        );
+    }
     QueryExpectation {
         rows,
         value,
@@ -109,42 +119,53 @@ fn read_comparison(
     names: &Names,
 ) -> Option<Comparison> {
     let found = table.any(key)?;
-    if let Some(number) = found.get_ref().as_integer()
-        && let Ok(number) = number.as_str().parse::<i64>()
-    {
-        return Some(Comparison::equal_to(number));
-    }
-    let text = match found.get_ref() {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Float(number) => format!("= {}", number.as_str()),
-        DeValue::Boolean(flag) => format!("= {flag}"),
-        _ => String::new(),
+    let text = match (found.get_ref(), scalar(found.get_ref())) {
+        (DeValue::String(text), _) => text.to_string(),
+        (_, Some(bare)) => format!("= {bare}"),
+        _ => {
+            let help = Some(format!("write {key} = \"= 0\" or {key} = \">= 5\""));
+            table.wrong_type(key, "a comparison", found, help);
+            return None;
+        }
     };
-    match text.parse::<Comparison>() {
-        Ok(comparison) => {
-            let at = At {
-                value: comparison.value.clone(),
-                span: found.span(),
-            };
-            check_template(&at, table, names);
-            let filled = !placeholders(&comparison.value).is_empty();
-            if key == "rows" && !comparison.is_number() && !filled {
-                table.findings.add(
-                    found.span(),
-                    format!("`rows` of {} must compare with a number", table.name),
-                    "not a number",
-                    None,
-                );
-            }
-            Some(comparison)
-        }
-        Err(error) => {
-            let message = format!("`{key}` of {}: {error}", table.name);
-            table
-                .findings
-                .add(found.span(), message, "not a comparison", None);
-            None
-        }
+    let Ok(comparison) = text.parse::<Comparison>() else {
+        table.findings.add(
+            found.span(),
+            format!("`{key}` of {} is not a comparison", table.name),
+            "an operator and a value are needed",
+            Some(meant(key, &text)),
+        );
+        return None;
+    };
+    let at = At {
+        value: comparison.value.clone(),
+        span: found.span(),
+    };
+    check_template(&at, table, names);
+    let filled = !placeholders(&comparison.value).is_empty();
+    if key == "rows" && !comparison.is_number() && !filled {
+        table.findings.add(
+            found.span(),
+            format!("`rows` of {} must compare with a number", table.name),
+            "not a number",
+            Some("such as rows = \"= 0\" or rows = \">= 1\"".into()),
+        );
+    }
+    Some(comparison)
+}
+
+/// Guesses the comparison that a text was meant as.
+fn meant(key: &str, text: &str) -> String {
+    let text = text.trim();
+    let habits = [("==", "="), ("<>", "!="), ("=>", ">="), ("=<", "<=")];
+    let repaired = habits
+        .iter()
+        .find_map(|(habit, ours)| Some(format!("{ours} {}", text.strip_prefix(habit)?.trim())))
+        .unwrap_or_else(|| format!("= {text}"));
+    let operators = "operators: = != < <= > >=";
+    match repaired.parse::<Comparison>() {
+        Ok(comparison) => format!("did you mean {key} = \"{comparison}\"? {operators}"),
+        Err(_) => format!("such as {key} = \"= 0\" or {key} = \">= 5\"; {operators}"),
     }
 }
 
@@ -177,11 +198,8 @@ fn read_cells(table: &mut TableReader<'_, '_>) -> Option<Vec<Vec<String>>> {
 
 fn cell(value: &DeValue<'_>) -> Option<String> {
     match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.as_str().to_owned()),
-        DeValue::Float(number) => Some(number.as_str().to_owned()),
         // As the server writes it.
         DeValue::Boolean(flag) => Some(if *flag { "t" } else { "f" }.to_owned()),
-        _ => None,
+        value => scalar(value),
     }
 }

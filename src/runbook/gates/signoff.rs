@@ -6,15 +6,19 @@ use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Signoff {
-    let roles = table.need_strings("roles");
-    let valid: Vec<&str> = names.roles.iter().map(String::as_str).collect();
+    let roles = table.need_strings("roles", "[\"dba\"]");
+    let named = names.roles.iter().filter(|role| !role.is_empty());
+    let valid: Vec<&str> = named.map(String::as_str).collect();
     for (index, role) in roles.iter().enumerate() {
         if !names.roles.contains(&role.value) {
             table.findings.add(
                 role.span.clone(),
                 format!("there is no role `{}`", role.value),
                 "not a role of this runbook",
-                Some(choices(&role.value, &valid)),
+                Some(match valid.as_slice() {
+                    [] => "describe it as [[role]] first, with its members".to_owned(),
+                    valid => choices(&role.value, valid),
+                }),
             );
         } else if roles[..index].iter().any(|r| r.value == role.value) {
             let message = format!("role `{}` stands here twice", role.value);
