@@ -282,6 +282,11 @@ fn the_command_line_replaces_variables_and_adds_none() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
     /// Whatever stands in a file, it loads or is explained; it never ends the program.
     #[test]
     fn no_text_ends_the_program(pick in 0usize..100, at in 0usize..2000, length in 0usize..40, junk in "\\PC{0,12}|[\\[\\]{}=\"'\n ,.#]{0,12}") {
