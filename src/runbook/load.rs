@@ -1,6 +1,7 @@
 //! Loads a runbook's text: syntax, then every table, then what they say of each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use toml::de::DeTable;
 
@@ -30,8 +31,7 @@ pub fn load(path: &str, text: &str, vars: &BTreeMap<String, String>) -> Result<R
     }
     // What a broken file holds beside its mistakes is a guess, and would be reported as one.
     let runbook = errors.is_empty().then(|| {
-        let span = 0..source.len().min(1);
-        let top = TableReader::new("the runbook", span, tree.get_ref(), &findings);
+        let top = TableReader::new("the runbook", start(source), tree.get_ref(), &findings);
         read_top(top, vars, digest(text.as_bytes()))
     });
     match runbook {
@@ -40,6 +40,15 @@ pub fn load(path: &str, text: &str, vars: &BTreeMap<String, String>) -> Result<R
             let (problems, secrets) = findings.into_parts();
             Err(Problems::new(path, source, problems, &secrets))
         }
+    }
+}
+
+/// Where something that the whole file lacks is said to be missing: at its first character.
+fn start(source: &str) -> Range<usize> {
+    let blank = source.len() - source.trim_start().len();
+    match source[blank..].chars().next() {
+        Some(first) => blank..blank + first.len_utf8(),
+        None => 0..0,
     }
 }
 
