@@ -8,7 +8,8 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
-use crate::promotion::{Command, GateRecord, GateState, Nature, RunStatus};
+use crate::gate::TargetStatus;
+use crate::promotion::{Command, Event, GateRecord, GateState, Nature, RunStatus};
 use crate::untrusted::clean_line;
 
 /// How results are written.
@@ -54,7 +55,7 @@ pub async fn run(
 ) -> End {
     let mut walk = Walk {
         report,
-        shown: 0,
+        shown: first_of_this_process(&handle.snapshot()),
         retried: Vec::new(),
         asked: Vec::new(),
     };
@@ -62,6 +63,13 @@ pub async fn run(
     let mut signals = Signals::new();
     let mut said = 0;
     let mut stopping = false;
+    handle
+        .snapshot()
+        .notices
+        .iter()
+        .for_each(|notice| note(&format!("stagegate: {notice}")));
+    // What passed before may have passed on another server than the one that answers now.
+    handle.ask(Request::Look).await;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         walk.show(&snapshot, data);
@@ -108,6 +116,16 @@ pub async fn run(
     }
 }
 
+/// Where the records of this process begin: a run that is continued has older ones.
+fn first_of_this_process(snapshot: &Snapshot) -> usize {
+    let continued = |event: &Event| matches!(event, Event::RunContinued { .. });
+    snapshot
+        .records
+        .iter()
+        .rposition(|record| continued(&record.event))
+        .unwrap_or(0)
+}
+
 struct Walk {
     report: Report,
     /// Records that were written already.
@@ -136,6 +154,13 @@ impl Walk {
                 return Next::Stop(End::NotPassed, format!("the run is {}", status.word()));
             }
             _ => {}
+        }
+        if snapshot
+            .targets
+            .values()
+            .any(|t| matches!(t, TargetStatus::NotAsked | TargetStatus::Connecting))
+        {
+            return Next::Wait;
         }
         let Some(gate) = run.current() else {
             return Next::Send(Command::Close);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
@@ -19,8 +19,8 @@ fn pointer() -> Option<PathBuf> {
 }
 
 /// Listens for requests to mend faults as long as the world stands.
-pub(super) fn listen(world: Arc<DemoWorld>, socket: PathBuf) -> std::io::Result<()> {
-    let listener = UnixListener::bind(&socket)?;
+pub(super) fn listen(world: Arc<DemoWorld>, socket: &Path) -> std::io::Result<()> {
+    let listener = UnixListener::bind(socket)?;
     if let Some(pointer) = pointer()
         && let Some(folder) = pointer.parent()
     {

@@ -65,7 +65,7 @@ async fn open_console(arguments: &DemoArguments, runtime: &tokio::runtime::Handl
         .parent()
         .unwrap_or(&world.repository)
         .to_owned();
-    if let Err(error) = control::listen(world.clone(), folder.join("control")) {
+    if let Err(error) = control::listen(world.clone(), &folder.join("control")) {
         tracing::warn!(%error, "no other terminal can reach this demo");
     }
     let options = OpenOptions {

@@ -35,10 +35,8 @@ pub(super) fn run(arguments: PlanArguments) -> Exit {
         return say::open_error(&OpenError::Address { target, source });
     }
     let folder = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let base = folder
-        .parent()
-        .unwrap_or(Path::new("/"))
-        .join(&runbook.root);
+    let above = folder.parent().unwrap_or(Path::new("/"));
+    let base: std::path::PathBuf = above.join(&runbook.root).components().collect();
     let Ok(runtime) = runtime() else {
         return Exit::Error;
     };

@@ -18,7 +18,8 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
         say::note("stagegate: name a runbook, or --resume a run; see stagegate run --help");
         return Exit::Usage;
     };
-    if !arguments.headless && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !arguments.headless && !terminal {
         say::Trouble {
             what: "the console needs a terminal, and this is none".to_owned(),
             untouched: "nothing was started",

@@ -1,36 +1,43 @@
-//! The interactive front end.
+//! The interactive front end: model, update, view and the terminal around them.
+//!
+//! Messages go into [`update::update`], which changes the model and says what is to be done;
+//! [`view::draw`] draws the model. Both are pure; `drive` and `terminal` alone touch the terminal,
+//! the clock and the engine.
 
-use crate::engine::EngineHandle;
+mod drive;
+pub mod keymap;
+pub mod model;
+pub mod msg;
+mod pointer;
+pub mod screen;
+mod terminal;
+pub mod update;
+pub mod view;
 
-/// Colours for a dark or a light terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThemeName {
-    Dark,
-    Light,
-}
+pub use drive::run;
+pub use keymap::table_markdown;
+pub use view::theme::ThemeName;
 
-/// How the console looks.
-#[derive(Debug, Clone, Copy)]
+/// How the console looks and what it listens to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConsoleOptions {
+    /// What the terminal's ground is; asked of the environment when it is not said.
     pub theme: Option<ThemeName>,
     pub no_color: bool,
     pub mouse: bool,
 }
 
-/// How the console was left.
+/// How the operator left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsoleEnd {
+    /// Nothing is at work.
     Left,
+    /// Work goes on, and its end is to be waited for.
     LeftRunning,
+    /// The run has ended.
     Closed,
+    /// The terminal is gone; nobody has answered anything.
     HungUp,
+    /// The process was asked to end.
     Terminated,
-}
-
-/// Opens the console.
-///
-/// # Errors
-/// When the terminal cannot be used.
-pub async fn run(_: &EngineHandle, _: ConsoleOptions) -> color_eyre::Result<ConsoleEnd> {
-    Ok(ConsoleEnd::Left)
 }

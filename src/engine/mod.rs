@@ -6,10 +6,12 @@
 
 mod actor;
 mod definition;
+mod handle;
 mod open;
+mod react;
 mod store;
 mod work;
 
-pub use actor::{CommandError, EngineHandle, Request, Snapshot};
+pub use handle::{CommandError, EngineHandle, Request, Snapshot};
 pub use open::{OpenError, OpenOptions, Which, open};
 pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::actor::{Engine, EngineHandle};
+use super::actor::Engine;
 use super::definition::definition;
-use super::store::{self, Store, StoreError};
+use super::handle::EngineHandle;
+use super::store::{self, Opened, Store, StoreError};
 use crate::digest::digest;
 use crate::gate::Targets;
 use crate::postgres::environment::Environment;
-use crate::promotion::{Actor, Command, Opening, Run, Via};
+use crate::promotion::{Actor, Command, Opening, Record, Run, Via};
 use crate::runbook::{self, Problems, Runbook};
 
 /// Which run is meant.
@@ -101,7 +102,8 @@ fn open_new(
     let runbook = runbook::load(&shown, &text, &options.vars).map_err(Box::new)?;
     let absolute = std::path::absolute(path).map_err(read)?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
-    let base = std::path::absolute(folder.join(&runbook.root)).map_err(read)?;
+    // Collecting the components drops a `.` in the middle.
+    let base: PathBuf = folder.join(&runbook.root).components().collect();
     let run = new_id();
     check_addresses(&run, &runbook, options)?;
     let store = Store::create(&options.runs_folder, &run, text.as_bytes())?;
@@ -113,7 +115,24 @@ fn open_new(
         vars: options.vars.clone(),
         definition: definition(&runbook),
     }));
-    start(runbook, store, Vec::new(), opening, base, options, runtime)
+    let notices = other_open_run(&absolute, options);
+    let parts = Parts {
+        runbook,
+        store,
+        records: Vec::new(),
+        first: opening,
+        base,
+        notices,
+    };
+    start(parts, options, runtime)
+}
+
+/// Says so when a run of the same runbook has not ended.
+fn other_open_run(runbook: &Path, options: &OpenOptions) -> Vec<String> {
+    latest(runbook, &options.runs_folder)
+        .map(|run| format!("run {run} of this runbook has not ended; --resume goes on with it"))
+        .into_iter()
+        .collect()
 }
 
 fn resume(
@@ -137,50 +156,64 @@ fn resume(
     let runbook = runbook::load(&folded.runbook_path, &text, &folded.vars).map_err(Box::new)?;
     check_addresses(run, &runbook, options)?;
     let base = PathBuf::from(&folded.base);
-    let continuing = Command::Continue {
+    let first = Command::Continue {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    let mut notices = Vec::new();
+    if opened.torn_bytes > 0 {
+        notices.push(format!(
+            "a crash left {} bytes of an unfinished record in the journal; they were cut off",
+            opened.torn_bytes
+        ));
+    }
+    let now = std::fs::read(&folded.runbook_path).map(|bytes| digest(&bytes));
+    if now.is_ok_and(|now| now != folded.definition.runbook_digest) {
+        notices.push("the runbook's file has changed; this run goes on with its own copy".into());
+    }
+    let Opened { store, records, .. } = opened;
     start(
-        runbook,
-        opened.store,
-        opened.records,
-        continuing,
-        base,
+        Parts {
+            runbook,
+            store,
+            records,
+            first,
+            base,
+            notices,
+        },
         options,
         runtime,
     )
 }
 
+/// What an engine is made of.
+pub(super) struct Parts {
+    pub(super) runbook: Runbook,
+    pub(super) store: Store,
+    pub(super) records: Vec<Arc<Record>>,
+    /// The command whose events are recorded before anything else may happen.
+    pub(super) first: Command,
+    pub(super) base: PathBuf,
+    /// What a person should know from the start.
+    pub(super) notices: Vec<String>,
+}
+
 fn start(
-    runbook: Runbook,
-    store: Store,
-    records: Vec<Arc<crate::promotion::Record>>,
-    first: Command,
-    base: PathBuf,
+    parts: Parts,
     options: &OpenOptions,
     runtime: &tokio::runtime::Handle,
 ) -> Result<EngineHandle, OpenError> {
-    let run = store
-        .folder()
+    let folder = parts.store.folder();
+    let run = folder
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let targets = Targets::new(&run, &runbook, options.surroundings.clone());
+    let targets = Targets::new(&run, &parts.runbook, options.surroundings.clone());
     let actor = Actor {
         name: options.operator.clone(),
         via: options.via,
     };
-    Engine::start(
-        store,
-        records,
-        Arc::new(runbook),
-        base,
-        targets,
-        first,
-        actor,
-        runtime,
-    )
+    Engine::start(parts, targets, actor, runtime)
 }
 
 fn check_addresses(run: &str, runbook: &Runbook, options: &OpenOptions) -> Result<(), OpenError> {

@@ -249,12 +249,12 @@ pub(super) fn reconcile(gate: &Backup, context: &Context) -> Reconciled {
             )),
             evidence: Some(Evidence::Backup {
                 target: gate.target.clone(),
-                server: place.info.describe(),
+                server: String::new(),
                 manifest,
             }),
         };
     }
-    let removed = dump::remove_partial(&request).is_ok();
+    let removed = dump::remove_unfinished(&request).is_ok();
     let cause = if removed {
         "what was written of it was removed"
     } else {

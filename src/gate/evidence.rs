@@ -44,6 +44,19 @@ pub enum Evidence {
     },
 }
 
+impl Evidence {
+    /// The target and the server that answered for it, as [`crate::postgres::Identity::describe`]
+    /// names it.
+    pub fn server(&self) -> Option<(&str, &str)> {
+        match self {
+            Evidence::Query { target, server, .. }
+            | Evidence::Backup { target, server, .. }
+            | Evidence::Migrate { target, server, .. } => Some((target, server)),
+            Evidence::Exec { .. } | Evidence::File { .. } => None,
+        }
+    }
+}
+
 /// What became of one file of a migrate gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedFile {

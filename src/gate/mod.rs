@@ -12,7 +12,10 @@ mod exec;
 mod feed;
 mod file;
 mod migrate;
+mod migrate_apply;
 mod migrate_plan;
+mod migrate_reconcile;
+mod migrate_session;
 mod migrate_words;
 mod plan;
 mod query;
@@ -58,7 +61,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
 pub async fn reconcile(context: &Context) -> Reconciled {
     match &context.gate.kind {
         Kind::Backup(gate) => backup::reconcile(gate, context),
-        Kind::Migrate(gate) => migrate::reconcile(gate, context).await,
+        Kind::Migrate(gate) => migrate_reconcile::reconcile(gate, context).await,
         Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
         _ => Reconciled::nothing_happened(),
     }

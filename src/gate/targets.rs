@@ -198,12 +198,18 @@ impl Targets {
         }
     }
 
+    /// Says that a target is about to be connected to.
+    pub fn expect(&self, name: &str) {
+        if let Ok(entry) = self.entry(name)
+            && entry.status() == TargetStatus::NotAsked
+        {
+            entry.set(TargetStatus::Connecting);
+        }
+    }
+
     /// Connects once, to show who answers; the session ends again.
     pub async fn look(&self, name: &str) {
         let Ok(entry) = self.entry(name) else { return };
-        if entry.status() == TargetStatus::NotAsked {
-            entry.set(TargetStatus::Connecting);
-        }
         let settings = SessionSettings::default();
         if let Err(TargetError::Address(reason)) = self.open(name, "look", settings).await {
             entry.set(TargetStatus::Failed(reason));

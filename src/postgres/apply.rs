@@ -143,6 +143,9 @@ async fn commit(session: &Session, started: Instant) -> FileOutcome {
 }
 
 /// Everything before `COMMIT`.
+///
+/// Nothing of the file is sent before the server has said that the transaction stands: a cancel
+/// request that hits `BEGIN` itself would leave what follows to commit by itself.
 async fn run_body(
     session: &Session,
     file: &FileToApply<'_>,
@@ -151,40 +154,27 @@ async fn run_body(
 ) -> Result<(), FileFailure> {
     let begin = send(session, &begin_sql(file))
         .await
-        .map_err(|e| classify(0, e))?;
+        .map_err(refused_at_begin)?;
     fault::point("after_begin_sent");
-    let mut flight: VecDeque<(usize, SimpleQueryStream)> = VecDeque::new();
-    let mut begin = Some(begin);
-    let mut next = 0;
-    let statements = &file.script.statements;
+    finish(begin).await.map_err(refused_at_begin)?;
+    let mut flight = Flight {
+        session,
+        file,
+        streams: VecDeque::new(),
+        next: 0,
+        check: None,
+    };
     let mut last = Instant::now();
-    for index in 0..statements.len() {
-        while next < statements.len()
-            && flight.len() < WINDOW
-            && statements[next].class != Class::CopyFromStdin
-            && next - index < WINDOW
-        {
-            let sql = file.script.statement(next);
-            let stream = send(session, sql).await.map_err(|e| classify(next, e))?;
-            flight.push_back((next, stream));
-            next += 1;
-        }
-        if let Some(begin) = begin.take() {
-            finish(begin).await.map_err(refused_at_begin)?;
-        }
+    for index in 0..file.script.statements.len() {
+        flight
+            .fill(index)
+            .await
+            .map_err(|error| classify(index, error))?;
         observe(ApplyEvent::Waiting { index });
-        let rows = match flight.front() {
-            Some((front, _)) if *front == index => {
-                let (_, stream) = flight.pop_front().ok_or(FileFailure::Canceled)?;
-                finish(stream).await.map_err(|e| classify(index, e))?
-            }
-            _ => {
-                next = index + 1;
-                copy_in(session, file.script, index)
-                    .await
-                    .map_err(|e| classify(index, e))?
-            }
-        };
+        let rows = flight
+            .land(index)
+            .await
+            .map_err(|error| classify(index, error))?;
         fault::point("after_statement");
         observe(ApplyEvent::Done {
             index,
@@ -196,14 +186,60 @@ async fn run_body(
             return Err(FileFailure::Canceled);
         }
     }
-    if let Some(begin) = begin.take() {
-        finish(begin).await.map_err(refused_at_begin)?;
+    let index = file.script.statements.len();
+    flight
+        .fill(index)
+        .await
+        .map_err(|error| classify(index, error))?;
+    if let Some(check) = flight.check {
+        judge_guards(check, file).await?;
     }
-    check_guards(session, file).await?;
     if cancel.is_cancelled() {
         return Err(FileFailure::Canceled);
     }
     Ok(())
+}
+
+/// Statements that are on their way, answered in the order in which they were sent.
+struct Flight<'a> {
+    session: &'a Session,
+    file: &'a FileToApply<'a>,
+    streams: VecDeque<SimpleQueryStream>,
+    /// The next statement to send.
+    next: usize,
+    /// The check that is sent behind the last statement.
+    check: Option<SimpleQueryStream>,
+}
+
+impl Flight<'_> {
+    /// Sends ahead what may be sent while statement `index` is waited for. COPY needs the wire for
+    /// itself, so nothing is sent past one.
+    async fn fill(&mut self, index: usize) -> Result<(), PostgresError> {
+        let script = self.file.script;
+        while self.next < script.statements.len()
+            && self.next < index + WINDOW
+            && script.statements[self.next].class != Class::CopyFromStdin
+        {
+            self.streams
+                .push_back(send(self.session, script.statement(self.next)).await?);
+            self.next += 1;
+        }
+        if self.next == script.statements.len() && self.check.is_none() {
+            self.check = Some(send(self.session, &check_sql(self.file)).await?);
+        }
+        Ok(())
+    }
+
+    /// Waits for statement `index`; returns its rows.
+    async fn land(&mut self, index: usize) -> Result<u64, PostgresError> {
+        match self.streams.pop_front() {
+            Some(stream) => finish(stream).await,
+            None => {
+                self.next = index + 1;
+                copy_in(self.session, self.file.script, index).await
+            }
+        }
+    }
 }
 
 fn begin_sql(file: &FileToApply<'_>) -> String {
@@ -214,30 +250,28 @@ fn begin_sql(file: &FileToApply<'_>) -> String {
     sql
 }
 
-/// Reads back, in the transaction and as ourselves, what must still be true before `COMMIT`.
-async fn check_guards(session: &Session, file: &FileToApply<'_>) -> Result<(), FileFailure> {
+/// Asks back, in the transaction and as ourselves, what must still be true before `COMMIT`.
+fn check_sql(file: &FileToApply<'_>) -> String {
     let nonce = literal(file.row.nonce);
-    let names: Vec<String> = file.guarded.iter().map(|(name, _)| literal(name)).collect();
-    let settings = if names.is_empty() {
-        "NULL".to_owned()
-    } else {
-        names
-            .iter()
-            .map(|name| format!("pg_catalog.current_setting({name}, true)"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let settings: String = file
+        .guarded
+        .iter()
+        .map(|(name, _)| format!(", pg_catalog.current_setting({}, true)", literal(name)))
+        .collect();
     // As ourselves: the file may have taken on a role that may not read the ledger.
-    let sql = format!(
-        "SET LOCAL ROLE NONE; SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger WHERE nonce = {nonce}), \
-         {settings}"
-    );
+    format!(
+        "SET LOCAL ROLE NONE; SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger \
+         WHERE nonce = {nonce}){settings}"
+    )
+}
+
+async fn judge_guards(check: SimpleQueryStream, file: &FileToApply<'_>) -> Result<(), FileFailure> {
     let index = file.script.statements.len().saturating_sub(1);
-    let answer = session
-        .client
-        .simple_query(&sql)
-        .await
-        .map_err(|error| classify(index, error.into()))?;
+    let mut check = pin!(check);
+    let mut answer = Vec::new();
+    while let Some(message) = check.next().await {
+        answer.push(message.map_err(|error| classify(index, error.into()))?);
+    }
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 pub use super::cluster_error::ClusterError;
+use super::cluster_folder::disk_root;
 use super::cluster_folder::{ClusterFolder, prepare_root};
 pub use super::cluster_folder::{default_root, sweep};
 use super::postmaster::Postmaster;
@@ -61,7 +62,12 @@ impl Cluster {
     pub fn start(options: &ClusterOptions) -> Result<Cluster, ClusterError> {
         let program = find_server(options.major)?;
         let user = ServerUser::needed()?;
-        let root = options.root.clone().unwrap_or_else(default_root);
+        let usual = if options.durable {
+            disk_root
+        } else {
+            default_root
+        };
+        let root = options.root.clone().unwrap_or_else(usual);
         prepare_root(&root, options.root.is_none())?;
         sweep(&root);
         let folder = ClusterFolder::create(&root, user.as_ref())?;

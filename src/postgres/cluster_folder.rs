@@ -24,10 +24,29 @@ const UNFINISHED_PREFIX: &str = "new-";
 const UNFINISHED_AGE: Duration = Duration::from_secs(3600);
 const LEFTOVER_STOP_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Room that memory must have before a cluster is put there, in bytes.
+const MEMORY_ROOM: u64 = 2 << 30;
+const MEMORY: &str = "/dev/shm";
+
 /// Returns the place of private clusters when none is named: short, and one for each user.
+///
+/// A throw-away server lives in memory where there is room: making its files is most of its start.
 pub fn default_root() -> PathBuf {
+    let room = rustix::fs::statvfs(MEMORY).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    if room >= MEMORY_ROOM {
+        return own_folder(Path::new(MEMORY));
+    }
+    disk_root()
+}
+
+/// Returns the place of clusters that sync to disk, or that memory has no room for.
+pub(super) fn disk_root() -> PathBuf {
+    own_folder(&std::env::temp_dir())
+}
+
+fn own_folder(parent: &Path) -> PathBuf {
     let us = rustix::process::geteuid().as_raw();
-    std::env::temp_dir().join(format!("stagegate-{us}"))
+    parent.join(format!("stagegate-{us}"))
 }
 
 /// Returns the place of sockets whose own folder's path is too long.

@@ -16,6 +16,8 @@ pub mod conninfo;
 mod conninfo_resolve;
 mod conninfo_sources;
 pub mod dump;
+mod dump_files;
+mod dump_work;
 pub mod environment;
 pub mod error;
 pub mod identity;

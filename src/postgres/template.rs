@@ -30,16 +30,20 @@ pub(super) fn copy_into(
     user: Option<&ServerUser>,
 ) -> Result<(), ClusterError> {
     let initdb = postgres.sibling("initdb")?;
-    let arguments = [
+    let mut arguments = [
         "--username=postgres",
         "--auth=trust",
         "--encoding=UTF8",
         &format!("--locale={LOCALE}"),
         &format!("--wal-segsize={WAL_SEGMENT_MB}"),
         "--no-sync",
-        "--no-instructions",
     ]
-    .map(str::to_owned);
+    .map(str::to_owned)
+    .to_vec();
+    // Version 13 does not know it, and older ones are not supported.
+    if postgres.version.major >= 14 {
+        arguments.push("--no-instructions".to_owned());
+    }
     // Without a place to keep it (no home folder, or a read-only one) every cluster is made anew.
     let Some(cache) = cache_folder() else {
         return make(&initdb, &arguments, data, user);

@@ -1,0 +1,367 @@
+//! Drives the console: everything that happens goes in, effects are carried out, frames go out.
+//!
+//! All waiting messages are taken before a frame is drawn, so five hundred queued keys cost one
+//! frame; and none is drawn when nothing on the screen has changed.
+
+use std::future::poll_fn;
+use std::path::Path;
+use std::task::Poll;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream};
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+use super::model::Model;
+use super::msg::{Effect, Msg};
+use super::screen::run::wanted_plan;
+use super::terminal::{self, Screen};
+use super::update::update;
+use super::view::theme::Theme;
+use super::{ConsoleEnd, ConsoleOptions};
+use crate::engine::{EngineHandle, Request};
+use crate::system::durable;
+
+/// The shortest time between two frames that a person's input asks for.
+const AFTER_INPUT: Duration = Duration::from_millis(10);
+/// The shortest time between two frames that nobody asked for.
+const BY_ITSELF: Duration = Duration::from_millis(33);
+/// How long a guarded dialog is on the screen before keys count.
+const GUARD: Duration = Duration::from_millis(250);
+/// How often the terminal is asked whether it is still there.
+const HANG_UP_CHECK: Duration = Duration::from_secs(2);
+/// How many input events are taken before other things are looked at.
+const DRAIN: usize = 4096;
+
+/// Shows a run until the operator leaves.
+///
+/// # Errors
+/// When the terminal cannot be taken over. A terminal that goes away later is
+/// [`ConsoleEnd::HungUp`].
+pub async fn run(handle: &EngineHandle, options: ConsoleOptions) -> color_eyre::Result<ConsoleEnd> {
+    let screen = Screen::enter(options.mouse)?;
+    let model = Model::new(
+        handle.snapshot(),
+        handle.actor().clone(),
+        handle.folder().display().to_string(),
+        screen.size()?,
+        Timestamp::now(),
+        TimeZone::system(),
+    );
+    let mut driver = Driver {
+        handle,
+        model,
+        theme: terminal::theme(options),
+        screen,
+        answers: FuturesUnordered::new(),
+        drawn: None,
+        guard: None,
+        input: true,
+        stale_feed: true,
+        end: None,
+    };
+    driver.frame();
+    let mut first = vec![Effect::Look];
+    first.extend(wanted_plan(&mut driver.model));
+    driver.carry_out(first);
+    driver.live().await
+}
+
+/// What signals ask for.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+    resume: Signal,
+    suspend: Signal,
+}
+
+/// A signal that counts.
+enum Asked {
+    Terminate,
+    HangUp,
+    Interrupt,
+    Resume,
+    Suspend,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        let raw = |signal: rustix::process::Signal| SignalKind::from_raw(signal.as_raw());
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            resume: signal(raw(rustix::process::Signal::CONT))?,
+            suspend: signal(raw(rustix::process::Signal::TSTP))?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Terminate,
+            _ = self.hang_up.recv() => Asked::HangUp,
+            _ = self.interrupt.recv() => Asked::Interrupt,
+            _ = self.resume.recv() => Asked::Resume,
+            _ = self.suspend.recv() => Asked::Suspend,
+        }
+    }
+}
+
+struct Driver<'a> {
+    handle: &'a EngineHandle,
+    model: Model,
+    theme: Theme,
+    screen: Screen,
+    /// Commands that the engine has not answered yet.
+    answers: FuturesUnordered<LocalBoxFuture<'a, Msg>>,
+    /// When the last frame was drawn.
+    drawn: Option<Instant>,
+    /// When keys count for the dialog that is guarded.
+    guard: Option<Instant>,
+    /// A person did something since the last frame.
+    input: bool,
+    /// Workers have said something since the feed was read.
+    stale_feed: bool,
+    end: Option<ConsoleEnd>,
+}
+
+impl Driver<'_> {
+    async fn live(mut self) -> color_eyre::Result<ConsoleEnd> {
+        let mut signals = Signals::listen()?;
+        let mut events = EventStream::new();
+        let mut snapshots = self.handle.snapshots();
+        let mut check = Instant::now() + HANG_UP_CHECK;
+        loop {
+            if let Some(end) = self.end {
+                return Ok(end);
+            }
+            let now = Instant::now();
+            if now >= check {
+                check = now + HANG_UP_CHECK;
+                if terminal::is_gone() {
+                    self.take(Msg::HangUp);
+                    continue;
+                }
+            }
+            if self.guard.is_some_and(|guard| now >= guard) {
+                // Whatever was typed until now was typed before the question could be read.
+                self.drain(&mut events).await;
+                self.guard = None;
+                self.take(Msg::Listen);
+            }
+            if self.due().is_some_and(|due| now >= due) {
+                if self.model.guarded() && self.model.asks_for_a_name() {
+                    // A name typed letter by letter is no accident once it is asked for; only what
+                    // was pressed before that is dropped.
+                    self.drain(&mut events).await;
+                    self.guard = None;
+                    self.take(Msg::Listen);
+                }
+                self.frame();
+            }
+            let wake = self.wake(check);
+            let feed = self.handle.feed().clone();
+            let gone = self.model.engine_gone;
+            tokio::select! {
+                biased;
+                asked = signals.next() => self.asked(&asked),
+                event = events.next() => {
+                    self.event(event);
+                    self.drain(&mut events).await;
+                }
+                Some(msg) = self.answers.next(), if !self.answers.is_empty() => self.take(msg),
+                changed = snapshots.changed(), if !gone => match changed {
+                    Ok(()) => {
+                        let snapshot = snapshots.borrow_and_update().clone();
+                        self.take(Msg::Snapshot(snapshot));
+                    }
+                    Err(_) => self.take(Msg::EngineGone),
+                },
+                () = feed.changed() => {
+                    self.stale_feed = true;
+                    self.model.dirty = true;
+                }
+                () = sleep_until(wake) => self.take(Msg::Tick(Timestamp::now())),
+            }
+        }
+    }
+
+    /// When the next frame may be drawn; `None` when nothing has changed.
+    fn due(&self) -> Option<Instant> {
+        if !self.model.dirty {
+            return None;
+        }
+        let pause = if self.input { AFTER_INPUT } else { BY_ITSELF };
+        Some(self.drawn.map_or_else(Instant::now, |drawn| drawn + pause))
+    }
+
+    /// When there is something to do even if nothing happens.
+    fn wake(&self, check: Instant) -> Instant {
+        let mut wake = check;
+        if let Some(due) = self.due() {
+            wake = wake.min(due);
+        }
+        if let Some(guard) = self.guard {
+            wake = wake.min(guard);
+        }
+        if self.model.clock_matters() {
+            let into = Timestamp::now().subsec_nanosecond().unsigned_abs();
+            let left = 1_000_000_000_u32.saturating_sub(into).max(1_000_000);
+            wake = wake.min(Instant::now() + Duration::from_nanos(u64::from(left)));
+        }
+        wake
+    }
+
+    fn frame(&mut self) {
+        if self.stale_feed {
+            self.stale_feed = false;
+            let view = self.handle.feed().view(self.model.feed_limit());
+            update(&mut self.model, Msg::Feed(view));
+        }
+        self.model.now = Timestamp::now();
+        if let Ok(size) = self.screen.size() {
+            self.model.size = size;
+        }
+        self.model.settle();
+        if self.screen.draw(&self.model, &self.theme).is_err() {
+            self.end = Some(ConsoleEnd::HungUp);
+        }
+        self.model.dirty = false;
+        self.input = false;
+        let now = Instant::now();
+        self.drawn = Some(now);
+        if !self.model.guarded() {
+            self.guard = None;
+        } else if self.guard.is_none() {
+            // A name that is typed letter by letter is no accident once it was asked for; what was
+            // pressed before that is still dropped.
+            let pause = if self.model.asks_for_a_name() {
+                Duration::ZERO
+            } else {
+                GUARD
+            };
+            self.guard = Some(now + pause);
+        }
+    }
+
+    fn take(&mut self, msg: Msg) {
+        let was_log = self.model.feed_limit();
+        let effects = update(&mut self.model, msg);
+        // Another screen may want more lines than were copied.
+        self.stale_feed |= self.model.feed_limit() > was_log;
+        self.carry_out(effects);
+    }
+
+    fn asked(&mut self, asked: &Asked) {
+        match asked {
+            Asked::Terminate => self.take(Msg::Terminate),
+            Asked::HangUp => self.take(Msg::HangUp),
+            Asked::Suspend => self.take(Msg::Suspend),
+            Asked::Interrupt => {
+                use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+                let key = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+                self.take(Msg::Key(key));
+            }
+            Asked::Resume => {
+                if self.screen.enter_again().is_err() {
+                    self.take(Msg::HangUp);
+                }
+                self.model.dirty = true;
+                self.input = true;
+            }
+        }
+    }
+
+    /// Takes all input that is there already.
+    async fn drain(&mut self, events: &mut EventStream) {
+        for _ in 0..DRAIN {
+            // The stream keeps the waker of whoever found it empty, so that must be our own.
+            let waiting = poll_fn(|context| match events.poll_next_unpin(context) {
+                Poll::Ready(event) => Poll::Ready(Some(event)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            match waiting.await {
+                Some(event) => self.event(event),
+                None => return,
+            }
+            if self.end.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn event(&mut self, event: Option<std::io::Result<Event>>) {
+        let Some(Ok(event)) = event else {
+            self.take(Msg::HangUp);
+            return;
+        };
+        self.model.now = Timestamp::now();
+        match event {
+            Event::Key(key) => {
+                self.input = true;
+                self.take(Msg::Key(key));
+            }
+            Event::Paste(text) => {
+                self.input = true;
+                self.take(Msg::Paste(text));
+            }
+            Event::Mouse(mouse) => {
+                self.input = true;
+                self.take(Msg::Mouse(mouse));
+            }
+            Event::Resize(width, height) => self.take(Msg::Resize(width, height)),
+            Event::FocusGained | Event::FocusLost => {}
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Command { command, origin } => {
+                    let handle = self.handle;
+                    self.answers.push(
+                        async move {
+                            let result = handle.command(command.clone()).await;
+                            Msg::Done {
+                                command,
+                                origin,
+                                result,
+                            }
+                        }
+                        .boxed_local(),
+                    );
+                }
+                Effect::Plan(gate) => self.ask(Request::Plan { gate }),
+                Effect::Reconcile(gate) => self.ask(Request::Reconcile { gate }),
+                Effect::Look => self.ask(Request::Look),
+                Effect::Save { name, text } => {
+                    let saved = save(self.handle.folder(), &name, &text);
+                    self.take(Msg::Saved(saved));
+                }
+                Effect::Quit(end) => self.end = Some(end),
+            }
+        }
+    }
+
+    fn ask(&self, request: Request) {
+        // A full queue means that a thousand requests wait; one more plan can be asked for again.
+        let _ = self.handle.requests().try_send(request);
+    }
+}
+
+/// Writes a text into the run's folder; returns where.
+fn save(folder: &Path, name: &str, text: &str) -> Result<String, String> {
+    let copies = folder.join("copies");
+    let stamp = Timestamp::now().strftime("%Y%m%d-%H%M%S");
+    let path = copies.join(format!("{name}-{stamp}.txt"));
+    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+    durable::make_private_folder(&copies).map_err(failed)?;
+    durable::write_whole(&path, text.as_bytes()).map_err(failed)?;
+    Ok(path.display().to_string())
+}

@@ -1,0 +1,179 @@
+//! One table of keys. What a key does, the bar at the bottom, the help screen and the table in the
+//! README all come from it.
+
+mod table;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+pub use table::{Binding, Key, On, TABLE};
+
+use self::table::DIALOGS;
+use self::table::Key::{Char, Code, Control};
+use super::model::Model;
+use super::screen::Screen;
+use super::screen::text::{Doc, Ink, cells, span};
+
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    ScrollUp,
+    ScrollDown,
+    SwitchPane,
+    Current,
+    Act,
+    Tick,
+    Retry,
+    Waive,
+    Sign,
+    Note,
+    Cancel,
+    Hold,
+    Abandon,
+    Replan,
+    Copy,
+    Search,
+    Next,
+    Previous,
+    Follow,
+    Run,
+    Log,
+    Journal,
+    Help,
+    Back,
+    Leave,
+    Suspend,
+}
+
+impl Binding {
+    fn is_on(&self, screen: Screen) -> bool {
+        match self.on {
+            On::Everywhere => true,
+            On::Run => screen == Screen::Run,
+            On::Reading => matches!(screen, Screen::Log | Screen::Journal),
+        }
+    }
+}
+
+/// What a key asks for on a screen.
+pub fn action(key: KeyEvent, screen: Screen) -> Option<Action> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    if key.modifiers.contains(KeyModifiers::ALT) {
+        return None;
+    }
+    let matches = |wanted: &Key| match (*wanted, key.code) {
+        (Char(wanted), KeyCode::Char(typed)) => !control && wanted == typed,
+        (Control(wanted), KeyCode::Char(typed)) => control && wanted == typed.to_ascii_lowercase(),
+        (Code(wanted), typed) => wanted == typed,
+        _ => false,
+    };
+    TABLE
+        .iter()
+        .filter(|binding| binding.is_on(screen))
+        .find(|binding| binding.keys.iter().any(matches))
+        .map(|binding| binding.action)
+}
+
+/// The keys that work now, with their words, as many as fit in `width` cells. Help and leaving
+/// always do.
+pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
+    let all: Vec<(&str, &str)> = TABLE
+        .iter()
+        .filter(|binding| binding.is_on(model.screen))
+        .filter_map(|binding| Some((binding.shown, (binding.bar)(model)?)))
+        .collect();
+    let room = |(key, word): &(&str, &str)| cells(key) + cells(word) + 3;
+    let (last, first) = match all.len().checked_sub(2) {
+        Some(at) => (&all[at..], &all[..at]),
+        None => (&all[..], &all[..0]),
+    };
+    let mut left = width.saturating_sub(last.iter().map(room).sum());
+    let mut out = Vec::new();
+    for entry in first {
+        if room(entry) > left {
+            break;
+        }
+        left -= room(entry);
+        out.push(*entry);
+    }
+    out.extend_from_slice(last);
+    out
+}
+
+const SECTIONS: [(On, &str); 3] = [
+    (On::Run, "On the run"),
+    (On::Reading, "In the log and the journal"),
+    (On::Everywhere, "Everywhere"),
+];
+
+/// The help screen.
+pub fn help_page(width: usize) -> Doc {
+    let mut doc = Doc::new(width);
+    for (on, title) in SECTIONS {
+        doc.heading(title);
+        for binding in TABLE.iter().filter(|binding| binding.on == on) {
+            let lead = span(Ink::Strong, format!("{:<8}", binding.shown));
+            doc.hanging(&[lead], Ink::Plain, binding.words);
+        }
+    }
+    doc.heading("In a dialog");
+    for (key, words) in DIALOGS {
+        doc.hanging(
+            &[span(Ink::Strong, format!("{key:<14}"))],
+            Ink::Plain,
+            words,
+        );
+    }
+    doc
+}
+
+/// The table of keys for the README.
+pub fn table_markdown() -> String {
+    let mut out = String::from("| key | where | what it does |\n|---|---|---|\n");
+    let place = |on: On| match on {
+        On::Run => "run",
+        On::Reading => "log, journal",
+        On::Everywhere => "everywhere",
+    };
+    for (on, _) in SECTIONS {
+        for binding in TABLE.iter().filter(|binding| binding.on == on) {
+            let (key, words) = (binding.shown, binding.words);
+            out.push_str(&format!("| `{key}` | {} | {words} |\n", place(on)));
+        }
+    }
+    for (key, words) in DIALOGS {
+        out.push_str(&format!("| `{key}` | dialogs | {words} |\n"));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_on_one_screen() {
+        for screen in [Screen::Run, Screen::Log, Screen::Journal, Screen::Closing] {
+            let mut seen: Vec<Key> = Vec::new();
+            for binding in TABLE.iter().filter(|binding| binding.is_on(screen)) {
+                for key in binding.keys {
+                    assert!(!seen.contains(key), "{key:?} on {screen:?}");
+                    seen.push(*key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_table_has_a_row_for_every_binding() {
+        let rows = table_markdown().lines().count();
+        assert_eq!(rows, 2 + TABLE.len() + DIALOGS.len());
+    }
+}

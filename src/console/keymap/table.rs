@@ -1,0 +1,367 @@
+//! The table of keys itself.
+
+use crossterm::event::KeyCode;
+
+use super::Action;
+use crate::console::model::Model;
+use crate::console::screen::{Screen, act};
+use crate::promotion::RunStatus;
+
+/// A key that a terminal sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    Char(char),
+    Control(char),
+    Code(KeyCode),
+}
+
+/// The screens on which a key counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    Everywhere,
+    Run,
+    /// The log and the journal.
+    Reading,
+}
+
+/// One line of the table.
+pub struct Binding {
+    pub keys: &'static [Key],
+    /// How people write it.
+    pub shown: &'static str,
+    pub action: Action,
+    pub on: On,
+    /// What it does, for the help screen.
+    pub words: &'static str,
+    /// The word on the bar while it works there.
+    pub(super) bar: fn(&Model) -> Option<&'static str>,
+}
+
+const fn quiet(
+    keys: &'static [Key],
+    shown: &'static str,
+    action: Action,
+    on: On,
+    words: &'static str,
+) -> Binding {
+    Binding {
+        keys,
+        shown,
+        action,
+        on,
+        words,
+        bar: |_| None,
+    }
+}
+
+const fn shown(
+    keys: &'static [Key],
+    shown: &'static str,
+    action: Action,
+    on: On,
+    words: &'static str,
+    bar: fn(&Model) -> Option<&'static str>,
+) -> Binding {
+    Binding {
+        keys,
+        shown,
+        action,
+        on,
+        words,
+        bar,
+    }
+}
+
+use Key::{Char, Code, Control};
+
+/// The table, most useful first.
+pub const TABLE: &[Binding] = &[
+    shown(
+        &[Code(KeyCode::Enter)],
+        "Enter",
+        Action::Act,
+        On::Run,
+        "act on the selected gate: start it, confirm an item, sign, ask about a gate in doubt, close the run",
+        act::enter_word,
+    ),
+    quiet(
+        &[Char(' ')],
+        "Space",
+        Action::Tick,
+        On::Run,
+        "confirm the checklist item under the cursor",
+    ),
+    shown(
+        &[Char('c')],
+        "c",
+        Action::Cancel,
+        On::Run,
+        "cancel the work in flight",
+        |model| model.run().at_work().map(|_| "cancel"),
+    ),
+    shown(
+        &[Char('r')],
+        "r",
+        Action::Retry,
+        On::Run,
+        "plan and retry a gate that did not pass",
+        retry_word,
+    ),
+    shown(
+        &[Char('w')],
+        "w",
+        Action::Waive,
+        On::Run,
+        "waive a gate that did not pass, with a reason, where the runbook allows it",
+        waive_word,
+    ),
+    quiet(
+        &[Char('s')],
+        "s",
+        Action::Sign,
+        On::Run,
+        "sign the selected gate in a role",
+    ),
+    shown(
+        &[Char('.')],
+        ".",
+        Action::Current,
+        On::Run,
+        "go to the gate that the run stands at",
+        |model| (model.current() != Some(model.selected)).then_some("current gate"),
+    ),
+    quiet(
+        &[Char('p')],
+        "p",
+        Action::Replan,
+        On::Run,
+        "plan the selected gate again",
+    ),
+    shown(
+        &[Char('n')],
+        "n",
+        Action::Note,
+        On::Run,
+        "write a note into the journal",
+        |model| (!model.run().status.is_terminal()).then_some("note"),
+    ),
+    shown(
+        &[Char('H')],
+        "H",
+        Action::Hold,
+        On::Run,
+        "hold the run, so that nothing is started, or resume it",
+        |model| match model.run().status {
+            RunStatus::Held(_) => Some("resume"),
+            RunStatus::Open => Some("hold"),
+            _ => None,
+        },
+    ),
+    quiet(
+        &[Char('A')],
+        "A",
+        Action::Abandon,
+        On::Run,
+        "abandon the run for good",
+    ),
+    quiet(
+        &[Code(KeyCode::Tab), Code(KeyCode::BackTab)],
+        "Tab",
+        Action::SwitchPane,
+        On::Run,
+        "move between the gates and the detail",
+    ),
+    shown(
+        &[Char('f')],
+        "f",
+        Action::Follow,
+        On::Reading,
+        "go to the end and stay there as lines are added",
+        |_| Some("follow"),
+    ),
+    shown(
+        &[Char('/')],
+        "/",
+        Action::Search,
+        On::Everywhere,
+        "search: gates, log lines, journal records",
+        |model| matches!(model.screen, Screen::Log | Screen::Journal).then_some("search"),
+    ),
+    shown(
+        &[Char('n')],
+        "n",
+        Action::Next,
+        On::Reading,
+        "go to the next match",
+        |model| searched(model).then_some("next"),
+    ),
+    quiet(
+        &[Char('N')],
+        "N",
+        Action::Previous,
+        On::Reading,
+        "go to the match before",
+    ),
+    shown(
+        &[Char('1')],
+        "1",
+        Action::Run,
+        On::Everywhere,
+        "the run",
+        |model| (model.screen != Screen::Run).then_some("run"),
+    ),
+    shown(
+        &[Char('5')],
+        "5",
+        Action::Log,
+        On::Everywhere,
+        "the log: everything that was said by what ran",
+        |model| (model.screen != Screen::Log).then_some("log"),
+    ),
+    shown(
+        &[Char('6')],
+        "6",
+        Action::Journal,
+        On::Everywhere,
+        "the journal: everything that happened",
+        |model| (model.screen != Screen::Journal).then_some("journal"),
+    ),
+    quiet(
+        &[Char('y')],
+        "y",
+        Action::Copy,
+        On::Everywhere,
+        "copy what the screen shows into a file of the run's folder",
+    ),
+    quiet(
+        &[Code(KeyCode::Up), Char('k')],
+        "↑ k",
+        Action::Up,
+        On::Everywhere,
+        "up",
+    ),
+    quiet(
+        &[Code(KeyCode::Down), Char('j')],
+        "↓ j",
+        Action::Down,
+        On::Everywhere,
+        "down",
+    ),
+    quiet(
+        &[Code(KeyCode::Left), Char('h')],
+        "← h",
+        Action::Left,
+        On::Run,
+        "to the gates; scroll long lines back",
+    ),
+    quiet(
+        &[Code(KeyCode::Right), Char('l')],
+        "→ l",
+        Action::Right,
+        On::Run,
+        "to the detail; scroll long lines",
+    ),
+    quiet(
+        &[Char('K')],
+        "K",
+        Action::ScrollUp,
+        On::Run,
+        "scroll the detail up",
+    ),
+    quiet(
+        &[Char('J')],
+        "J",
+        Action::ScrollDown,
+        On::Run,
+        "scroll the detail down",
+    ),
+    quiet(
+        &[Code(KeyCode::PageUp), Control('b')],
+        "PgUp",
+        Action::PageUp,
+        On::Everywhere,
+        "a page up",
+    ),
+    quiet(
+        &[Code(KeyCode::PageDown), Control('f')],
+        "PgDn",
+        Action::PageDown,
+        On::Everywhere,
+        "a page down",
+    ),
+    quiet(
+        &[Code(KeyCode::Home), Char('g')],
+        "Home g",
+        Action::Top,
+        On::Everywhere,
+        "to the beginning",
+    ),
+    quiet(
+        &[Code(KeyCode::End), Char('G')],
+        "End G",
+        Action::Bottom,
+        On::Everywhere,
+        "to the end",
+    ),
+    quiet(
+        &[Code(KeyCode::Esc)],
+        "Esc",
+        Action::Back,
+        On::Everywhere,
+        "back; drops what was about to be asked",
+    ),
+    shown(
+        &[Char('?'), Code(KeyCode::F(1))],
+        "?",
+        Action::Help,
+        On::Everywhere,
+        "all keys",
+        |_| Some("help"),
+    ),
+    shown(
+        &[Char('q'), Control('c')],
+        "q",
+        Action::Leave,
+        On::Everywhere,
+        "leave, like Ctrl-C; never stops work without asking",
+        |_| Some("leave"),
+    ),
+    quiet(
+        &[Control('z')],
+        "Ctrl-Z",
+        Action::Suspend,
+        On::Everywhere,
+        "does nothing: suspending would leave a transaction open",
+    ),
+];
+
+/// Keys of dialogs, for the help screen.
+pub(super) const DIALOGS: &[(&str, &str)] = &[
+    (
+        "Enter",
+        "confirm; on production only after the target's name was typed",
+    ),
+    ("y", "confirm a gate that acts elsewhere"),
+    ("Esc", "leave it, nothing is done"),
+    (
+        "Ctrl-U Ctrl-W",
+        "delete the line, the word before the cursor",
+    ),
+];
+
+fn retry_word(model: &Model) -> Option<&'static str> {
+    model.gate()?.state.may_retry().then_some("retry")
+}
+
+fn waive_word(model: &Model) -> Option<&'static str> {
+    let waivable = model.definition()?.waivable && model.gate()?.state.may_retry();
+    waivable.then_some("waive")
+}
+
+fn searched(model: &Model) -> bool {
+    match model.screen {
+        Screen::Log => !model.log.pattern.is_empty(),
+        Screen::Journal => !model.journal.pattern.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,385 @@
+//! Everything that the screen is drawn from. Changed by `update` alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::keymap::help_page;
+use super::screen::dialog::Dialog;
+use super::screen::input::Input;
+use super::screen::journal::JournalScreen;
+use super::screen::layout::{Layout, dialog_height, dialog_width};
+use super::screen::log::LogScreen;
+use super::screen::pager::Pager;
+use super::screen::text::{Doc, DocLine};
+use super::screen::{Screen, Verb, banner, closing, detail};
+use crate::engine::Snapshot;
+use crate::gate::{FeedView, Plan};
+use crate::promotion::{
+    Actor, Command, GateDefinition, GateRecord, Moment, Nature, Refusal, Run, decide,
+};
+use crate::runbook::{Environment, Target};
+
+/// Which pane the arrows move in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    List,
+    Detail,
+}
+
+/// How a short message is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Info,
+    Good,
+    Refusal,
+}
+
+/// A short message that stays until the next key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    pub tone: Tone,
+    pub text: String,
+}
+
+/// A row of the list of gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    Phase(usize),
+    /// The gate's number in the order of the runbook.
+    Gate(usize),
+}
+
+/// A start that waits for its plan to be made and shown.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    pub gate: String,
+    pub verb: Verb,
+    /// The plan that is not the one being waited for.
+    pub old: Option<Arc<Plan>>,
+}
+
+/// What the detail was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct DetailKey {
+    generation: u64,
+    gate: usize,
+    size: (u16, u16),
+    feed: u64,
+    second: i64,
+}
+
+/// The state of the console.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub snapshot: Arc<Snapshot>,
+    pub feed: FeedView,
+    pub actor: Actor,
+    /// The run's folder, for people.
+    pub folder: String,
+    pub size: (u16, u16),
+    pub now: Timestamp,
+    pub zone: TimeZone,
+    pub screen: Screen,
+    pub focus: Focus,
+    pub rows: Vec<Row>,
+    /// The selected gate's number.
+    pub selected: usize,
+    pub list: Pager,
+    /// The checklist item under the cursor.
+    pub item: usize,
+    pub detail: Arc<Doc>,
+    pub pager: Pager,
+    /// How far lines of meaningful columns are scrolled sideways.
+    pub sideways: usize,
+    pub log: LogScreen,
+    pub journal: JournalScreen,
+    /// The closing page.
+    pub closing: Pager,
+    pub dialog: Option<Dialog>,
+    /// Keys do not count until the dialog that just opened has been seen.
+    pub deaf: bool,
+    /// The selection has just gone on by itself to a gate that nobody has seen yet.
+    pub moved: bool,
+    /// A command of a key that was not answered yet.
+    pub waiting: bool,
+    pub toast: Option<Toast>,
+    pub intent: Option<Intent>,
+    /// What is being searched for, while it is typed.
+    pub search: Option<Input>,
+    /// Leave as soon as nothing is at work.
+    pub leaving: bool,
+    pub engine_gone: bool,
+    /// Something on the screen has changed.
+    pub dirty: bool,
+    /// Plans that were asked for and have not been seen yet.
+    pub asked: BTreeSet<String>,
+    /// The plan is what the pane is to show.
+    pub show_plan: bool,
+    /// Counts snapshots.
+    generation: u64,
+    detail_key: DetailKey,
+}
+
+impl Model {
+    /// Begins with what is known at `now`.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        actor: Actor,
+        folder: String,
+        size: (u16, u16),
+        now: Timestamp,
+        zone: TimeZone,
+    ) -> Model {
+        let rows = rows(&snapshot.run);
+        let mut model = Model {
+            snapshot,
+            feed: FeedView::default(),
+            actor,
+            folder,
+            size,
+            now,
+            zone,
+            screen: Screen::Run,
+            focus: Focus::List,
+            rows,
+            selected: 0,
+            list: Pager::default(),
+            item: 0,
+            detail: Arc::new(Doc::default()),
+            pager: Pager::default(),
+            sideways: 0,
+            log: LogScreen::default(),
+            journal: JournalScreen::default(),
+            closing: Pager::default(),
+            dialog: None,
+            deaf: false,
+            moved: false,
+            waiting: false,
+            toast: None,
+            intent: None,
+            search: None,
+            leaving: false,
+            engine_gone: false,
+            dirty: true,
+            asked: BTreeSet::new(),
+            show_plan: false,
+            generation: 0,
+            detail_key: DetailKey::default(),
+        };
+        if let Some(current) = model.current() {
+            model.select(current);
+        }
+        if model.run().status.is_terminal() {
+            model.screen = Screen::Closing;
+        }
+        model
+    }
+
+    /// Takes a new snapshot.
+    pub fn take(&mut self, snapshot: Arc<Snapshot>) {
+        self.snapshot = snapshot;
+        self.generation += 1;
+        self.dirty = true;
+    }
+
+    /// The run.
+    pub fn run(&self) -> &Run {
+        &self.snapshot.run
+    }
+
+    /// The selected gate.
+    pub fn gate(&self) -> Option<&GateRecord> {
+        self.run().gates.get(self.selected)
+    }
+
+    /// The definition of the selected gate.
+    pub fn definition(&self) -> Option<&GateDefinition> {
+        self.run().definition_of(&self.gate()?.id)
+    }
+
+    /// The number of the gate that the run stands at.
+    pub fn current(&self) -> Option<usize> {
+        self.run().gates.iter().position(|g| !g.state.advances())
+    }
+
+    /// The target of a gate.
+    pub fn target_of(&self, gate: &str) -> Option<&Target> {
+        let runbook = &self.snapshot.runbook;
+        runbook.targets.get(runbook.gate(gate)?.kind.target()?)
+    }
+
+    /// The target that the header names: the selected gate's where that gate is on the screen;
+    /// elsewhere that of the work in flight, or the most dangerous one.
+    pub fn header_target(&self) -> Option<&Target> {
+        let seen = self.screen == Screen::Run && !Layout::is_too_small(self.size);
+        let gate = if seen {
+            self.gate()
+        } else {
+            self.run().at_work()
+        };
+        gate.and_then(|gate| self.target_of(&gate.id)).or_else(|| {
+            let rank = |target: &&Target| {
+                Environment::ALL
+                    .iter()
+                    .position(|environment| *environment == target.environment)
+            };
+            self.snapshot.runbook.targets.values().min_by_key(rank)
+        })
+    }
+
+    /// Why a command would be refused now, in the words of the only place that decides.
+    pub fn refusal(&self, command: &Command) -> Option<Refusal> {
+        let at = Moment {
+            now: self.now,
+            actor: self.actor.clone(),
+        };
+        decide(Some(self.run()), command, &at).err()
+    }
+
+    /// Says something until the next key.
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        let text = text.into();
+        self.toast = Some(Toast { tone, text });
+        self.dirty = true;
+    }
+
+    /// Selects a gate; its detail begins at the top.
+    pub fn select(&mut self, gate: usize) {
+        let last = self.run().gates.len().saturating_sub(1);
+        self.selected = gate.min(last);
+        self.pager.top();
+        self.sideways = 0;
+        self.item = 0;
+        self.rest_on_open_item();
+        if let Some(row) = self.row_of(self.selected) {
+            // What comes next is seen as well.
+            self.list.show(row + 3);
+            self.list.show(row.saturating_sub(1));
+        }
+    }
+
+    /// Moves the item cursor to an item that is open, if there is one.
+    pub fn rest_on_open_item(&mut self) {
+        let Some(gate) = self.gate() else { return };
+        let open = |from: usize| (from..gate.items.len()).find(|at| gate.items[*at].is_none());
+        if let Some(item) = open(self.item).or_else(|| open(0)) {
+            self.item = item;
+        }
+    }
+
+    /// The row that shows a gate.
+    pub fn row_of(&self, gate: usize) -> Option<usize> {
+        self.rows.iter().position(|row| *row == Row::Gate(gate))
+    }
+
+    /// Tells whether the open dialog wants a target's name, typed.
+    pub fn asks_for_a_name(&self) -> bool {
+        matches!(&self.dialog, Some(Dialog::Start(sheet)) if sheet.subject.name.is_some())
+    }
+
+    /// Tells whether what is on the screen is too new to be answered.
+    pub fn guarded(&self) -> bool {
+        self.deaf || self.moved
+    }
+
+    /// Tells whether something that ends by itself is going on.
+    pub fn at_work(&self) -> bool {
+        self.run().at_work().is_some() || self.snapshot.retrying.is_some()
+    }
+
+    /// Tells whether the screen shows something that the clock moves.
+    pub fn clock_matters(&self) -> bool {
+        let window = self.run().definition.window.is_some() && !self.run().status.is_terminal();
+        window || self.at_work() || self.snapshot.reconciling.is_some()
+    }
+
+    /// Tells whether the selected gate has items to move among.
+    pub fn has_items(&self) -> bool {
+        self.definition()
+            .is_some_and(|gate| matches!(gate.nature, Nature::Items(_)))
+    }
+
+    /// The places of this screen; `None` when it is too small.
+    pub fn layout(&self) -> Option<Layout> {
+        Layout::of(self.size, banner(self).is_some())
+    }
+
+    /// How many lines of output are of use on this screen.
+    pub fn feed_limit(&self) -> usize {
+        match self.screen {
+            Screen::Log => 2_000,
+            _ => usize::from(self.size.1) * 2,
+        }
+    }
+
+    /// Brings everything that depends on size or state up to date; called before a frame.
+    pub fn settle(&mut self) {
+        let Some(layout) = self.layout() else { return };
+        self.list
+            .fit(self.rows.len(), usize::from(layout.list.height));
+        self.settle_detail(&layout);
+        let body = usize::from(layout.body.height);
+        let width = usize::from(layout.body.width);
+        if self.screen == Screen::Log {
+            self.log.fit(&self.feed, width, body);
+        }
+        self.journal.fit(self.snapshot.records.len(), body);
+        if let Some(Dialog::Help(pager)) = &mut self.dialog {
+            let lines = help_page(usize::from(dialog_width(self.size.0)))
+                .lines
+                .len();
+            pager.fit(lines, usize::from(dialog_height(&layout)));
+        }
+        if self.screen == Screen::Closing {
+            let lines = closing::page(self, width).lines.len();
+            self.closing.fit(lines, body);
+        }
+    }
+
+    fn settle_detail(&mut self, layout: &Layout) {
+        let working = self
+            .run()
+            .at_work()
+            .is_some_and(|gate| self.gate().is_some_and(|selected| selected.id == gate.id));
+        let height = usize::from(layout.detail.height);
+        let key = DetailKey {
+            generation: self.generation,
+            gate: self.selected + 1,
+            size: (layout.detail.width, layout.detail.height),
+            feed: if working { self.feed.revision } else { 0 },
+            second: if self.clock_matters() && (working || self.snapshot.retrying.is_some()) {
+                self.now.as_second()
+            } else {
+                0
+            },
+        };
+        if key != self.detail_key {
+            let width = usize::from(layout.detail.width);
+            self.detail = Arc::new(detail::page(self, width, height));
+            self.detail_key = key;
+        }
+        self.pager.fit(self.detail.lines.len(), height);
+        if std::mem::take(&mut self.show_plan) {
+            let heading = |line: &DocLine| detail::is_plan_heading(line);
+            if let Some(line) = self.detail.lines.iter().position(heading) {
+                self.pager.offset = line.min(self.pager.last());
+            }
+        }
+    }
+}
+
+fn rows(run: &Run) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut gate = 0;
+    for (number, phase) in run.definition.phases.iter().enumerate() {
+        rows.push(Row::Phase(number));
+        for _ in &phase.gates {
+            rows.push(Row::Gate(gate));
+            gate += 1;
+        }
+    }
+    rows
+}

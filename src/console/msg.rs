@@ -1,0 +1,67 @@
+//! What reaches the console, and what it wants done. Values, nothing else.
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyEvent, MouseEvent};
+use jiff::Timestamp;
+
+use super::ConsoleEnd;
+use crate::engine::{CommandError, Snapshot};
+use crate::gate::FeedView;
+use crate::promotion::Command;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Msg {
+    Key(KeyEvent),
+    Paste(String),
+    Mouse(MouseEvent),
+    Resize(u16, u16),
+    /// What the clock says.
+    Tick(Timestamp),
+    Snapshot(Arc<Snapshot>),
+    Feed(FeedView),
+    /// A command was answered.
+    Done {
+        command: Command,
+        origin: Origin,
+        result: Result<(), CommandError>,
+    },
+    /// A text was written to a file, or why not.
+    Saved(Result<String, String>),
+    /// The screen that a guarded dialog stands on was seen for long enough; keys count again.
+    Listen,
+    /// The engine publishes nothing any more.
+    EngineGone,
+    /// Somebody asked the process to suspend.
+    Suspend,
+    /// The terminal is gone.
+    HangUp,
+    /// The process was asked to end.
+    Terminate,
+}
+
+/// Who sent a command, and so who shows a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Key,
+    Dialog,
+}
+
+/// Something to be done outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Command {
+        command: Command,
+        origin: Origin,
+    },
+    Plan(String),
+    Reconcile(String),
+    Look,
+    /// Writes a text into the run's folder under a name.
+    Save {
+        name: String,
+        text: String,
+    },
+    Quit(ConsoleEnd),
+}

@@ -1,0 +1,58 @@
+//! What the mouse does: the wheel scrolls what is under it, a click selects.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
+
+use super::model::{Focus, Model, Row};
+use super::msg::Effect;
+use super::screen::{Screen, run};
+
+/// Lines that one turn of the wheel moves.
+const WHEEL: isize = 3;
+
+pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
+    let at = Position::new(mouse.column, mouse.row);
+    let Some(layout) = model.layout().filter(|_| model.dialog.is_none()) else {
+        return Vec::new();
+    };
+    let turn = match mouse.kind {
+        MouseEventKind::ScrollDown => WHEEL,
+        MouseEventKind::ScrollUp => -WHEEL,
+        MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Run => {
+            return click(model, at);
+        }
+        _ => return Vec::new(),
+    };
+    model.dirty = true;
+    match model.screen {
+        Screen::Log => model.log.pager.by(turn),
+        Screen::Journal => model.journal.by(turn),
+        Screen::Closing => model.closing.by(turn),
+        Screen::Run if layout.list.contains(at) => model.list.by(turn),
+        Screen::Run => model.pager.by(turn),
+    }
+    Vec::new()
+}
+
+fn click(model: &mut Model, at: Position) -> Vec<Effect> {
+    let Some(layout) = model.layout() else {
+        return Vec::new();
+    };
+    model.dirty = true;
+    model.toast = None;
+    if layout.list.contains(at) {
+        let row = model.list.offset + usize::from(at.y - layout.list.y);
+        model.focus = Focus::List;
+        if let Some(Row::Gate(gate)) = model.rows.get(row).copied() {
+            model.select(gate);
+            return run::wanted_plan(model);
+        }
+    } else if layout.detail.contains(at) {
+        model.focus = Focus::Detail;
+        let line = model.pager.offset + usize::from(at.y - layout.detail.y);
+        if let Some(item) = model.detail.lines.get(line).and_then(|line| line.item) {
+            model.item = item;
+        }
+    }
+    Vec::new()
+}

@@ -1,0 +1,199 @@
+//! Questions that must be answered before anything else is done.
+//!
+//! A dialog holds everything that it shows. What it asks of the engine leaves as a command; it
+//! stays open until the answer is there, so that a refusal is read beside what was typed.
+
+mod prompt;
+mod sign;
+mod start;
+
+pub use prompt::{Prompt, PromptKind};
+pub use sign::{Field, SignSheet};
+pub use start::{StartSheet, Subject};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::pager::Pager;
+use super::text::{Doc, Ink, span};
+use crate::promotion::Command;
+
+/// An open question.
+#[derive(Debug, Clone)]
+pub enum Dialog {
+    Start(StartSheet),
+    Prompt(Prompt),
+    Sign(SignSheet),
+    /// Work is in flight and the operator wants to leave.
+    Quit,
+    Help(Pager),
+}
+
+/// What a key made of a dialog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Stay,
+    Close,
+    Send(Box<Command>),
+    /// Leave while the work goes on to its end.
+    LeaveRunning,
+    /// Cancel the work, and leave when it has stopped.
+    CancelAndLeave,
+}
+
+/// How a dialog looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sheet {
+    pub title: String,
+    /// It is about something that cannot be taken back.
+    pub danger: bool,
+    pub doc: Doc,
+    /// Line and cell of the cursor.
+    pub cursor: Option<(usize, usize)>,
+    /// Keys and what they do.
+    pub keys: Vec<(&'static str, &'static str)>,
+}
+
+impl Dialog {
+    /// Tells whether keys must not count before the dialog has been seen.
+    pub fn is_guarded(&self) -> bool {
+        match self {
+            Dialog::Start(_) | Dialog::Quit | Dialog::Sign(_) => true,
+            Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
+            Dialog::Help(_) => false,
+        }
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: KeyEvent) -> Answer {
+        if key.code == KeyCode::Esc || is_interrupt(key) {
+            return Answer::Close;
+        }
+        match self {
+            Dialog::Start(sheet) => sheet.key(key),
+            Dialog::Prompt(prompt) => prompt.key(key),
+            Dialog::Sign(sheet) => sheet.key(key),
+            Dialog::Quit => match key.code {
+                KeyCode::Char('l') => Answer::LeaveRunning,
+                KeyCode::Char('c') => Answer::CancelAndLeave,
+                _ => Answer::Stay,
+            },
+            Dialog::Help(pager) => help_key(pager, key),
+        }
+    }
+
+    /// Takes pasted text; only where text is asked for that confirms nothing.
+    pub fn paste(&mut self, text: &str) {
+        match self {
+            Dialog::Start(sheet) => sheet.refuse_paste(),
+            Dialog::Prompt(prompt) => prompt.paste(text),
+            Dialog::Sign(sheet) => sheet.paste(text),
+            Dialog::Quit | Dialog::Help(_) => {}
+        }
+    }
+
+    /// Takes the answer to what it sent: a refusal stays on it.
+    pub fn refused(&mut self, reason: String) {
+        match self {
+            Dialog::Start(sheet) => sheet.refused(reason),
+            Dialog::Prompt(prompt) => prompt.refused(reason),
+            Dialog::Sign(sheet) => sheet.refused(reason),
+            Dialog::Quit | Dialog::Help(_) => {}
+        }
+    }
+
+    /// What the dialog looks like on lines of `width` cells.
+    pub fn sheet(&self, width: usize) -> Sheet {
+        match self {
+            Dialog::Start(sheet) => sheet.sheet(width),
+            Dialog::Prompt(prompt) => prompt.sheet(width),
+            Dialog::Sign(sheet) => sheet.sheet(width),
+            Dialog::Quit => quit(width),
+            Dialog::Help(_) => help(width),
+        }
+    }
+}
+
+fn quit(width: usize) -> Sheet {
+    let mut doc = Doc::new(width);
+    doc.text(
+        Ink::Plain,
+        "A gate is at work. Nothing is ever stopped by leaving.",
+    );
+    doc.blank();
+    let choice = |key: &str| [span(Ink::Strong, format!("{key:>5}  "))];
+    doc.hanging(
+        &choice("l"),
+        Ink::Plain,
+        "leave; the work goes on to its end and its outcome is recorded",
+    );
+    doc.hanging(
+        &choice("c"),
+        Ink::Plain,
+        "cancel the work, and leave when it has stopped",
+    );
+    doc.hanging(&choice("Esc"), Ink::Plain, "stay");
+    Sheet {
+        title: "Leave while work is in flight?".to_owned(),
+        danger: false,
+        doc,
+        cursor: None,
+        keys: vec![
+            ("l", "leave it running"),
+            ("c", "cancel it"),
+            ("Esc", "stay"),
+        ],
+    }
+}
+
+fn help(width: usize) -> Sheet {
+    Sheet {
+        title: "Keys".to_owned(),
+        danger: false,
+        doc: crate::console::keymap::help_page(width),
+        cursor: None,
+        keys: vec![("↑ ↓", "scroll"), ("Esc", "close")],
+    }
+}
+
+fn help_key(pager: &mut Pager, key: KeyEvent) -> Answer {
+    match key.code {
+        KeyCode::Down | KeyCode::Char('j' | 'J') => pager.by(1),
+        KeyCode::Up | KeyCode::Char('k' | 'K') => pager.by(-1),
+        KeyCode::PageDown | KeyCode::Char(' ') => pager.page(1),
+        KeyCode::PageUp => pager.page(-1),
+        KeyCode::Home | KeyCode::Char('g') => pager.top(),
+        KeyCode::End | KeyCode::Char('G') => pager.bottom(),
+        KeyCode::Char('?' | 'q') | KeyCode::Enter => return Answer::Close,
+        _ => {}
+    }
+    Answer::Stay
+}
+
+/// Tells whether a key is Ctrl-C.
+pub fn is_interrupt(key: KeyEvent) -> bool {
+    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
+/// Adds a line that is typed into, scrolled so that the cursor is visible; returns where that is.
+fn input_line(doc: &mut Doc, lead: &str, input: &super::input::Input) -> (usize, usize) {
+    let lead_cells = super::text::cells(lead);
+    let room = doc.width().saturating_sub(lead_cells + 1).max(1);
+    let skip = (input.cursor_cells() + 1).saturating_sub(room);
+    let shown = super::text::cut(&input.text(), skip, room);
+    let pad = room.saturating_sub(super::text::cells(&shown));
+    let line = doc.lines.len();
+    doc.fixed(vec![
+        span(Ink::Muted, lead),
+        span(Ink::Strong, shown),
+        span(Ink::Muted, "_".repeat(pad)),
+    ]);
+    (line, lead_cells + input.cursor_cells() - skip)
+}
+
+/// Adds what went wrong with the last answer.
+fn notice_line(doc: &mut Doc, notice: Option<&str>) {
+    if let Some(notice) = notice {
+        doc.blank();
+        doc.hanging(&[span(Ink::Bad, "✗ ")], Ink::Bad, notice);
+    }
+}

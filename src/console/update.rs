@@ -1,0 +1,379 @@
+//! What a message makes of the model. Pure: no clock, no IO; what is to be done leaves as effects.
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+
+use super::ConsoleEnd;
+use super::keymap::{self, Action};
+use super::model::{Focus, Model, Tone};
+use super::msg::{Effect, Msg, Origin};
+use super::pointer::on_mouse;
+use super::screen::dialog::{Answer, Dialog, Subject, is_interrupt};
+use super::screen::input::Input;
+use super::screen::reading::{in_search, reading_journal, reading_log};
+use super::screen::{Screen, act, run};
+use crate::engine::{CommandError, Snapshot};
+use crate::promotion::Command;
+use crate::untrusted::clean_line;
+
+/// Takes a message.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    match msg {
+        Msg::Key(key) => on_key(model, key),
+        Msg::Paste(text) => on_paste(model, &text),
+        Msg::Mouse(mouse) => on_mouse(model, mouse),
+        Msg::Resize(width, height) => {
+            model.size = (width, height);
+            model.dirty = true;
+            Vec::new()
+        }
+        Msg::Tick(now) => {
+            let moved = now.as_second() != model.now.as_second();
+            model.dirty |= moved && model.clock_matters();
+            model.now = now;
+            Vec::new()
+        }
+        Msg::Snapshot(snapshot) => on_snapshot(model, snapshot),
+        Msg::Feed(feed) => {
+            model.dirty |= feed.revision != model.feed.revision;
+            model.feed = feed;
+            Vec::new()
+        }
+        Msg::Done {
+            command,
+            origin,
+            result,
+        } => on_done(model, &command, origin, result),
+        Msg::Saved(result) => {
+            match result {
+                Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),
+                Err(reason) => model.say(Tone::Refusal, clean_line(&reason)),
+            }
+            Vec::new()
+        }
+        Msg::Listen => {
+            model.dirty |= model.deaf;
+            model.deaf = false;
+            model.moved = false;
+            Vec::new()
+        }
+        Msg::EngineGone => {
+            model.engine_gone = true;
+            model.dirty = true;
+            Vec::new()
+        }
+        Msg::Suspend => {
+            suspended(model);
+            Vec::new()
+        }
+        Msg::HangUp => vec![Effect::Quit(ConsoleEnd::HungUp)],
+        Msg::Terminate => vec![Effect::Quit(ConsoleEnd::Terminated)],
+    }
+}
+
+fn suspended(model: &mut Model) {
+    let text = "not suspended: a transaction would stay open and hold its locks; q leaves";
+    model.say(Tone::Refusal, text);
+}
+
+fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    if key.kind == KeyEventKind::Release {
+        return Vec::new();
+    }
+    model.dirty = true;
+    if model.layout().is_none() {
+        // Nobody can see what a key would do here.
+        let leaves = matches!(key.code, KeyCode::Char('q')) || is_interrupt(key);
+        if leaves && !model.at_work() {
+            return leave(model);
+        }
+        return Vec::new();
+    }
+    if model.dialog.is_some() {
+        return in_dialog(model, key);
+    }
+    model.toast = None;
+    if model.search.is_some() {
+        in_search(model, key);
+        return Vec::new();
+    }
+    let Some(action) = keymap::action(key, model.screen) else {
+        return Vec::new();
+    };
+    on_action(model, action)
+}
+
+fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Leave => return leave(model),
+        Action::Help => act::open(model, Dialog::Help(Default::default())),
+        Action::Suspend => suspended(model),
+        Action::Run => show(model, Screen::Run),
+        Action::Log => show(model, Screen::Log),
+        Action::Journal => show(model, Screen::Journal),
+        Action::Search => model.search = Some(Input::default()),
+        Action::Copy => return copy(model),
+        Action::Back => back(model),
+        action => {
+            return match model.screen {
+                Screen::Run => run::act(model, action),
+                Screen::Log => reading_log(model, action),
+                Screen::Journal => reading_journal(model, action),
+                Screen::Closing => {
+                    match action {
+                        Action::Up => model.closing.by(-1),
+                        Action::Down => model.closing.by(1),
+                        Action::PageUp => model.closing.page(-1),
+                        Action::PageDown => model.closing.page(1),
+                        Action::Top => model.closing.top(),
+                        Action::Bottom => model.closing.bottom(),
+                        _ => {}
+                    }
+                    Vec::new()
+                }
+            };
+        }
+    }
+    Vec::new()
+}
+
+fn show(model: &mut Model, screen: Screen) {
+    model.screen = screen;
+}
+
+fn back(model: &mut Model) {
+    if model.leaving {
+        model.leaving = false;
+        model.say(Tone::Info, "staying");
+    } else if model.intent.take().is_some() {
+        model.say(Tone::Info, "nothing will be asked; the plan is only shown");
+    } else if model.screen == Screen::Run {
+        model.focus = Focus::List;
+    } else {
+        model.screen = Screen::Run;
+    }
+}
+
+fn leave(model: &mut Model) -> Vec<Effect> {
+    if model.run().status.is_terminal() {
+        return vec![Effect::Quit(ConsoleEnd::Closed)];
+    }
+    if model.at_work() && !model.engine_gone {
+        act::open(model, Dialog::Quit);
+        return Vec::new();
+    }
+    vec![Effect::Quit(ConsoleEnd::Left)]
+}
+
+fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
+    if model.deaf && key.code != KeyCode::Esc && !is_interrupt(key) {
+        // Typed before the question could be read, so it is no answer to it.
+        return Vec::new();
+    }
+    let Some(dialog) = &mut model.dialog else {
+        return Vec::new();
+    };
+    match dialog.key(key) {
+        Answer::Stay => Vec::new(),
+        Answer::Close => {
+            model.dialog = None;
+            model.deaf = false;
+            Vec::new()
+        }
+        Answer::Send(command) => vec![Effect::Command {
+            command: *command,
+            origin: Origin::Dialog,
+        }],
+        Answer::LeaveRunning => vec![Effect::Quit(ConsoleEnd::LeftRunning)],
+        Answer::CancelAndLeave => {
+            model.dialog = None;
+            model.leaving = true;
+            let gate = model.run().at_work().map(|gate| gate.id.clone());
+            let cancel = |gate| Effect::Command {
+                command: Command::Cancel { gate },
+                origin: Origin::Key,
+            };
+            gate.map(cancel).into_iter().collect()
+        }
+    }
+}
+
+fn copy(model: &mut Model) -> Vec<Effect> {
+    let (name, text) = match model.screen {
+        Screen::Log => ("log".to_owned(), model.log.doc.plain()),
+        Screen::Closing => (
+            "closing".to_owned(),
+            super::screen::closing::page(model, 100).plain(),
+        ),
+        Screen::Journal => {
+            let line = |record: &Arc<crate::promotion::Record>| {
+                let (seq, time, who) = (record.seq, record.time, clean_line(&record.actor.name));
+                let gate = record.event.gate().unwrap_or("-");
+                let words = clean_line(&record.event.words());
+                format!("{seq} {time} {who} {gate} {words} {}\n", record.hash)
+            };
+            let text = model.snapshot.records.iter().map(line).collect();
+            ("journal".to_owned(), text)
+        }
+        Screen::Run => {
+            let gate = model.gate().map_or(String::new(), |gate| gate.id.clone());
+            (gate, super::screen::detail::page(model, 100, 100).plain())
+        }
+    };
+    vec![Effect::Save { name, text }]
+}
+
+fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
+    model.dirty = true;
+    if model.layout().is_none() {
+        return Vec::new();
+    }
+    if let Some(dialog) = &mut model.dialog {
+        dialog.paste(text);
+    } else if let Some(input) = &mut model.search {
+        input.paste(text);
+    } else {
+        model.say(Tone::Refusal, "pasted text is ignored here");
+    }
+    Vec::new()
+}
+
+fn on_done(
+    model: &mut Model,
+    command: &Command,
+    origin: Origin,
+    result: Result<(), CommandError>,
+) -> Vec<Effect> {
+    model.dirty = true;
+    if origin == Origin::Key {
+        model.waiting = false;
+    }
+    match (result, origin) {
+        (Ok(()), origin) => {
+            if origin == Origin::Dialog {
+                model.dialog = None;
+                model.deaf = false;
+            }
+            match command {
+                Command::Cancel { .. } => model.say(Tone::Info, "cancel requested"),
+                Command::Note { .. } => model.say(Tone::Good, "noted in the journal"),
+                _ => {}
+            }
+        }
+        (Err(error), Origin::Dialog) if model.dialog.is_some() => {
+            if let Some(dialog) = &mut model.dialog {
+                dialog.refused(clean_line(&error.to_string()));
+            }
+        }
+        (Err(error), _) => model.say(Tone::Refusal, clean_line(&error.to_string())),
+    }
+    Vec::new()
+}
+
+fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Effect> {
+    let before = Arc::clone(&model.snapshot);
+    let (had, has) = (before.notices.len(), snapshot.notices.len());
+    model.take(snapshot);
+    if has > had
+        && let Some(notice) = model.snapshot.notices.last().cloned()
+    {
+        model.say(Tone::Info, clean_line(&notice));
+    }
+    let plans = &model.snapshot.plans;
+    let planning = &model.snapshot.planning;
+    model
+        .asked
+        .retain(|gate| !plans.contains_key(gate) && !planning.contains(gate));
+    if before.run.seq != model.run().seq {
+        model.asked.clear();
+        moved_on(model, &before);
+    }
+    renew_dialog(model);
+    answer_intent(model);
+    if model.leaving && !model.at_work() {
+        return vec![Effect::Quit(ConsoleEnd::Left)];
+    }
+    run::wanted_plan(model)
+}
+
+/// The run has moved: the selection goes along when it stood at the gate that passed.
+fn moved_on(model: &mut Model, before: &Snapshot) {
+    let was_open = before
+        .run
+        .gates
+        .get(model.selected)
+        .is_some_and(|gate| !gate.state.advances());
+    let passed = model.gate().is_some_and(|gate| gate.state.advances());
+    if was_open
+        && passed
+        && let Some(current) = model.current()
+    {
+        model.select(current);
+        model.moved = true;
+        // It spoke of the gate that is left behind.
+        model.toast = None;
+    }
+    let confirmed = model
+        .gate()
+        .is_some_and(|gate| gate.items.get(model.item).is_some_and(Option::is_some));
+    let was_confirmed = before
+        .run
+        .gates
+        .get(model.selected)
+        .is_some_and(|gate| gate.items.get(model.item).is_some_and(Option::is_some));
+    if confirmed && !was_confirmed {
+        model.rest_on_open_item();
+    }
+    if model.run().status.is_terminal() && !before.run.status.is_terminal() {
+        model.dialog = None;
+        model.screen = Screen::Closing;
+    }
+}
+
+/// A confirmation is about what was shown when it opened; what was typed for something else is void.
+fn renew_dialog(model: &mut Model) {
+    let Some(Dialog::Start(sheet)) = &model.dialog else {
+        return;
+    };
+    let (gate, verb) = (sheet.subject.gate.clone(), sheet.subject.verb);
+    let now = Subject::of_gate(model, &gate, verb);
+    let Some(now) = now.filter(Subject::is_startable) else {
+        model.dialog = None;
+        model.deaf = false;
+        let word = model
+            .run()
+            .gate(&gate)
+            .map_or("gone", |gate| gate.state.word());
+        if word != "running" && word != "passed" {
+            model.say(
+                Tone::Refusal,
+                format!("nothing was started: {gate} is {word}"),
+            );
+        }
+        return;
+    };
+    if let Some(Dialog::Start(sheet)) = &mut model.dialog {
+        sheet.renew(now);
+    }
+}
+
+/// The plan that a start waits for is there and can be seen: now it may be asked.
+fn answer_intent(model: &mut Model) {
+    let Some(intent) = &model.intent else { return };
+    let selected = model.gate().is_some_and(|gate| gate.id == intent.gate);
+    if !selected || model.screen != Screen::Run {
+        model.intent = None;
+        return;
+    }
+    let making = model.snapshot.planning.contains(&intent.gate);
+    let plan = model.snapshot.plans.get(&intent.gate);
+    let fresh = match (plan, &intent.old) {
+        (Some(plan), Some(old)) => !Arc::ptr_eq(plan, old),
+        (plan, _) => plan.is_some(),
+    };
+    if fresh && !making && model.dialog.is_none() {
+        let verb = intent.verb;
+        act::open_start(model, verb);
+    }
+}

@@ -1,0 +1,137 @@
+//! What front ends hold: a way to ask, and snapshots to look at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::expectation::Finding;
+use crate::gate::{Evidence, Feed, Plan, TargetStatus};
+use crate::promotion::{Actor, Command, Record, Refusal, Run};
+use crate::runbook::Runbook;
+
+/// What a front end asks of the engine.
+#[derive(Debug)]
+pub enum Request {
+    /// Decide on a command, record what follows, start the work.
+    Command {
+        command: Command,
+        actor: Actor,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    /// Work out what a gate would do.
+    Plan { gate: String },
+    /// Ask the world what became of a gate in doubt.
+    Reconcile { gate: String },
+    /// Connect once to every target, to show who answers.
+    Look,
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the journal cannot be written, so nothing more is started: {0}")]
+    Journal(String),
+    #[error("the engine has ended")]
+    Gone,
+}
+
+/// Everything a front end may show, at one moment. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub run: Arc<Run>,
+    pub runbook: Arc<Runbook>,
+    pub records: Arc<Vec<Arc<Record>>>,
+    pub plans: BTreeMap<String, Arc<Plan>>,
+    pub planning: BTreeSet<String>,
+    /// The evidence of each gate's last attempt.
+    pub evidence: BTreeMap<String, Arc<Evidence>>,
+    pub targets: BTreeMap<String, TargetStatus>,
+    /// The gate in doubt that is being asked about.
+    pub reconciling: Option<String>,
+    /// What asking gave for gates that are still in doubt.
+    pub doubts: BTreeMap<String, Finding>,
+    /// A gate that is tried again by itself, and when.
+    pub retrying: Option<(String, jiff::Timestamp)>,
+    /// Another operator held a target when this gate wanted it.
+    pub held: Option<String>,
+    pub journal_error: Option<String>,
+    /// What opening the run found out that a person should know.
+    pub notices: Vec<String>,
+}
+
+/// A front end's end of an engine.
+pub struct EngineHandle {
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) feed: Feed,
+    pub(super) actor: Actor,
+    pub(super) folder: PathBuf,
+    pub(super) thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl EngineHandle {
+    /// Asks for a command and waits for the answer; its effects go on after that.
+    ///
+    /// # Errors
+    /// Why it came to nothing.
+    pub async fn command(&self, command: Command) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let actor = self.actor.clone();
+        self.requests
+            .send(Request::Command {
+                command,
+                actor,
+                reply,
+            })
+            .await
+            .map_err(|_| CommandError::Gone)?;
+        answer.await.map_err(|_| CommandError::Gone)?
+    }
+
+    /// Asks without waiting for what comes of it; snapshots will show.
+    pub async fn ask(&self, request: Request) {
+        let _ = self.requests.send(request).await;
+    }
+
+    /// A sender for requests, for tasks of a front end.
+    pub fn requests(&self) -> mpsc::Sender<Request> {
+        self.requests.clone()
+    }
+
+    /// The state as it is, and as it changes.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// The state as it is.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// What workers say.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Who acts through this handle.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Ends the engine after the work in flight has ended.
+    pub fn close(mut self) {
+        drop(self.requests);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! What the engine does when a worker reports, and how it starts the next one.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::actor::Engine;
+use super::handle::CommandError;
+use super::work::{self, Report};
+use crate::gate::{Evidence, TargetStatus};
+use crate::promotion::{Actor, Command, Event, GateState, Moment, Nature, Via, decide};
+
+/// How many records are written with one sync at most.
+const BATCH: usize = 256;
+
+impl Engine {
+    /// Records what a worker reports, as the engine.
+    pub(super) fn own_command(&mut self, command: &Command) {
+        let actor = Actor {
+            name: self.operator.name.clone(),
+            via: Via::Engine,
+        };
+        if let Err(error) = self.command(command, &actor) {
+            tracing::warn!(%error, "a report was not recorded");
+            self.view
+                .notices
+                .push(format!("a report was not recorded: {error}"));
+        }
+    }
+
+    pub(super) fn report(&mut self, first: Report, reported: &mut mpsc::Receiver<Report>) {
+        let mut reports = vec![first];
+        while reports.len() < BATCH
+            && let Ok(report) = reported.try_recv()
+        {
+            reports.push(report);
+        }
+        let mut effects = Vec::new();
+        for report in reports {
+            match report {
+                Report::Effect {
+                    gate,
+                    attempt,
+                    effect,
+                } => {
+                    effects.push(Command::RecordEffect {
+                        gate,
+                        attempt,
+                        effect,
+                    });
+                }
+                other => {
+                    self.record_effects(&std::mem::take(&mut effects));
+                    self.one_report(other);
+                }
+            }
+        }
+        self.record_effects(&effects);
+    }
+
+    /// Records many parts of the work with one sync.
+    pub(super) fn record_effects(&mut self, effects: &[Command]) {
+        if effects.is_empty() || self.view.journal_error.is_some() {
+            return;
+        }
+        let now = jiff::Timestamp::now();
+        let actor = Actor {
+            name: self.operator.name.clone(),
+            via: Via::Engine,
+        };
+        let at = Moment {
+            now,
+            actor: actor.clone(),
+        };
+        let events = effects
+            .iter()
+            .filter_map(|command| decide(Some(&self.run), command, &at).ok())
+            .flatten()
+            .map(|event| (actor.clone(), event))
+            .collect();
+        let _ = self.record(events, now);
+    }
+
+    pub(super) fn one_report(&mut self, report: Report) {
+        match report {
+            Report::Effect { .. } => {}
+            Report::Ended {
+                gate,
+                attempt,
+                outcome,
+            } => {
+                self.in_flight -= 1;
+                self.ended(&gate, attempt, *outcome);
+            }
+            Report::Planned { gate, plan } => {
+                self.in_flight -= 1;
+                self.view.planning.remove(&gate);
+                self.view.plans.insert(gate, Arc::from(plan));
+            }
+            Report::Reconciled {
+                gate,
+                attempt,
+                reconciled,
+            } => {
+                self.in_flight -= 1;
+                self.reconciled(&gate, attempt, *reconciled);
+            }
+            Report::Looked => {
+                self.in_flight -= 1;
+                self.check_servers();
+            }
+            Report::RetryDue { gate, attempt } => {
+                self.in_flight -= 1;
+                self.retry_due(&gate, attempt);
+            }
+        }
+    }
+
+    pub(super) fn ended(&mut self, gate: &str, attempt: u32, outcome: crate::gate::Outcome) {
+        self.feed.end();
+        self.view.plans.remove(gate);
+        if outcome.held {
+            self.view.held = Some(gate.to_owned());
+        }
+        let evidence = self.keep_evidence(gate, attempt, outcome.evidence);
+        let gate = gate.to_owned();
+        let finding = outcome.finding;
+        if outcome.lost {
+            self.own_command(&Command::Lose {
+                gate: gate.clone(),
+                attempt,
+                finding,
+            });
+            return;
+        }
+        let passed = finding.verdict == crate::expectation::Verdict::Passed;
+        self.own_command(&Command::Finish {
+            gate: gate.clone(),
+            attempt,
+            finding,
+            evidence,
+            captures: outcome.captures,
+            canceled: outcome.canceled,
+        });
+        if !passed && !outcome.canceled {
+            self.plan_retry(&gate, attempt);
+        }
+    }
+
+    pub(super) fn reconciled(
+        &mut self,
+        gate: &str,
+        attempt: u32,
+        reconciled: crate::gate::Reconciled,
+    ) {
+        self.view.reconciling = None;
+        self.view.plans.remove(gate);
+        let Some(resolution) = reconciled.resolution else {
+            self.view.doubts.insert(gate.to_owned(), reconciled.finding);
+            return;
+        };
+        self.view.doubts.remove(gate);
+        let evidence = self.keep_evidence(gate, attempt, reconciled.evidence);
+        self.own_command(&Command::Resolve {
+            gate: gate.to_owned(),
+            attempt,
+            resolution,
+            finding: reconciled.finding,
+            evidence,
+        });
+        self.reconcile_all();
+    }
+
+    pub(super) fn keep_evidence(
+        &mut self,
+        gate: &str,
+        attempt: u32,
+        evidence: Option<Evidence>,
+    ) -> Option<String> {
+        let evidence = evidence?;
+        let bytes = serde_json::to_vec_pretty(&evidence).ok()?;
+        let stored = self
+            .store
+            .put("evidence", &format!("{gate}-{attempt}.json"), &bytes);
+        self.view
+            .evidence
+            .insert(gate.to_owned(), Arc::new(evidence));
+        match stored {
+            Ok(digest) => Some(digest),
+            Err(error) => {
+                let notice = format!("the evidence of {gate} could not be stored: {error}");
+                self.view.notices.push(notice);
+                None
+            }
+        }
+    }
+
+    /// A gate that only looks is tried again by itself where the runbook says so.
+    pub(super) fn plan_retry(&mut self, gate: &str, attempt: u32) {
+        let Some(retry) = self.runbook.gate(gate).and_then(|gate| gate.retry) else {
+            return;
+        };
+        let Some(record) = self.run.gate(gate) else {
+            return;
+        };
+        // Attempts are counted from the last time a person started it.
+        let by_person = self
+            .records
+            .iter()
+            .rev()
+            .find_map(|record| match &record.event {
+                Event::GateStarted {
+                    gate: id, attempt, ..
+                } if id == gate && record.actor.via != Via::Engine => Some(*attempt),
+                _ => None,
+            });
+        let tried = attempt + 1 - by_person.unwrap_or(attempt);
+        if tried >= retry.attempts || !record.state.may_retry() {
+            return;
+        }
+        let every = jiff::SignedDuration::try_from(retry.every).unwrap_or_default();
+        let at = jiff::Timestamp::now()
+            .checked_add(every)
+            .unwrap_or(jiff::Timestamp::MAX);
+        self.view.retrying = Some((gate.to_owned(), at));
+        self.in_flight += 1;
+        work::retry_later(gate, attempt, retry.every, &self.runtime, &self.reports);
+    }
+
+    pub(super) fn retry_due(&mut self, gate: &str, attempt: u32) {
+        self.view.retrying = None;
+        let still = self
+            .run
+            .gate(gate)
+            .is_some_and(|record| record.attempt == attempt && record.state.may_retry());
+        if still {
+            let gate = gate.to_owned();
+            self.own_command(&Command::Retry {
+                gate,
+                plan: None,
+                typed_name: None,
+            });
+        }
+    }
+
+    pub(super) fn begin_plan(&mut self, gate: &str) {
+        if self.view.planning.contains(gate) || self.runbook.gate(gate).is_none() {
+            return;
+        }
+        let at_work = self.run.at_work().is_some_and(|record| record.id == gate);
+        let attempt = self.run.gate(gate).map_or(1, |record| record.attempt + 1);
+        if let Some(context) = self.context(gate, attempt).filter(|_| !at_work) {
+            self.view.planning.insert(gate.to_owned());
+            self.in_flight += 1;
+            work::plan(context, &self.runtime, &self.reports);
+        }
+    }
+
+    pub(super) fn begin_work(&mut self, gate: &str, attempt: u32) {
+        let moved_by_work = self
+            .run
+            .definition_of(gate)
+            .is_some_and(|gate| matches!(gate.nature, Nature::Looks | Nature::Acts));
+        if !moved_by_work {
+            return;
+        }
+        self.cancel = CancellationToken::new();
+        let Some(context) = self.context(gate, attempt) else {
+            return;
+        };
+        let log = self
+            .store
+            .folder()
+            .join("outputs")
+            .join(format!("{gate}-{attempt}.log"));
+        self.feed.begin(gate, Some(&log));
+        let plan = self.view.plans.get(gate).cloned();
+        self.in_flight += 1;
+        crate::system::fault::point("after_intent");
+        work::run(context, plan, &self.runtime, &self.reports);
+    }
+
+    pub(super) fn begin_reconcile(&mut self, gate: &str) {
+        let Some(record) = self.run.gate(gate) else {
+            return;
+        };
+        if record.state != GateState::InDoubt || self.view.reconciling.is_some() {
+            return;
+        }
+        let attempt = record.attempt;
+        let Some(context) = self.context(gate, attempt) else {
+            return;
+        };
+        self.view.reconciling = Some(gate.to_owned());
+        self.in_flight += 1;
+        work::reconcile(context, &self.runtime, &self.reports);
+    }
+
+    /// Asks about the first gate in doubt that was not asked about yet.
+    pub(super) fn reconcile_all(&mut self) {
+        let doubtful = self
+            .run
+            .gates
+            .iter()
+            .find(|gate| {
+                gate.state == GateState::InDoubt && !self.view.doubts.contains_key(&gate.id)
+            })
+            .map(|gate| gate.id.clone());
+        if let Some(gate) = doubtful {
+            self.begin_reconcile(&gate);
+        }
+    }
+
+    /// A gate that passed on files which are others now has not passed.
+    pub(super) fn check_inputs(&mut self) {
+        let passed: Vec<(String, u32, Option<String>)> = self
+            .run
+            .gates
+            .iter()
+            .filter(|gate| gate.state == GateState::Passed)
+            .map(|gate| (gate.id.clone(), gate.attempt, gate.plan.clone()))
+            .collect();
+        for (gate, attempt, plan) in passed {
+            let Some(context) = self.context(&gate, attempt) else {
+                continue;
+            };
+            let now = crate::gate::inputs(&context);
+            if let (Some(was), Some(now)) = (plan, now)
+                && was != now
+            {
+                let reason = "its files have changed since it passed".to_owned();
+                self.own_command(&Command::Invalidate { gate, reason });
+            }
+        }
+    }
+
+    /// A gate that passed on a server which is another one now has not passed.
+    pub(super) fn check_servers(&mut self) {
+        let statuses = self.targets.statuses();
+        let moved: Vec<(String, String)> = self
+            .view
+            .evidence
+            .iter()
+            .filter(|(gate, _)| {
+                self.run
+                    .gate(gate)
+                    .is_some_and(|record| record.state == GateState::Passed)
+            })
+            .filter_map(|(gate, evidence)| {
+                let (target, was) = evidence.server()?;
+                let Some(TargetStatus::Connected(now)) = statuses.get(target) else {
+                    return None;
+                };
+                let same = was.is_empty() || was.ends_with(&format!("[{}]", now.fingerprint()));
+                (!same).then(|| {
+                    (
+                        gate.clone(),
+                        format!("{target} is another server now: {}", now.describe()),
+                    )
+                })
+            })
+            .collect();
+        for (gate, reason) in moved {
+            self.own_command(&Command::Invalidate { gate, reason });
+        }
+    }
+
+    pub(super) fn store_plan(&mut self, gate: &str) -> Result<(), CommandError> {
+        let Some(plan) = self.view.plans.get(gate) else {
+            return Ok(());
+        };
+        let text: Vec<&str> = plan.lines.iter().map(|line| line.text.as_str()).collect();
+        let content = format!("{}\n\n{}\n", plan.summary, text.join("\n"));
+        let name = format!("{gate}-{}.txt", &plan.digest[..16]);
+        self.store
+            .put("plans", &name, content.as_bytes())
+            .map(drop)
+            .map_err(|error| CommandError::Journal(format!("its plan cannot be stored: {error}")))
+    }
+}

@@ -1,0 +1,131 @@
+//! Asks the ledger what became of an attempt at a migrate gate that nobody saw end.
+
+use std::collections::BTreeMap;
+
+use super::migrate::{first_state, new_row, nonce, settings};
+use super::migrate_plan::MigrationPlan;
+use super::{AppliedFile, Context, Evidence, FileState, Payload, Reconciled, TargetError};
+use crate::expectation::Finding;
+use crate::postgres::ledger::{self, LedgerState};
+use crate::postgres::settle;
+use crate::promotion::Resolution;
+use crate::runbook::Migrate;
+
+/// Asks the ledger what became of an attempt that nobody saw end.
+pub(super) async fn reconcile(gate: &Migrate, context: &Context) -> Reconciled {
+    match ask_world(gate, context).await {
+        Ok(reconciled) => reconciled,
+        Err(error) => Reconciled {
+            resolution: None,
+            finding: Finding::inconclusive(format!("{} cannot be asked yet", gate.target))
+                .because(crate::untrusted::clean(&error.to_string()).into_owned())
+                .can("when it answers again, press Enter: its ledger is asked"),
+            evidence: None,
+        },
+    }
+}
+
+async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, TargetError> {
+    context.targets.hold(&gate.target).await?;
+    let (session, identity) = context
+        .targets
+        .open(&gate.target, "reconcile", settings(gate))
+        .await?;
+    session.require_primary().await?;
+    let name = context.targets.application_name(&context.gate.id);
+    let left = settle::wait_until_gone(&session, &name, |line| context.feed.say(line)).await?;
+    if let Some(lingering) = left.first() {
+        return Ok(Reconciled {
+            resolution: None,
+            finding: Finding::inconclusive("its session still works on the server")
+                .because(format!(
+                    "pid {}, {} {}",
+                    lingering.pid, lingering.state, lingering.wait
+                ))
+                .can("press Enter to ask again; whoever may end that session can end it"),
+            evidence: None,
+        });
+    }
+    let plan = super::migrate_plan::plan(gate, context).await;
+    let Payload::Migration(migration) = &plan.payload else {
+        return Ok(Reconciled {
+            resolution: None,
+            finding: Finding::inconclusive(plan.refuses.unwrap_or(plan.summary)),
+            evidence: None,
+        });
+    };
+    ledger::ensure(&session).await?;
+    // Only one file can have been in flight: the first that is not in the ledger.
+    if let Some(file) = migration.pending().next() {
+        let nonce = nonce(context, &file.name);
+        let committed = ledger::fence(&session, &new_row(context, file, &nonce)).await?;
+        if committed {
+            return Err(TargetError::Lock(
+                "its last file committed a moment ago".to_owned(),
+            ));
+        }
+    }
+    let rows = ledger::rows(&session).await?;
+    let by_file: BTreeMap<&str, &ledger::LedgerRow> = rows
+        .iter()
+        .filter(|row| row.state == LedgerState::Applied)
+        .map(|row| (row.file.as_str(), row))
+        .collect();
+    Ok(report(
+        gate,
+        context,
+        migration,
+        &by_file,
+        identity.describe(),
+        session.settings_read_back(),
+    ))
+}
+
+fn report(
+    gate: &Migrate,
+    context: &Context,
+    migration: &MigrationPlan,
+    by_file: &BTreeMap<&str, &ledger::LedgerRow>,
+    server: String,
+    settings: &[(String, String)],
+) -> Reconciled {
+    let mut files: Vec<AppliedFile> = Vec::new();
+    for planned in &migration.files {
+        let mut file = first_state(context, planned);
+        if let Some(row) = by_file.get(planned.name.as_str()) {
+            let ours = row.nonce == file.nonce;
+            file.state = if ours {
+                FileState::Applied
+            } else {
+                FileState::AlreadyApplied
+            };
+        }
+        files.push(file);
+    }
+    let applied = files
+        .iter()
+        .filter(|f| f.state != FileState::NotStarted)
+        .count();
+    let all = files.len();
+    let (resolution, finding) = if applied == all && migration.refusals.is_empty() {
+        let said = format!("all {all} files are applied, says the ledger");
+        (Resolution::Passed, Finding::passed(said))
+    } else {
+        let said =
+            format!("{applied} of {all} files are applied, says the ledger; no other can be");
+        let finding = Finding::inconclusive(said)
+            .because("the file that was at work was rolled back, and its key is taken")
+            .can("press Enter to apply what is left");
+        (Resolution::Pending, finding)
+    };
+    Reconciled {
+        resolution: Some(resolution),
+        finding,
+        evidence: Some(Evidence::Migrate {
+            target: gate.target.clone(),
+            server,
+            settings: settings.to_vec(),
+            files,
+        }),
+    }
+}

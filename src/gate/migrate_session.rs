@@ -1,0 +1,65 @@
+//! What surrounds a migration's session: its notices, its cancellation, its settings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::migrate_plan::PlannedFile;
+use super::{Context, Source};
+use crate::postgres::session::Session;
+
+/// Passes the server's notices on for as long as the session lives.
+pub(super) fn forward_notices(session: &mut Session, context: &Context) {
+    let mut notices = session.take_notices();
+    let feed = context.feed.clone();
+    drop(tokio::spawn(async move {
+        while let Some(notice) = notices.recv().await {
+            feed.line(
+                Source::Notice,
+                &format!("{}: {}", notice.severity, notice.message),
+            );
+        }
+    }));
+}
+
+/// Sends cancel requests from the moment the gate is cancelled until the work ends: one alone may
+/// fall between two statements.
+pub(super) fn cancel_when_asked(
+    session: &Session,
+    context: &Context,
+    committing: &Arc<AtomicBool>,
+) -> tokio::task::JoinHandle<()> {
+    let canceller = session.canceller();
+    let asked = context.cancel.clone();
+    let committing = committing.clone();
+    tokio::spawn(async move {
+        asked.cancelled().await;
+        while !committing.load(Ordering::SeqCst) {
+            let _ = canceller.cancel().await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    })
+}
+
+/// Spreads pauses, so that two who wait for the same lock do not meet again.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos());
+    pause.mul_f64(0.75 + f64::from(nanos % 1000) / 2000.0)
+}
+
+pub(super) fn first_words(statement: &str) -> String {
+    let one_line = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    crate::untrusted::clip(&one_line, 60)
+}
+
+/// Tells whether a file may leave the session's settings changed for the file after it.
+pub(super) fn changes_settings(file: &PlannedFile) -> bool {
+    let text = file.script.text.to_ascii_lowercase();
+    text.contains("set_config")
+        || (0..file.script.statements.len()).any(|index| {
+            let statement = file.script.statement(index).to_ascii_lowercase();
+            statement.starts_with("set ") || statement.starts_with("reset ")
+        })
+}

@@ -1,0 +1,214 @@
+//! The whole demo by keys: to the signed-off end, and to the refusal of every fault and back.
+
+use std::path::Path;
+
+use stagegate::demo::{DemoWorld, faults};
+
+use crate::pty::Pty;
+use crate::walker::{Stop, Walker, bottom};
+
+struct Demo {
+    world: DemoWorld,
+    runtime: tokio::runtime::Runtime,
+    folder: tempfile::TempDir,
+}
+
+impl Demo {
+    fn new(fault: Option<&str>) -> Demo {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let world = runtime
+            .block_on(DemoWorld::build("housekeeping", fault, folder.path()))
+            .unwrap();
+        Demo {
+            world,
+            runtime,
+            folder,
+        }
+    }
+
+    fn environment(&self) -> Vec<(&str, &str)> {
+        let pairs = self.world.environment.iter();
+        pairs
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+
+    fn console(&self, more: &[&str], size: (u16, u16)) -> Walker {
+        let runs = self.folder.path().join("runs");
+        let runbook = self.world.runbook.to_str().unwrap();
+        let mut arguments = vec!["run", runbook, "--runs-dir", runs.to_str().unwrap()];
+        arguments.extend(more);
+        let mut pty = Pty::start(
+            &arguments,
+            &self.world.repository,
+            &self.environment(),
+            size,
+        );
+        pty.wait_for("PG ");
+        Walker { pty }
+    }
+
+    fn status(&self) -> (String, usize) {
+        let runs = stagegate::engine::list(&self.folder.path().join("runs"));
+        let run = runs[0].run.as_ref().unwrap();
+        (run.status.word().to_owned(), run.progress().0)
+    }
+}
+
+#[test]
+fn the_demo_runs_by_keys_to_its_signed_end() {
+    let demo = Demo::new(None);
+    let mut walker = demo.console(&[], (120, 40));
+    assert_eq!(walker.walk(), Stop::AllThrough);
+    walker.pty.send("\r");
+    walker.pty.wait_until("the end of the run", |screen| {
+        screen.contains("closed") && !screen.contains("Enter close the run")
+    });
+    walker.pty.send("q");
+    let status = walker.pty.wait_end();
+    assert_eq!(status.exit_code(), 0, "{}", walker.pty.text());
+    assert!(walker.pty.is_restored());
+    assert_eq!(demo.status(), ("closed".to_owned(), 51));
+}
+
+/// Walks to the refusal, shows that no key goes past it, mends the cause and goes on.
+fn refuse_and_mend(name: &str) {
+    let fault = faults("housekeeping")
+        .iter()
+        .find(|fault| fault.name == name)
+        .unwrap();
+    let demo = Demo::new(Some(name));
+    // A narrow terminal, as over SSH at night.
+    let mut walker = demo.console(&[], (100, 30));
+    assert_eq!(walker.walk(), Stop::Refused);
+    let refused = walker.pty.text();
+    assert!(
+        refused.contains(&format!("─ {} ─", fault.gate)),
+        "{name}:\n{refused}"
+    );
+    assert!(
+        refused.contains("Caused by") || refused.contains("↓"),
+        "{name}:\n{refused}"
+    );
+    let (_, through) = demo.status();
+    no_key_goes_past(&mut walker);
+    assert_eq!(
+        demo.status().1,
+        through,
+        "{name}: something went past the gate"
+    );
+    demo.runtime.block_on(demo.world.mend(name)).unwrap();
+    walker.pty.send("r");
+    walker
+        .pty
+        .wait_until("the plan or the dialog of a retry", |screen| {
+            screen.contains("Type the name") || !bottom(screen).contains("r retry")
+        });
+    if walker.pty.text().contains("Type the name") {
+        walker.type_name();
+    }
+    let id = fault.gate.to_owned();
+    walker.pty.wait_until("the gate to pass", |screen| {
+        !screen.contains(&format!("─ {id} ─")) || screen.contains("✓ passed")
+    });
+    assert!(
+        demo.status().1 > through,
+        "{name}: it has not passed:\n{}",
+        walker.pty.text()
+    );
+    walker.pty.send("q");
+    let status = walker.pty.wait_end();
+    assert_eq!(status.exit_code(), 4);
+}
+
+/// Every key that acts, on the gate behind the refused one and on itself.
+fn no_key_goes_past(walker: &mut Walker) {
+    walker.press_and_wait("j");
+    walker.press_and_wait("\r");
+    walker
+        .pty
+        .wait_for("nothing later starts until it has passed");
+    for key in ["r", "w", "s", " ", "c"] {
+        walker.pty.send(key);
+    }
+    walker.pty.send("\x1b");
+    walker
+        .pty
+        .wait_until("no dialog", |screen| bottom(screen).contains("q leave"));
+    walker.press_and_wait(".");
+    walker.pty.send("\r");
+    walker.pty.wait_until("the gate as it was", |screen| {
+        bottom(screen).contains("r retry")
+    });
+}
+
+macro_rules! faults {
+    ($($test:ident $name:literal)*) => {
+        $(#[test]
+        fn $test() {
+            refuse_and_mend($name);
+        })*
+
+        #[test]
+        fn every_fault_is_walked() {
+            let walked = [$($name),*];
+            let known: Vec<&str> = faults("housekeeping").iter().map(|fault| fault.name).collect();
+            assert_eq!(known.len(), walked.len());
+            assert!(known.iter().all(|name| walked.contains(name)), "{known:?}");
+        }
+    };
+}
+
+faults! {
+    audit_errors "audit-errors"
+    missing_role "missing-role"
+    role_not_granted "role-not-granted"
+    backup_forbidden "backup-forbidden"
+    locked_table "locked-table"
+    rls_off "rls-off"
+    failing_migration "failing-migration"
+    cross_boundary_grant "cross-boundary-grant"
+    view_broken "view-broken"
+    analyst_grant "analyst-grant"
+}
+
+#[test]
+fn the_demo_command_opens_and_cleans_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pty = Pty::start(
+        &["demo", "--fault", "audit-errors"],
+        folder.path(),
+        &[],
+        (80, 24),
+    );
+    pty.wait_for("PRODUCTION");
+    pty.wait_for("plan ");
+    pty.send("\r");
+    pty.wait_for("✗ failed");
+    let mend = std::process::Command::new(crate::site::BINARY)
+        .args(["demo", "--mend", "audit-errors"])
+        .env("HOME", folder.path())
+        .status()
+        .unwrap();
+    assert!(mend.success());
+    pty.send("r");
+    pty.wait_for("✓ No errors");
+    let world = world_folder(folder.path()).unwrap();
+    assert!(world.exists());
+    pty.send("q");
+    assert_eq!(pty.wait_end().exit_code(), 4);
+    assert!(pty.is_restored());
+    assert!(!world.exists());
+}
+
+/// The folder of the demo's world, from the file that lets another terminal reach it.
+fn world_folder(home: &Path) -> Option<std::path::PathBuf> {
+    let pointer = home.join(".cache/stagegate/demo-control");
+    let socket = std::fs::read_to_string(pointer).ok()?;
+    Some(Path::new(&socket).parent()?.to_owned())
+}

@@ -1,0 +1,112 @@
+//! Walks a run in the console by keys alone, as a person would: reads the screen, presses what the
+//! bottom line offers, fills in what a dialog asks for.
+#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
+
+use crate::pty::Pty;
+
+/// A console that is walked.
+pub(crate) struct Walker {
+    pub(crate) pty: Pty,
+}
+
+/// What a walk came to.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Stop {
+    /// The selected gate did not pass.
+    Refused,
+    /// Every gate let the run through; `Enter` closes it.
+    AllThrough,
+}
+
+impl Walker {
+    /// Presses on until a gate refuses, or all are through.
+    #[track_caller]
+    pub(crate) fn walk(&mut self) -> Stop {
+        for _ in 0..400 {
+            self.pty
+                .wait_until("a screen that waits for a key", |screen| {
+                    bottom(screen).contains("Enter ") || bottom(screen).contains("r retry")
+                });
+            let screen = self.pty.text();
+            let bottom = bottom(&screen);
+            if screen.contains("Type the name of the target") {
+                self.type_name();
+            } else if screen.contains("Confirm with a value") {
+                self.answer("42", "Confirm with a value");
+            } else if bottom.contains("Enter close the run") {
+                return Stop::AllThrough;
+            } else if bottom.contains("r retry") {
+                return Stop::Refused;
+            } else if screen.contains("Sign as a role") {
+                self.sign();
+            } else {
+                self.press_and_wait("\r");
+            }
+        }
+        panic!("it goes on and on:\n{}", self.pty.text());
+    }
+
+    /// Presses a key and waits until the screen says something else than the time.
+    #[track_caller]
+    pub(crate) fn press_and_wait(&mut self, key: &str) {
+        let before = without_clock(&self.pty.text());
+        self.pty.send(key);
+        self.pty.wait_until("an answer to the key", |screen| {
+            without_clock(screen) != before
+        });
+    }
+
+    /// Types the target's name. What is typed is void when the plan arrives meanwhile, as for
+    /// anybody; then it is typed again.
+    #[track_caller]
+    pub(crate) fn type_name(&mut self) {
+        let dialog = "Type the name of the target";
+        while self.pty.text().contains(dialog) {
+            self.pty.send("production");
+            self.pty
+                .wait_until("the name, or why it does not count", |screen| {
+                    screen.contains("> production") || screen.contains("while this was open")
+                });
+            self.press_and_wait("\r");
+            self.pty.wait_until("an answer", |screen| {
+                !screen.contains(dialog) || screen.contains("✗") || screen.contains("> __")
+            });
+        }
+    }
+
+    #[track_caller]
+    fn answer(&mut self, text: &str, dialog: &str) {
+        self.pty.send(text);
+        self.pty.wait_for(text);
+        self.pty.send("\r");
+        self.pty.wait_gone(dialog);
+    }
+
+    /// Signs for the role that is offered, by the person that is offered.
+    #[track_caller]
+    fn sign(&mut self) {
+        for key in ["\r", "\r", "a", "\r"] {
+            self.press_and_wait(key);
+        }
+        self.pty.send("looks right");
+        self.pty.wait_for("looks right");
+        self.press_and_wait("\r");
+        self.pty.send("\r");
+        self.pty.wait_gone("Sign as a role");
+    }
+}
+
+/// The last line, which offers the keys.
+pub(crate) fn bottom(screen: &str) -> &str {
+    screen
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("")
+}
+
+/// The screen without the lines that change by themselves.
+fn without_clock(screen: &str) -> String {
+    let still = |line: &&str| !line.contains("roll back by") && !line.contains("running for");
+    screen.lines().filter(still).collect::<Vec<_>>().join("\n")
+}
