@@ -230,7 +230,10 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
         return vec![line.to_owned()];
     }
     let body = line.trim_start_matches(' ');
-    let indent = (line.len() - body.len()).min(width / 2);
+    // Beside the indent there must be room for one wide character.
+    let indent = (line.len() - body.len())
+        .min(width / 2)
+        .min(width.saturating_sub(2));
     let pad = " ".repeat(indent);
     let mut out = Vec::new();
     let mut current = pad.clone();
