@@ -14,13 +14,6 @@ use self::source::{NamedPath, functions, masked, paths};
 const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 70;
 
-/// Files that are still too long. An entry that is no longer needed is an error.
-const TOO_LONG_STILL: [&str; 3] = [
-    "src/engine/actor.rs",
-    "src/gate/migrate.rs",
-    "src/postgres/dump.rs",
-];
-
 /// The one import between neighbours.
 const NEIGHBOURS: (&str, &str) = ("postgres", "system");
 /// Rooms that are handed plain values and know no runbook, no gate, no run.
@@ -91,7 +84,11 @@ fn check(path: &str, text: &str, floors: &Floors) -> Vec<String> {
     }
     if path.starts_with("src/") {
         let length = text.lines().count().min(tests_from);
-        check_length(path, length, &mut wrong);
+        if length > LONGEST_FILE {
+            let message =
+                format!("has {length} lines, of {LONGEST_FILE} at most without its tests");
+            wrong.push((1, message));
+        }
         for named in &paths {
             check_floor(path, named, floors, &mut wrong);
             if named.line <= tests_from {
@@ -108,22 +105,6 @@ fn check(path: &str, text: &str, floors: &Floors) -> Vec<String> {
 }
 
 type Wrong = Vec<(usize, String)>;
-
-fn check_length(path: &str, length: usize, wrong: &mut Wrong) {
-    let excused = TOO_LONG_STILL.contains(&path);
-    if length > LONGEST_FILE && !excused {
-        wrong.push((
-            1,
-            format!("has {length} lines, of {LONGEST_FILE} at most without its tests"),
-        ));
-    }
-    if length <= LONGEST_FILE && excused {
-        wrong.push((
-            1,
-            "is short enough: take it off the list of files that are not".to_owned(),
-        ));
-    }
-}
 
 fn check_words(path: &str, text: &str, code: &str, wrong: &mut Wrong) {
     // Assembled, so that this file does not hold them itself.
@@ -285,12 +266,6 @@ fn the_house_is_in_order() {
     let mut wrong = check_map(&map, &files);
     for path in &files {
         wrong.extend(check(path, &read(path), &floors));
-    }
-    for path in TOO_LONG_STILL
-        .iter()
-        .filter(|path| !files.contains(&(**path).to_owned()))
-    {
-        wrong.push(format!("{path}:1: is gone: take it off the list"));
     }
     assert!(
         wrong.is_empty(),
