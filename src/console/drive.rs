@@ -239,14 +239,7 @@ impl Driver<'_> {
         if !self.model.guarded() {
             self.guard = None;
         } else if self.guard.is_none() {
-            // A name that is typed letter by letter is no accident once it was asked for; what was
-            // pressed before that is still dropped.
-            let pause = if self.model.asks_for_a_name() {
-                Duration::ZERO
-            } else {
-                GUARD
-            };
-            self.guard = Some(now + pause);
+            self.guard = Some(now + GUARD);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The terminal itself: taken over once, given back whatever happens.
 
-use std::io::{BufWriter, Stdout, Write as _, stdout};
+use std::cell::Cell;
+use std::io::{BufWriter, Stdout, Write, stdout};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread::ThreadId;
@@ -28,12 +30,36 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 static DRAWING: Mutex<Option<ThreadId>> = Mutex::new(None);
 static HOOK: Once = Once::new();
 
-type Backend = CrosstermBackend<BufWriter<Stdout>>;
+type Backend = CrosstermBackend<Line>;
+
+/// What is written to the terminal. It never fails: whoever draws asks whether the terminal is
+/// lost, and whoever cleans up cannot stumble over a terminal that is gone.
+struct Line {
+    out: BufWriter<Stdout>,
+    lost: Rc<Cell<bool>>,
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if !self.lost.get() && self.out.write_all(bytes).is_err() {
+            self.lost.set(true);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if !self.lost.get() && self.out.flush().is_err() {
+            self.lost.set(true);
+        }
+        Ok(())
+    }
+}
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub(super) struct Screen {
     terminal: Terminal<Backend>,
     mouse: bool,
+    lost: Rc<Cell<bool>>,
 }
 
 impl Screen {
@@ -41,8 +67,13 @@ impl Screen {
     pub(super) fn enter(mouse: bool) -> std::io::Result<Screen> {
         HOOK.call_once(install_hook);
         take(mouse)?;
-        match new_terminal() {
-            Ok(terminal) => Ok(Screen { terminal, mouse }),
+        let lost = Rc::new(Cell::new(false));
+        match new_terminal(&lost) {
+            Ok(terminal) => Ok(Screen {
+                terminal,
+                mouse,
+                lost,
+            }),
             Err(error) => {
                 give_back();
                 Err(error)
@@ -54,7 +85,7 @@ impl Screen {
     pub(super) fn enter_again(&mut self) -> std::io::Result<()> {
         take(self.mouse)?;
         execute!(stdout(), Clear(ClearType::All))?;
-        self.terminal = new_terminal()?;
+        self.terminal = new_terminal(&self.lost)?;
         Ok(())
     }
 
@@ -74,7 +105,11 @@ impl Screen {
                 frame.set_cursor_position(cursor);
             }
         })?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        if self.lost.get() {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
     }
 }
 
@@ -84,9 +119,12 @@ impl Drop for Screen {
     }
 }
 
-fn new_terminal() -> std::io::Result<Terminal<Backend>> {
-    let writer = BufWriter::with_capacity(32 * 1024, stdout());
-    Terminal::new(CrosstermBackend::new(writer))
+fn new_terminal(lost: &Rc<Cell<bool>>) -> std::io::Result<Terminal<Backend>> {
+    let line = Line {
+        out: BufWriter::with_capacity(32 * 1024, stdout()),
+        lost: Rc::clone(lost),
+    };
+    Terminal::new(CrosstermBackend::new(line))
 }
 
 fn take(mouse: bool) -> std::io::Result<()> {

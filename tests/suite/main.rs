@@ -4,6 +4,7 @@ mod cluster;
 mod connecting;
 mod connecting_tls;
 mod console_keys;
+mod console_pty;
 mod console_world;
 mod crash;
 mod demo_console;

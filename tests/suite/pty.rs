@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 use crate::site::BINARY;
 
 /// How long anything may take to show. A loaded machine is slow, a hang is longer than this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Pty {
     child: Box<dyn Child + Send + Sync>,
@@ -22,11 +24,24 @@ pub(crate) struct Pty {
     chunks: Receiver<Vec<u8>>,
     screen: vt100::Parser,
     raw: Vec<u8>,
+    /// The reader lets the terminal go with the next thing that it reads.
+    stop: Arc<AtomicBool>,
 }
 
 impl Pty {
     /// Starts the binary in a terminal of that size, with an environment of its own.
     pub(crate) fn start(
+        arguments: &[&str],
+        folder: &Path,
+        environment: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Pty {
+        Pty::start_program(BINARY, arguments, folder, environment, size)
+    }
+
+    /// Starts any program like that.
+    pub(crate) fn start_program(
+        program: &str,
         arguments: &[&str],
         folder: &Path,
         environment: &[(&str, &str)],
@@ -39,7 +54,7 @@ impl Pty {
             pixel_height: 0,
         };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(BINARY);
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(folder);
         command.env_clear();
@@ -60,10 +75,13 @@ impl Pty {
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (sender, chunks) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
         std::thread::spawn(move || {
             let mut buffer = vec![0; 16 * 1024];
             while let Ok(read @ 1..) = reader.read(&mut buffer) {
-                if sender.send(buffer[..read].to_vec()).is_err() {
+                let sent = sender.send(buffer[..read].to_vec());
+                if sent.is_err() || stopped.load(Ordering::SeqCst) {
                     return;
                 }
             }
@@ -75,6 +93,7 @@ impl Pty {
             chunks,
             screen: vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0),
             raw: Vec::new(),
+            stop,
         }
     }
 
@@ -142,6 +161,18 @@ impl Pty {
         });
     }
 
+    /// Tells whether anything is written within a time.
+    pub(crate) fn writes_within(&mut self, time: Duration) -> bool {
+        let (deadline, before) = (Instant::now() + time, self.raw.len());
+        while self.raw.len() == before && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.take(left) {
+                return false;
+            }
+        }
+        self.raw.len() != before
+    }
+
     /// Gives the terminal another size.
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         let size = PtySize {
@@ -166,6 +197,17 @@ impl Pty {
 
     /// Closes the terminal, as closing its window does.
     pub(crate) fn hang_up(&mut self) {
+        // The terminal is gone when its last end is closed, and the reader holds one until the
+        // program draws for another size.
+        self.stop.store(true, Ordering::SeqCst);
+        self.resize(97, 29);
+        let deadline = Instant::now() + PATIENCE;
+        while self.take(Duration::from_millis(50)) {
+            assert!(
+                Instant::now() < deadline,
+                "nothing was drawn for a new size"
+            );
+        }
         self.writer = None;
         self.master = None;
     }

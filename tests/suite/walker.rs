@@ -9,6 +9,9 @@ pub(crate) struct Walker {
     pub(crate) pty: Pty,
 }
 
+/// The title of the sheet that is signed.
+const SIGN: &str = "─ Sign `";
+
 /// What a walk came to.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stop {
@@ -25,7 +28,8 @@ impl Walker {
         for _ in 0..400 {
             self.pty
                 .wait_until("a screen that waits for a key", |screen| {
-                    bottom(screen).contains("Enter ") || bottom(screen).contains("r retry")
+                    let bottom = bottom(screen);
+                    bottom.contains("Enter ") || bottom.contains("r retry") || screen.contains(SIGN)
                 });
             let screen = self.pty.text();
             let bottom = bottom(&screen);
@@ -37,7 +41,7 @@ impl Walker {
                 return Stop::AllThrough;
             } else if bottom.contains("r retry") {
                 return Stop::Refused;
-            } else if screen.contains("Sign as a role") {
+            } else if screen.contains(SIGN) {
                 self.sign();
             } else {
                 self.press_and_wait("\r");
@@ -85,6 +89,7 @@ impl Walker {
     /// Signs for the role that is offered, by the person that is offered.
     #[track_caller]
     fn sign(&mut self) {
+        self.pty.wait_gone("keys count in a moment");
         for key in ["\r", "\r", "a", "\r"] {
             self.press_and_wait(key);
         }
@@ -92,7 +97,7 @@ impl Walker {
         self.pty.wait_for("looks right");
         self.press_and_wait("\r");
         self.pty.send("\r");
-        self.pty.wait_gone("Sign as a role");
+        self.pty.wait_gone(SIGN);
     }
 }
 
