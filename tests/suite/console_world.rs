@@ -1,5 +1,4 @@
 //! Models of the console made by hand: a run folded from records, and what else a screen shows.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! The journal's bytes: what a crash may leave, what nobody may change, what is refused and why.
 
 // A test that cannot go on says where it stands; it has nobody to hand an error to.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

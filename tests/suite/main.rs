@@ -1,4 +1,5 @@
 //! The one integration binary. Each module tests one part of the product from outside.
+#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 mod cluster;
 mod connecting;

@@ -1,5 +1,4 @@
 //! The real binary in a pseudo-terminal: keys in, screen out, never a fixed wait.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};

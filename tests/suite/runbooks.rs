@@ -5,7 +5,6 @@
 //! difference before you keep it.
 
 // A test that cannot go on says where it stands; it has nobody to hand an error to.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

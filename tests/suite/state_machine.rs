@@ -1,7 +1,6 @@
 //! Which command is granted when, and which is not: every state, every kind of gate, every way in.
 
 // A test that cannot go on says where it stands; it has nobody to hand an error to.
-#![allow(clippy::unwrap_used)]
 
 mod audit;
 mod model;

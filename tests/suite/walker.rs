@@ -1,6 +1,5 @@
 //! Walks a run in the console by keys alone, as a person would: reads the screen, presses what the
 //! bottom line offers, fills in what a dialog asks for.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use crate::pty::Pty;
 
