@@ -7,14 +7,15 @@ use stagegate::demo::{DemoWorld, faults};
 use crate::pty::Pty;
 use crate::walker::{Stop, Walker, bottom};
 
-struct Demo {
+/// A demo world, with a folder for runs.
+pub(crate) struct Demo {
     world: DemoWorld,
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
 }
 
 impl Demo {
-    fn new(fault: Option<&str>) -> Demo {
+    pub(crate) fn new(fault: Option<&str>) -> Demo {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -38,7 +39,7 @@ impl Demo {
             .collect()
     }
 
-    fn console(&self, more: &[&str], size: (u16, u16)) -> Walker {
+    pub(crate) fn console(&self, more: &[&str], size: (u16, u16)) -> Walker {
         let runs = self.folder.path().join("runs");
         let runbook = self.world.runbook.to_str().unwrap();
         let mut arguments = vec!["run", runbook, "--runs-dir", runs.to_str().unwrap()];

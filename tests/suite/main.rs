@@ -18,6 +18,7 @@ mod journal;
 mod lost_commit;
 mod operator_lock;
 mod pty;
+mod readme;
 mod runbooks;
 mod screens;
 mod server;
