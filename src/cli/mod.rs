@@ -6,6 +6,7 @@ mod control;
 mod demo;
 mod doctor;
 mod exit;
+mod log;
 mod plan;
 mod run;
 mod runs;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
             return exit.into();
         }
     };
+    log::begin();
     dispatch(arguments.command).into()
 }
 

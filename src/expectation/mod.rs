@@ -43,6 +43,7 @@ impl Verdict {
 
 /// A verdict with the reason in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
     pub verdict: Verdict,
     /// One line: what was seen, or why that is not what was expected.

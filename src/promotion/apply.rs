@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Actor, Definition, Event, GateRecord, GateState, ItemRecord, Nature, Record, Resolution, Run,
-    RunStatus, Waiver,
+    Actor, Definition, Event, GateRecord, GateState, ItemRecord, Nature, Record, Run, RunStatus,
+    Waiver,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -122,6 +122,7 @@ impl GateRecord {
                 self.finding = None;
                 self.evidence = None;
                 self.effects.clear();
+                self.forget_people();
                 self.cancel_requested = false;
                 self.stale_because = None;
                 self.started = Some(time);
@@ -150,12 +151,7 @@ impl GateRecord {
                 evidence,
                 ..
             } => {
-                let state = match resolution {
-                    Resolution::Passed => GateState::Passed,
-                    Resolution::Failed => GateState::Failed,
-                    Resolution::Pending => GateState::Pending,
-                };
-                self.end(state, finding, evidence.as_ref(), time);
+                self.end((*resolution).into(), finding, evidence.as_ref(), time);
             }
             Event::GateWentStale { reason, .. } => {
                 self.state = GateState::Stale;
@@ -182,6 +178,12 @@ impl GateRecord {
             Event::SignedOff { statement } => self.statements.push(statement.clone()),
             _ => {}
         }
+    }
+
+    /// Clears what people confirmed and signed, so that they are asked anew.
+    pub(super) fn forget_people(&mut self) {
+        self.items.fill(None);
+        self.statements.clear();
     }
 
     fn end(

@@ -10,6 +10,7 @@ use crate::expectation::Finding;
 
 /// Who asks, and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Actor {
     /// The login name, or the name the person gave.
     pub name: String,
@@ -57,6 +58,17 @@ pub enum Resolution {
     Failed,
     /// Nothing of it is in flight; it may be started again and will do only what is left.
     Pending,
+}
+
+impl Resolution {
+    /// The word for it in journals and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Resolution::Passed => "passed",
+            Resolution::Failed => "failed",
+            Resolution::Pending => "pending",
+        }
+    }
 }
 
 /// A request, as a value. Whether it is granted is decided in [`super::decide`].

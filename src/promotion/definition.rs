@@ -9,6 +9,7 @@ use super::WindowDefinition;
 
 /// The phases, gates and roles of a run, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Definition {
     pub title: String,
     /// SHA-256 of the runbook's bytes.
@@ -21,6 +22,7 @@ pub struct Definition {
 
 /// An ordered part of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PhaseDefinition {
     pub id: String,
     pub title: String,
@@ -29,6 +31,7 @@ pub struct PhaseDefinition {
 
 /// A gate as the state machine sees it: who moves it, and what may be done to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GateDefinition {
     pub id: String,
     pub title: String,
@@ -43,7 +46,7 @@ pub struct GateDefinition {
 
 /// Who moves a gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Nature {
     /// It looks and changes nothing; it may be repeated at will.
     Looks,
@@ -57,6 +60,7 @@ pub enum Nature {
 
 /// An item of a checklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ItemDefinition {
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +82,7 @@ pub enum InputKind {
 
 /// A role and the people in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RoleDefinition {
     pub name: String,
     pub title: String,

@@ -19,6 +19,7 @@ pub enum EffectOutcome {
 
 /// One part of an acting gate that has ended, such as one migration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EffectRecord {
     pub name: String,
     pub outcome: EffectOutcome,
@@ -30,7 +31,7 @@ pub struct EffectRecord {
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
     RunOpened {
         run: String,
@@ -198,15 +199,7 @@ impl Event {
                 resolution,
                 finding,
                 ..
-            } => format!(
-                "reconciled as {}: {}",
-                match resolution {
-                    Resolution::Passed => "passed",
-                    Resolution::Failed => "failed",
-                    Resolution::Pending => "pending",
-                },
-                finding.summary
-            ),
+            } => format!("reconciled as {}: {}", resolution.word(), finding.summary),
             Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
             Event::ItemConfirmed {
                 item,

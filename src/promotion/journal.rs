@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, Event};
 use crate::digest::digest;
+use crate::untrusted::clean_line;
 
 /// What the first record names as the hash before it.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -86,7 +87,8 @@ impl Record {
         Ok((record, line))
     }
 
-    fn parse(line: &[u8]) -> Result<Record, String> {
+    /// Checks a line's form and hash. Gives the bytes that the hash covers, and the hash.
+    fn verify(line: &[u8]) -> Result<(Vec<u8>, String), String> {
         let cut = line.len().checked_sub(SUFFIX).ok_or("it is too short")?;
         let (body, suffix) = line.split_at(cut);
         let suffix = std::str::from_utf8(suffix).map_err(|_| "its hash is not text")?;
@@ -99,16 +101,40 @@ impl Record {
         if digest(&hashed) != hash {
             return Err("its hash does not match its content".to_owned());
         }
-        let body: BodyIn = serde_json::from_slice(&hashed)
-            .map_err(|error| format!("this version cannot read it: {error}"))?;
+        Ok((hashed, hash.to_owned()))
+    }
+
+    fn parse(line: &[u8]) -> Result<Record, String> {
+        let (hashed, hash) = Record::verify(line)?;
+        let body: BodyIn =
+            serde_json::from_slice(&hashed).map_err(|error| unreadable(&hashed, &error))?;
         Ok(Record {
             seq: body.seq,
             time: body.time,
             actor: body.actor,
             event: body.event,
             prev: body.prev,
-            hash: hash.to_owned(),
+            hash,
         })
+    }
+}
+
+/// Says why a record that verifies cannot be read: most likely it is not its fault.
+fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
+    #[derive(Deserialize)]
+    struct Body {
+        event: Kind,
+    }
+    #[derive(Deserialize)]
+    struct Kind {
+        r#type: String,
+    }
+    match serde_json::from_slice::<Body>(body) {
+        Ok(Body { event }) if error.to_string().starts_with("unknown variant") => format!(
+            "this version knows no event `{}`; a newer one wrote it",
+            clean_line(&event.r#type)
+        ),
+        _ => format!("this version cannot read it: {error}"),
     }
 }
 
@@ -124,7 +150,7 @@ pub enum Tail {
 
 /// Why a journal is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("record {record} of the journal is damaged: {reason}")]
+#[error("the journal is refused at record {record}: {reason}")]
 pub struct JournalDamage {
     /// Its number, from 1.
     pub record: u64,
@@ -164,7 +190,8 @@ impl Journal {
     }
 
     fn read_tail(&mut self, rest: &[u8]) -> Result<(), JournalDamage> {
-        if Record::parse(rest).is_ok() {
+        // Whole is what verifies, even when a newer version wrote it and this one cannot read it.
+        if Record::verify(rest).is_ok() {
             self.push(rest)?;
             self.valid_bytes += rest.len();
             self.tail = Tail::MissingLineFeed;
@@ -174,7 +201,7 @@ impl Journal {
         // finished once, so its line feed was changed afterwards.
         let whole_inside = (SUFFIX..rest.len())
             .filter(|end| rest[end - 1] == b'}')
-            .any(|end| Record::parse(&rest[..end]).is_ok());
+            .any(|end| Record::verify(&rest[..end]).is_ok());
         if whole_inside {
             return Err(self.damage("its line feed was changed"));
         }
@@ -186,7 +213,7 @@ impl Journal {
         let record = Record::parse(line).map_err(|reason| self.damage(&reason))?;
         let (seq, hash) = self.last();
         if record.seq != seq + 1 {
-            return Err(self.damage(&format!("its number is {}", record.seq)));
+            return Err(self.damage(&format!("its number is {}, not {}", record.seq, seq + 1)));
         }
         if record.prev != hash {
             return Err(self.damage("it does not follow the record before it"));

@@ -1,6 +1,7 @@
 //! Why a command was not granted, in words that help.
 
-use super::GateState;
+use super::{GateState, Resolution};
+use crate::expectation::Verdict;
 
 /// A command that was refused. Nothing was changed by it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,21 @@ pub enum Refusal {
     Blocked { blocking: String, state: GateState },
     #[error("gate `{0}` is at work; one gate acts at a time")]
     Busy(String),
+    #[error("gate `{0}` is in doubt; nothing else acts before it is known what it did")]
+    Unresolved(String),
+    #[error("gate `{0}` acts; it never starts by itself")]
+    NeverByItself(String),
+    #[error("only the work of gate `{0}` reports how it ended")]
+    NoReport(String),
+    #[error(
+        "gate `{gate}` is said to be {} by a finding that {}; the two do not agree",
+        .resolution.word(), .verdict.word()
+    )]
+    Contradiction {
+        gate: String,
+        resolution: Resolution,
+        verdict: Verdict,
+    },
     #[error("gate `{gate}` is {}; it cannot be {asked}", .state.word())]
     WrongState {
         gate: String,
@@ -26,7 +42,7 @@ pub enum Refusal {
         asked: &'static str,
     },
     #[error(
-        "gate `{0}` is moved by people, item by item or signature by signature; it cannot be started"
+        "gate `{0}` is moved by people, item by item or signature by signature; no work of its own starts, stops or reports"
     )]
     MovedByPeople(String),
     #[error("gate `{0}` acts; its plan must be made and shown before it starts")]

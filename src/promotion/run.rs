@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, EffectRecord, GateDefinition, Statement};
+use super::{Definition, EffectRecord, GateDefinition, Resolution, Statement};
 use crate::expectation::{Finding, Verdict};
 
 /// Where a gate stands.
@@ -70,6 +70,16 @@ impl From<Verdict> for GateState {
             Verdict::Failed => GateState::Failed,
             Verdict::Errored => GateState::Errored,
             Verdict::Inconclusive => GateState::Inconclusive,
+        }
+    }
+}
+
+impl From<Resolution> for GateState {
+    fn from(resolution: Resolution) -> Self {
+        match resolution {
+            Resolution::Passed => GateState::Passed,
+            Resolution::Failed => GateState::Failed,
+            Resolution::Pending => GateState::Pending,
         }
     }
 }

@@ -18,6 +18,7 @@ pub enum Decision {
 ///
 /// The fields stand in alphabetical order: serialised, this is the canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Statement {
     pub decision: Decision,
     pub gate: String,

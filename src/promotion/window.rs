@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The window as the runbook gives it. Durations are in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WindowDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opens: Option<Timestamp>,

@@ -4,12 +4,20 @@
 //! with file, line, column and the valid choices; all problems of a file are reported at once.
 
 mod duration;
+mod findings;
 mod gates;
 mod load;
 mod model;
+mod names;
 mod problem;
 mod reader;
+mod roles;
+mod secrets;
+mod syntax;
+mod targets;
 mod template;
+mod vars;
+mod window;
 
 pub use duration::{ParseDurationError, parse_duration};
 pub use load::load;

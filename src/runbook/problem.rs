@@ -6,6 +6,9 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::secrets::{conceal, conceal_source};
+use crate::untrusted::clean_line;
+
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -34,12 +37,24 @@ pub struct Problems {
 }
 
 impl Problems {
-    pub(super) fn new(path: &str, source: &str, mut problems: Vec<Problem>) -> Problems {
+    /// `secrets` are places of the source that are not shown.
+    pub(super) fn new(
+        path: &str,
+        source: &str,
+        mut problems: Vec<Problem>,
+        secrets: &[Range<usize>],
+    ) -> Problems {
+        for problem in &mut problems {
+            let shown = |text: &str| clean_line(&conceal(text));
+            problem.message = shown(&problem.message);
+            problem.label = shown(&problem.label);
+            problem.valid = problem.valid.as_deref().map(shown);
+        }
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
         problems.dedup();
         Problems {
             path: path.to_owned(),
-            source: source.to_owned(),
+            source: conceal_source(source, secrets),
             problems,
         }
     }
@@ -103,13 +118,21 @@ pub(super) fn position(source: &str, byte: usize) -> (usize, usize) {
     (line, before[line_start..].chars().count() + 1)
 }
 
+/// How alike two names are when one is most likely meant for the other.
+const NEAR: f64 = 0.82;
+
+/// Tells whether one name is most likely the other one, misspelt.
+pub(super) fn near(given: &str, meant: &str) -> bool {
+    strsim::jaro_winkler(given, meant) > NEAR
+}
+
 /// Names the choices, the nearest one first when one is near.
 pub(super) fn choices(given: &str, valid: &[&str]) -> String {
     let nearest = valid
         .iter()
         .map(|name| (strsim::jaro_winkler(given, name), name))
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(score, _)| *score > 0.82);
+        .filter(|(score, _)| *score > NEAR);
     let listed = valid
         .iter()
         .map(|name| format!("`{name}`"))

@@ -4,70 +4,34 @@
 //! all of them, so tables are read by hand over the spanned tree that the `toml` crate gives.
 
 use std::cell::RefCell;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::duration::parse_duration;
-use super::problem::{Problem, choices, position};
+use super::findings::{At, Findings};
+use super::problem::{choices, near};
 
-/// A value and the bytes it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Range<usize>,
+/// A key that must be there and is not.
+struct Lacking {
+    key: &'static str,
+    help: String,
 }
 
-/// Collects problems while a file is read.
-pub(super) struct Findings<'a> {
-    source: &'a str,
-    problems: RefCell<Vec<Problem>>,
-}
-
-impl<'a> Findings<'a> {
-    pub(super) fn new(source: &'a str) -> Self {
-        Findings {
-            source,
-            problems: RefCell::new(Vec::new()),
-        }
-    }
-
-    pub(super) fn add(
-        &self,
-        span: Range<usize>,
-        message: impl Into<String>,
-        label: impl Into<String>,
-        valid: Option<String>,
-    ) {
-        let (line, column) = position(self.source, span.start);
-        self.problems.borrow_mut().push(Problem {
-            span,
-            line,
-            column,
-            message: message.into(),
-            label: label.into(),
-            valid,
-        });
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.problems.borrow().is_empty()
-    }
-
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
-    }
-}
-
-/// One table, read key by key. [`TableReader::finish`] reports what was not asked for.
+/// One table, read key by key. [`TableReader::finish`] reports what is missing and what was not
+/// asked for.
 pub(super) struct TableReader<'a, 'i> {
     /// How the table is called in messages, such as "gate `backup`".
     pub(super) name: String,
     pub(super) span: Range<usize>,
     table: &'a DeTable<'i>,
     known: Vec<&'static str>,
+    /// Keys that are read elsewhere or refused elsewhere: no mistakes, and never suggested.
+    unlisted: Vec<&'static str>,
+    /// Reported at the end, when it can be told whether the key is there in another spelling.
+    lacking: RefCell<Vec<Lacking>>,
     pub(super) findings: &'a Findings<'a>,
 }
 
@@ -83,13 +47,23 @@ impl<'a, 'i> TableReader<'a, 'i> {
             span,
             table,
             known: Vec::new(),
+            unlisted: Vec::new(),
+            lacking: RefCell::new(Vec::new()),
             findings,
         }
     }
 
     /// The value of a key, whatever its type.
     pub(super) fn any(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
+        self.table.get(key)
+    }
+
+    /// The value of a key that is part of the format but cannot be used.
+    pub(super) fn unusable(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'i>>> {
+        self.unlisted.push(key);
         self.table.get(key)
     }
 
@@ -98,37 +72,46 @@ impl<'a, 'i> TableReader<'a, 'i> {
         self.table.contains_key(key)
     }
 
-    fn wrong_type(&self, key: &str, wanted: &str, found: &Spanned<DeValue<'i>>) {
+    /// The place of a key's value; of the whole table when it is not there.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.table
+            .get(key)
+            .map_or_else(|| self.span.clone(), Spanned::span)
+    }
+
+    pub(super) fn wrong_type(
+        &self,
+        key: &str,
+        wanted: &str,
+        found: &Spanned<DeValue<'i>>,
+        help: Option<String>,
+    ) {
         self.findings.add(
             found.span(),
             format!("`{key}` of {} must be {wanted}", self.name),
-            format!("this is {}", with_article(found.get_ref().type_str())),
-            None,
+            format!("this is {}", kind_of(found.get_ref())),
+            help,
         );
     }
 
-    pub(super) fn missing(&self, key: &str, wanted: &str) {
-        self.findings.add(
-            self.span.clone(),
-            format!("{} lacks `{key}`", self.name),
-            format!("`{key}` is missing here"),
-            Some(format!("`{key}` is {wanted}")),
-        );
+    /// Remembers that a key is missing. `help` says what to write.
+    pub(super) fn missing(&self, key: &'static str, help: impl Into<String>) {
+        let help = help.into();
+        self.lacking.borrow_mut().push(Lacking { key, help });
     }
 
     pub(super) fn string(&mut self, key: &'static str) -> Option<At<String>> {
         let found = self.any(key)?;
         let Some(text) = found.get_ref().as_str() else {
-            self.wrong_type(key, "a string", found);
+            let written = self.findings.text(found.span());
+            let help = is_scalar(found.get_ref()).then(|| format!("write {key} = \"{written}\""));
+            self.wrong_type(key, "a string", found, help);
             return None;
         };
         if text.trim().is_empty() {
-            self.findings.add(
-                found.span(),
-                format!("`{key}` of {} is empty", self.name),
-                "write something here",
-                None,
-            );
+            let message = format!("`{key}` of {} is empty", self.name);
+            self.findings
+                .add(found.span(), message, "write something here", None);
             return None;
         }
         Some(At {
@@ -138,58 +121,58 @@ impl<'a, 'i> TableReader<'a, 'i> {
     }
 
     pub(super) fn need_string(&mut self, key: &'static str) -> At<String> {
-        let present = self.has(key);
-        match self.string(key) {
-            Some(text) => text,
-            None => {
-                if !present {
-                    self.missing(key, "a string");
-                }
-                At {
-                    value: String::new(),
-                    span: self.span.clone(),
-                }
-            }
+        if !self.has(key) {
+            self.missing(key, format!("write {key} = \"…\""));
         }
+        self.string(key).unwrap_or_else(|| At {
+            value: String::new(),
+            span: self.span.clone(),
+        })
     }
 
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
-        match self.any(key) {
-            None => default,
-            Some(found) => found.get_ref().as_bool().unwrap_or_else(|| {
-                self.wrong_type(key, "true or false", found);
-                default
-            }),
-        }
+        let Some(found) = self.any(key) else {
+            return default;
+        };
+        found.get_ref().as_bool().unwrap_or_else(|| {
+            let help = Some(format!("write {key} = true or {key} = false"));
+            self.wrong_type(key, "true or false", found, help);
+            default
+        })
     }
 
     pub(super) fn whole(
         &mut self,
         key: &'static str,
-        range: std::ops::RangeInclusive<i64>,
+        range: RangeInclusive<i64>,
     ) -> Option<At<i64>> {
         let found = self.any(key)?;
-        let number = found
-            .get_ref()
-            .as_integer()
-            .and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
-        match number {
-            Some(value) if range.contains(&value) => Some(At {
-                value,
-                span: found.span(),
-            }),
-            _ => {
-                let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-                self.wrong_type(key, &wanted, found);
-                None
-            }
+        let number = found.get_ref().as_integer().and_then(integer);
+        if let Some(value) = number.filter(|number| range.contains(number)) {
+            let span = found.span();
+            return Some(At { value, span });
         }
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        if found.get_ref().as_integer().is_some() {
+            let message = format!("`{key}` of {} must be {wanted}", self.name);
+            self.findings
+                .add(found.span(), message, "out of range", None);
+        } else {
+            self.wrong_type(key, &wanted, found, None);
+        }
+        None
     }
 
     pub(super) fn duration(&mut self, key: &'static str) -> Option<At<Duration>> {
         let found = self.any(key)?;
+        let units = "a number with a unit: ms, s, m, h or d, such as \"90s\" or \"1h30m\"";
         let Some(text) = found.get_ref().as_str() else {
-            self.wrong_type(key, "a duration with its unit, such as \"90s\"", found);
+            let written = self.findings.text(found.span());
+            let help = match found.get_ref() {
+                DeValue::Integer(_) => format!("seconds are written {key} = \"{written}s\""),
+                _ => format!("write {units}"),
+            };
+            self.wrong_type(key, "a duration in quotes", found, Some(help));
             return None;
         };
         match parse_duration(text) {
@@ -197,22 +180,35 @@ impl<'a, 'i> TableReader<'a, 'i> {
                 value,
                 span: found.span(),
             }),
-            Err(error) => {
+            Err(_) => {
                 self.findings.add(
                     found.span(),
-                    format!("`{key}` of {}: {error}", self.name),
-                    "not a duration",
-                    None,
+                    format!("`{key}` of {} is not a duration", self.name),
+                    "not understood, or longer than 24 days",
+                    Some(format!("write {units}")),
                 );
                 None
             }
         }
     }
 
-    pub(super) fn strings(&mut self, key: &'static str) -> Option<Vec<At<String>>> {
+    /// A duration during which something is to happen: no time at all is a mistake.
+    pub(super) fn span_of_time(&mut self, key: &'static str) -> Option<At<Duration>> {
+        let given = self.duration(key)?;
+        if given.value.is_zero() {
+            let message = format!("`{key}` of {} is no time at all", self.name);
+            self.findings
+                .add(given.span, message, "more than 0 is needed", None);
+            return None;
+        }
+        Some(given)
+    }
+
+    pub(super) fn strings(&mut self, key: &'static str, example: &str) -> Option<Vec<At<String>>> {
         let found = self.any(key)?;
         let Some(array) = found.get_ref().as_array() else {
-            self.wrong_type(key, "a list of strings", found);
+            let help = Some(format!("such as {key} = {example}"));
+            self.wrong_type(key, "a list of strings", found, help);
             return None;
         };
         let mut out = Vec::new();
@@ -222,33 +218,33 @@ impl<'a, 'i> TableReader<'a, 'i> {
                     value: text.to_owned(),
                     span: item.span(),
                 }),
-                None => self.wrong_type(key, "a list of strings", item),
+                None => self.wrong_type(key, "a list of strings", item, None),
             }
         }
         Some(out)
     }
 
     /// A list of strings that may not be empty.
-    pub(super) fn need_strings(&mut self, key: &'static str) -> Vec<At<String>> {
-        match self.strings(key) {
-            None => {
-                if !self.has(key) {
-                    self.missing(key, "a list of strings");
-                }
-                Vec::new()
-            }
-            Some(list) => {
-                if list.is_empty() {
-                    let span = self.table.get(key).map_or(self.span.clone(), Spanned::span);
-                    self.findings.add(
-                        span,
-                        format!("`{key}` of {} is empty", self.name),
-                        "at least one is needed",
-                        None,
-                    );
-                }
-                list
-            }
+    pub(super) fn need_strings(&mut self, key: &'static str, example: &str) -> Vec<At<String>> {
+        if !self.has(key) {
+            self.missing(key, format!("such as {key} = {example}"));
+        }
+        let list = self.strings(key, example);
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            let message = format!("`{key}` of {} is empty", self.name);
+            let help = Some(format!("such as {key} = {example}"));
+            self.findings
+                .add(self.place(key), message, "at least one is needed", help);
+        }
+        list.unwrap_or_default()
+    }
+
+    /// Reports the empty strings of a list in which they mean nothing.
+    pub(super) fn no_blanks(&self, key: &str, list: &[At<String>]) {
+        for blank in list.iter().filter(|text| text.value.trim().is_empty()) {
+            let message = format!("`{key}` of {} holds an empty string", self.name);
+            self.findings
+                .add(blank.span.clone(), message, "write something here", None);
         }
     }
 
@@ -258,26 +254,38 @@ impl<'a, 'i> TableReader<'a, 'i> {
         match found.get_ref().as_table() {
             Some(table) => Some(TableReader::new(name, found.span(), table, self.findings)),
             None => {
-                self.wrong_type(key, "a table", found);
+                self.wrong_type(key, "a table", found, None);
                 None
             }
         }
     }
 
-    /// A list of tables below this one, written `[[key]]`.
-    pub(super) fn tables(&mut self, key: &'static str) -> Vec<(Range<usize>, &'a DeTable<'i>)> {
+    /// A list of tables below this one, written `[[header]]`, with at least one in it if it is there.
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        header: &str,
+    ) -> Vec<(Range<usize>, &'a DeTable<'i>)> {
         let Some(found) = self.any(key) else {
             return Vec::new();
         };
+        let wanted = format!("a list of tables, each written [[{header}]]");
         let Some(array) = found.get_ref().as_array() else {
-            self.wrong_type(key, &format!("a list of tables, written [[{key}]]"), found);
+            let help = Some(format!("write [[{header}]], in two brackets"));
+            self.wrong_type(key, &wanted, found, help);
             return Vec::new();
         };
+        if array.is_empty() {
+            let message = format!("`{key}` of {} is empty", self.name);
+            let help = Some(format!("write [[{header}]]"));
+            self.findings
+                .add(found.span(), message, "at least one is needed", help);
+        }
         let mut out = Vec::new();
         for item in array.iter() {
             match item.get_ref().as_table() {
                 Some(table) => out.push((item.span(), table)),
-                None => self.wrong_type(key, &format!("a list of tables, written [[{key}]]"), item),
+                None => self.wrong_type(key, &wanted, item, None),
             }
         }
         out
@@ -285,47 +293,97 @@ impl<'a, 'i> TableReader<'a, 'i> {
 
     /// The keys with their places and values, for tables whose keys are names.
     pub(super) fn entries(&self) -> Vec<(At<String>, &'a Spanned<DeValue<'i>>)> {
+        let at = |key: &Spanned<std::borrow::Cow<'i, str>>| At {
+            value: key.get_ref().to_string(),
+            span: key.span(),
+        };
         self.table
             .iter()
-            .map(|(key, value)| {
-                (
-                    At {
-                        value: key.get_ref().to_string(),
-                        span: key.span(),
-                    },
-                    value,
-                )
-            })
+            .map(|(key, value)| (at(key), value))
             .collect()
     }
 
-    /// Reports every key that was not asked for.
+    /// Reports every key that was not asked for, and every one that is missing.
     pub(super) fn finish(self) {
-        self.finish_beside(&[]);
+        self.finish_beside(&[], &[]);
     }
 
-    /// Like [`Self::finish`], for a table some of whose keys are read elsewhere.
-    pub(super) fn finish_beside(self, others: &[&'static str]) {
-        let mut valid = self.known.clone();
-        valid.extend(others);
-        for (key, _) in self.table.iter() {
-            let name: &str = key.get_ref();
-            if !valid.contains(&name) {
-                self.findings.add(
-                    key.span(),
-                    format!("unknown key `{name}` in {}", self.name),
-                    "not known here",
-                    Some(choices(name, &valid)),
-                );
-            }
+    /// Like [`Self::finish`], for a table some of whose keys are read elsewhere: `listed` are
+    /// suggested to people, `unlisted` only tolerated. Gives how many keys are not known.
+    pub(super) fn finish_beside(
+        mut self,
+        listed: &[&'static str],
+        unlisted: &[&'static str],
+    ) -> usize {
+        let read: Vec<&'static str> = self.known.clone();
+        self.known
+            .extend(listed.iter().filter(|key| !read.contains(key)));
+        self.unlisted.extend(unlisted);
+        let unknown: Vec<At<String>> = self
+            .entries()
+            .into_iter()
+            .map(|(key, _)| key)
+            .filter(|key| {
+                let name = key.value.as_str();
+                !self.known.contains(&name) && !self.unlisted.contains(&name)
+            })
+            .collect();
+        for key in &unknown {
+            self.findings.add(
+                key.span.clone(),
+                format!("unknown key `{}` in {}", key.value, self.name),
+                "not known here",
+                Some(choices(&key.value, &self.known)),
+            );
         }
+        for lacking in self.lacking.take() {
+            // One mistake is reported once: the key is there, misspelt.
+            if unknown.iter().any(|key| near(&key.value, lacking.key)) {
+                continue;
+            }
+            self.findings.add(
+                self.span.clone(),
+                format!("{} lacks `{}`", self.name, lacking.key),
+                format!("`{}` is missing here", lacking.key),
+                Some(lacking.help),
+            );
+        }
+        unknown.len()
     }
 }
 
-fn with_article(kind: &str) -> String {
-    match kind {
-        "integer" | "array" => format!("an {kind}"),
-        "boolean" => "true or false".to_owned(),
-        _ => format!("a {kind}"),
+/// The value of a whole number in whichever base it is written.
+pub(super) fn integer(number: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// A single value as text; numbers as they are computed, not as they are written.
+pub(super) fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => match integer(number) {
+            Some(number) => Some(number.to_string()),
+            None => Some(number.as_str().to_owned()).filter(|_| number.radix() == 10),
+        },
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+fn is_scalar(value: &DeValue<'_>) -> bool {
+    !matches!(value, DeValue::Array(_) | DeValue::Table(_))
+}
+
+/// The kind of a value with its article, as people say it.
+pub(super) fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date-time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
     }
 }

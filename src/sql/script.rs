@@ -66,7 +66,7 @@ impl Script {
                     }
                 }
                 Piece::Meta { span } => {
-                    script.push_meta(&text[span.clone()], lines.line(span.start))
+                    script.push_meta(&text[span.clone()], lines.line(span.start));
                 }
                 Piece::Unterminated { at, what } => {
                     let message = format!("a {what} that begins here never ends");

@@ -1,6 +1,5 @@
 //! Sessions against real servers: how they begin, what they keep, how they end, and what is said
 //! when they cannot begin.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::time::Duration;
 

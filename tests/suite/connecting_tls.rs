@@ -1,5 +1,4 @@
 //! TLS against a real server: what each `sslmode` accepts, and what is said of what it does not.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::path::PathBuf;
 use std::time::Duration;

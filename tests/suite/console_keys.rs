@@ -1,5 +1,4 @@
 //! What keys do to the console, message by message.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::sync::Arc;
 

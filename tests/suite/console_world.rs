@@ -1,5 +1,4 @@
 //! Models of the console made by hand: a run folded from records, and what else a screen shows.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -393,7 +392,11 @@ pub(crate) fn text(model: &Model) -> String {
     let terminal = screen(model);
     let buffer = terminal.backend().buffer();
     let width = usize::from(buffer.area.width).max(1);
-    let row = |row: &[ratatui::buffer::Cell]| row.iter().map(|c| c.symbol()).collect::<String>();
+    let row = |row: &[ratatui::buffer::Cell]| {
+        row.iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect::<String>()
+    };
     buffer
         .content
         .chunks(width)

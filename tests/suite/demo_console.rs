@@ -7,14 +7,15 @@ use stagegate::demo::{DemoWorld, faults};
 use crate::pty::Pty;
 use crate::walker::{Stop, Walker, bottom};
 
-struct Demo {
+/// A demo world, with a folder for runs.
+pub(crate) struct Demo {
     world: DemoWorld,
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
 }
 
 impl Demo {
-    fn new(fault: Option<&str>) -> Demo {
+    pub(crate) fn new(fault: Option<&str>) -> Demo {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -38,19 +39,27 @@ impl Demo {
             .collect()
     }
 
-    fn console(&self, more: &[&str], size: (u16, u16)) -> Walker {
+    pub(crate) fn console(&self, more: &[&str], size: (u16, u16)) -> Walker {
+        self.console_with(more, size, &[])
+    }
+
+    fn console_with(&self, more: &[&str], size: (u16, u16), variables: &[(&str, &str)]) -> Walker {
         let runs = self.folder.path().join("runs");
         let runbook = self.world.runbook.to_str().unwrap();
         let mut arguments = vec!["run", runbook, "--runs-dir", runs.to_str().unwrap()];
         arguments.extend(more);
-        let mut pty = Pty::start(
-            &arguments,
-            &self.world.repository,
-            &self.environment(),
-            size,
-        );
+        let mut environment = self.environment();
+        environment.extend(variables);
+        let mut pty = Pty::start(&arguments, &self.world.repository, &environment, size);
         pty.wait_for("PG ");
         Walker { pty }
+    }
+
+    /// The first value of a query on production, by the superuser.
+    fn ask(&self, sql: &str) -> String {
+        let info = crate::server::resolve(&self.world.admin_url("production"));
+        self.runtime
+            .block_on(async { crate::server::one(&crate::server::open(&info).await, sql).await })
     }
 
     fn status(&self) -> (String, usize) {
@@ -74,6 +83,33 @@ fn the_demo_runs_by_keys_to_its_signed_end() {
     assert_eq!(status.exit_code(), 0, "{}", walker.pty.text());
     assert!(walker.pty.is_restored());
     assert_eq!(demo.status(), ("closed".to_owned(), 51));
+}
+
+#[test]
+fn a_console_that_was_killed_is_taken_up_where_the_database_stands() {
+    let demo = Demo::new(None);
+    // The third file of the engineering migrations: everything was sent but COMMIT.
+    let mut killed = demo.console_with(&[], (120, 40), &[("STAGEGATE_DIE_AT", "before_commit:3")]);
+    let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| killed.walk()));
+    assert!(walked.is_err(), "it was not killed");
+    assert!(killed.pty.wait_end().exit_code() != 0);
+    let mut walker = demo.console(&["--resume"], (120, 40));
+    walker.pty.wait_for("2 of 10 files are applied");
+    assert_eq!(walker.walk(), Stop::AllThrough);
+    walker.pty.send("\r");
+    walker
+        .pty
+        .wait_until("the end", |screen| !screen.contains("Enter close the run"));
+    walker.pty.send("q");
+    assert_eq!(walker.pty.wait_end().exit_code(), 0);
+    let counts = demo.ask(
+        "SELECT count(*) || ' ' || count(DISTINCT file) FROM stagegate.ledger \
+         WHERE state = 'applied'",
+    );
+    assert_eq!(counts, "22 22");
+    let twice = "SELECT count(*) FROM (SELECT version FROM audit.migration_log \
+                 GROUP BY version HAVING count(*) > 1) AS twice";
+    assert_eq!(demo.ask(twice), "0");
 }
 
 /// Walks to the refusal, shows that no key goes past it, mends the cause and goes on.
@@ -136,13 +172,12 @@ fn no_key_goes_past(walker: &mut Walker) {
     for key in ["r", "w", "s", " ", "c"] {
         walker.pty.send(key);
     }
-    walker.pty.send("\x1b");
-    walker
-        .pty
-        .wait_until("no dialog", |screen| bottom(screen).contains("q leave"));
-    walker.press_and_wait(".");
-    walker.pty.send("\r");
+    walker.pty.send(".");
     walker.pty.wait_until("the gate as it was", |screen| {
+        bottom(screen).contains("r retry")
+    });
+    walker.pty.send("\r");
+    walker.pty.wait_until("the gate as it is", |screen| {
         bottom(screen).contains("r retry")
     });
 }

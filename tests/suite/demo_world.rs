@@ -2,7 +2,6 @@
 //!
 //! The runbook's own queries are asked here, by a reader of expectations that shares nothing with
 //! the product's.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -78,7 +78,7 @@ fn configuration_is_refused_before_anything_starts() {
     site.run()
         .exits(78)
         .says("lacks `title`")
-        .says("lacks `its kind`");
+        .says("has no kind");
     site.runbook(QUERY);
     let unset = site.command(&run).env_remove("DB").output().unwrap();
     ended(unset)
@@ -218,7 +218,7 @@ fn a_torn_record_is_cut_and_any_other_damage_is_refused() {
         .to_owned();
     site.stagegate(&["run", "--resume", &name, "--headless", "--runs-dir", "runs"])
         .exits(1)
-        .says("record 1 of the journal is damaged: its hash does not match its content");
+        .says("the journal is refused at record 1: its hash does not match its content");
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! Which server and database this is, asked of real ones.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use stagegate::postgres::cluster::{Cluster, ClusterOptions};
 use stagegate::postgres::identity::{self, Identity};

@@ -1,4 +1,5 @@
 //! The one integration binary. Each module tests one part of the product from outside.
+#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 mod cluster;
 mod connecting;
@@ -13,10 +14,15 @@ mod gates_act;
 mod gates_look;
 mod headless;
 mod identity;
+mod journal;
 mod lost_commit;
 mod operator_lock;
 mod pty;
+mod readme;
+mod runbooks;
 mod screens;
 mod server;
 mod site;
+mod state_machine;
+mod tidy;
 mod walker;

@@ -1,5 +1,4 @@
 //! One operator for each database, on a real server and behind a pooler.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

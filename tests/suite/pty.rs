@@ -1,5 +1,4 @@
 //! The real binary in a pseudo-terminal: keys in, screen out, never a fixed wait.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
@@ -14,7 +13,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 use crate::site::BINARY;
 
 /// How long anything may take to show. A loaded machine is slow, a hang is longer than this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Pty {
     child: Box<dyn Child + Send + Sync>,

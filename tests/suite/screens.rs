@@ -1,5 +1,4 @@
 //! Whole screens of the console, as text, at the sizes that people have.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! A private server and sessions on it, for the tests that speak to one.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! A place to run the real binary in: a private server, a folder with a runbook, a folder of runs.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

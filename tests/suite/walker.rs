@@ -1,6 +1,5 @@
 //! Walks a run in the console by keys alone, as a person would: reads the screen, presses what the
 //! bottom line offers, fills in what a dialog asks for.
-#![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 use crate::pty::Pty;
 
@@ -8,6 +7,9 @@ use crate::pty::Pty;
 pub(crate) struct Walker {
     pub(crate) pty: Pty,
 }
+
+/// The title of the sheet that is signed.
+const SIGN: &str = "─ Sign `";
 
 /// What a walk came to.
 #[derive(Debug, PartialEq)]
@@ -25,7 +27,8 @@ impl Walker {
         for _ in 0..400 {
             self.pty
                 .wait_until("a screen that waits for a key", |screen| {
-                    bottom(screen).contains("Enter ") || bottom(screen).contains("r retry")
+                    let bottom = bottom(screen);
+                    bottom.contains("Enter ") || bottom.contains("r retry") || screen.contains(SIGN)
                 });
             let screen = self.pty.text();
             let bottom = bottom(&screen);
@@ -37,7 +40,7 @@ impl Walker {
                 return Stop::AllThrough;
             } else if bottom.contains("r retry") {
                 return Stop::Refused;
-            } else if screen.contains("Sign as a role") {
+            } else if screen.contains(SIGN) {
                 self.sign();
             } else {
                 self.press_and_wait("\r");
@@ -85,6 +88,7 @@ impl Walker {
     /// Signs for the role that is offered, by the person that is offered.
     #[track_caller]
     fn sign(&mut self) {
+        self.pty.wait_gone("keys count in a moment");
         for key in ["\r", "\r", "a", "\r"] {
             self.press_and_wait(key);
         }
@@ -92,7 +96,7 @@ impl Walker {
         self.pty.wait_for("looks right");
         self.press_and_wait("\r");
         self.pty.send("\r");
-        self.pty.wait_gone("Sign as a role");
+        self.pty.wait_gone(SIGN);
     }
 }
 
@@ -107,6 +111,6 @@ pub(crate) fn bottom(screen: &str) -> &str {
 
 /// The screen without the lines that change by themselves.
 fn without_clock(screen: &str) -> String {
-    let still = |line: &&str| !line.contains("roll back by") && !line.contains("running for");
+    let still = |line: &&str| !line.contains("· safe ") && !line.contains("running for");
     screen.lines().filter(still).collect::<Vec<_>>().join("\n")
 }

@@ -80,11 +80,6 @@ impl Doc {
         self.width
     }
 
-    /// How many cells a line of columns takes: on a wide screen the eye must find its way back.
-    pub fn columns(&self) -> usize {
-        self.width.min(100)
-    }
-
     /// Adds an empty line, but never two, and none at the beginning.
     pub fn blank(&mut self) {
         if self.lines.last().is_some_and(|line| !line.spans.is_empty()) {
@@ -235,8 +230,10 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
         return vec![line.to_owned()];
     }
     let body = line.trim_start_matches(' ');
-    // A wide character must still fit behind the indent.
-    let indent = (line.len() - body.len()).min((width / 2).min(width.saturating_sub(2)));
+    // Beside the indent there must be room for one wide character.
+    let indent = (line.len() - body.len())
+        .min(width / 2)
+        .min(width.saturating_sub(2));
     let pad = " ".repeat(indent);
     let mut out = Vec::new();
     let mut current = pad.clone();
@@ -277,7 +274,7 @@ fn head_of(word: &str, width: usize) -> usize {
     let head = (head..=word.len())
         .find(|at| word.is_char_boundary(*at))
         .unwrap_or(word.len());
-    let parted = word[..head].rfind(['/', '_', '-', '.', ',', '@']);
+    let parted = word[..head].rfind(['/', '_', '-', '.', ',', '@', ':']);
     match parted {
         Some(at) if at + 1 > head / 2 => at + 1,
         _ => head,

@@ -1,0 +1,70 @@
+//! Grants what is asked of the run as a whole: take up, resume, hand over, abandon, close, notes.
+
+use super::Decided;
+use super::conditions::{find, may_continue, needs_console, said};
+use crate::promotion::run::has_work;
+use crate::promotion::{Event, GateState, Moment, Refusal, Run, RunStatus};
+
+/// Takes a run up: work that nobody saw end is in doubt from here on.
+pub(super) fn take_up(run: &Run, version: &str) -> Event {
+    let in_doubt = run
+        .gates
+        .iter()
+        .filter(|gate| gate.state == GateState::Running)
+        .filter(|gate| run.definition_of(&gate.id).is_some_and(has_work))
+        .map(|gate| gate.id.clone())
+        .collect();
+    Event::RunContinued {
+        version: version.to_owned(),
+        in_doubt,
+    }
+}
+
+pub(super) fn resume(run: &Run) -> Decided {
+    match run.status {
+        RunStatus::Held(_) => Ok(vec![Event::RunResumed]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+pub(super) fn note(run: &Run, gate: Option<&str>, text: &str) -> Decided {
+    if let Some(id) = gate {
+        find(run, id)?;
+    }
+    if text.trim().is_empty() {
+        return Err(Refusal::ReasonTooShort(1));
+    }
+    Ok(vec![Event::Noted {
+        gate: gate.map(str::to_owned),
+        text: said(text),
+    }])
+}
+
+pub(super) fn hand_over(at: &Moment, to: &str) -> Decided {
+    needs_console(at, || "handing over the conn".to_owned())?;
+    if to.trim().is_empty() {
+        return Err(Refusal::ReasonTooShort(1));
+    }
+    Ok(vec![Event::ConnHandedOver { to: said(to) }])
+}
+
+pub(super) fn abandon(run: &Run, at: &Moment, reason: &str) -> Decided {
+    needs_console(at, || "abandoning a run".to_owned())?;
+    if let Some(busy) = run.at_work() {
+        return Err(Refusal::Busy(busy.id.clone()));
+    }
+    if reason.trim().is_empty() {
+        return Err(Refusal::ReasonTooShort(1));
+    }
+    Ok(vec![Event::RunAbandoned {
+        reason: said(reason),
+    }])
+}
+
+pub(super) fn close(run: &Run) -> Decided {
+    may_continue(run)?;
+    match run.current() {
+        Some(gate) => Err(Refusal::NotAllPassed(gate.id.clone())),
+        None => Ok(vec![Event::RunClosed]),
+    }
+}

@@ -1,0 +1,69 @@
+//! Grants or refuses a command. The only place where that is decided.
+
+mod conditions;
+mod course;
+mod people;
+mod reports;
+mod start;
+
+use self::start::Starting;
+use super::{Command, Event, Moment, Opening, Refusal, Run};
+
+type Decided = Result<Vec<Event>, Refusal>;
+
+/// Decides what a command makes of a run: the events to record, or why not.
+pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
+    let run = match (run, command) {
+        (None, Command::Open(opening)) => return Ok(vec![opened(opening)]),
+        (None, _) => return Err(Refusal::NotOpened),
+        (Some(_), Command::Open(_)) => return Err(Refusal::AlreadyOpened),
+        (Some(run), _) => run,
+    };
+    if run.status.is_terminal() {
+        return Err(Refusal::Ended(run.status.word().to_owned()));
+    }
+    match command {
+        Command::Open(_) => Err(Refusal::AlreadyOpened),
+        Command::Continue { version } => Ok(vec![course::take_up(run, version)]),
+        Command::Start {
+            gate,
+            plan,
+            typed_name,
+        } => Starting::new(run, at, plan.as_deref(), typed_name.as_deref()).first(gate),
+        Command::Retry {
+            gate,
+            plan,
+            typed_name,
+        } => Starting::new(run, at, plan.as_deref(), typed_name.as_deref()).again(gate),
+        Command::ConfirmItem { gate, item, value } => {
+            people::confirm_item(run, at, gate, *item, value.as_deref())
+        }
+        Command::Sign { .. } => people::sign(run, at, command),
+        Command::Waive { gate, reason } => people::waive(run, at, gate, reason),
+        Command::Cancel { gate } => start::cancel(run, gate),
+        Command::Hold { reason } => Ok(vec![Event::RunHeld {
+            reason: conditions::said(reason),
+        }]),
+        Command::Resume => course::resume(run),
+        Command::Note { gate, text } => course::note(run, gate.as_deref(), text),
+        Command::HandOver { to } => course::hand_over(at, to),
+        Command::Abandon { reason } => course::abandon(run, at, reason),
+        Command::Close => course::close(run),
+        Command::RecordEffect { .. }
+        | Command::Finish { .. }
+        | Command::Lose { .. }
+        | Command::Resolve { .. }
+        | Command::Invalidate { .. } => reports::report(run, command, at),
+    }
+}
+
+fn opened(opening: &Opening) -> Event {
+    Event::RunOpened {
+        run: opening.run.clone(),
+        version: opening.version.clone(),
+        runbook_path: opening.runbook_path.clone(),
+        base: opening.base.clone(),
+        vars: opening.vars.clone(),
+        definition: opening.definition.clone(),
+    }
+}

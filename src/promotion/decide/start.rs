@@ -1,0 +1,115 @@
+//! Grants the start, the retry and the end by request of a gate that has work of its own.
+
+use super::Decided;
+use super::conditions::{definition, find, in_state, may_move, needs_console};
+use crate::promotion::run::has_work;
+use crate::promotion::{Event, GateDefinition, GateState, Moment, Nature, Refusal, Run, Via};
+
+/// What starting a gate needs to know.
+pub(super) struct Starting<'a> {
+    run: &'a Run,
+    at: &'a Moment,
+    plan: Option<&'a str>,
+    typed: Option<&'a str>,
+}
+
+impl<'a> Starting<'a> {
+    pub(super) fn new(
+        run: &'a Run,
+        at: &'a Moment,
+        plan: Option<&'a str>,
+        typed: Option<&'a str>,
+    ) -> Self {
+        Starting {
+            run,
+            at,
+            plan,
+            typed,
+        }
+    }
+
+    /// Starts a gate that has not run, or whose pass counts no longer.
+    pub(super) fn first(&self, id: &str) -> Decided {
+        self.decide(id, "started", |state| {
+            matches!(state, GateState::Pending | GateState::Stale)
+        })
+    }
+
+    /// Starts a gate again that ended without passing.
+    pub(super) fn again(&self, id: &str) -> Decided {
+        self.decide(id, "retried", GateState::may_retry)
+    }
+
+    fn decide(&self, id: &str, asked: &'static str, from: fn(GateState) -> bool) -> Decided {
+        let record = find(self.run, id)?;
+        let gate = definition(self.run, id)?;
+        may_move(self.run, id)?;
+        if !has_work(gate) {
+            return Err(Refusal::MovedByPeople(id.to_owned()));
+        }
+        in_state(record, asked, from)?;
+        if let Some(busy) = self.run.at_work() {
+            return Err(Refusal::Busy(busy.id.clone()));
+        }
+        if gate.nature == Nature::Acts {
+            self.may_act(gate)?;
+        }
+        Ok(vec![Event::GateStarted {
+            gate: id.to_owned(),
+            attempt: record.attempt + 1,
+            plan: self.plan.map(str::to_owned),
+            typed_name: self.typed.map(str::to_owned),
+        }])
+    }
+
+    fn may_act(&self, gate: &GateDefinition) -> Result<(), Refusal> {
+        if self.at.actor.via == Via::Engine {
+            return Err(Refusal::NeverByItself(gate.id.clone()));
+        }
+        // Statements of a gate in doubt may still be running on the server.
+        let doubtful = self
+            .run
+            .gates
+            .iter()
+            .find(|g| g.state == GateState::InDoubt);
+        if let Some(doubtful) = doubtful {
+            return Err(Refusal::Unresolved(doubtful.id.clone()));
+        }
+        let window = self.run.definition.window.as_ref();
+        if let Some(reason) = window.and_then(|w| w.refuses_start(self.at.now)) {
+            return Err(Refusal::OutsideWindow(reason));
+        }
+        if self.plan.is_none_or(str::is_empty) {
+            return Err(Refusal::NoPlan(gate.id.clone()));
+        }
+        let Some(name) = &gate.typed_name else {
+            return Ok(());
+        };
+        needs_console(self.at, || {
+            format!("gate `{}`, which acts on `{name}`,", gate.id)
+        })?;
+        if self.typed != Some(name.as_str()) {
+            return Err(Refusal::NameNotTyped {
+                gate: gate.id.clone(),
+                name: name.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Asks the work of a gate to stop. Asking twice changes nothing.
+pub(super) fn cancel(run: &Run, id: &str) -> Decided {
+    let record = find(run, id)?;
+    if !has_work(definition(run, id)?) {
+        return Err(Refusal::MovedByPeople(id.to_owned()));
+    }
+    in_state(record, "canceled", |s| s == GateState::Running)?;
+    if record.cancel_requested {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::CancelRequested {
+        gate: id.to_owned(),
+        attempt: record.attempt,
+    }])
+}

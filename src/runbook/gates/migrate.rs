@@ -1,0 +1,94 @@
+//! Reads a migration: the files, and the limits under which they run.
+
+use std::time::Duration;
+
+use crate::runbook::model::Migrate;
+use crate::runbook::names::{Names, check_template, need_target};
+use crate::runbook::problem::choices;
+use crate::runbook::reader::TableReader;
+
+pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
+    let target = need_target(&mut table, names);
+    let files = table.need_strings("files", "[\"db/migrations/*.sql\"]");
+    table.no_blanks("files", &files);
+    for file in &files {
+        check_template(file, &table, names);
+        if let Err(error) = glob::Pattern::new(&file.value) {
+            let message = format!("`{}` is no file pattern", file.value);
+            table
+                .findings
+                .add(file.span.clone(), message, error.msg, None);
+        }
+    }
+    let role = table.string("role").map(|r| r.value);
+    let search_path = table.string("search_path").map(|s| s.value);
+    let seconds = Duration::from_secs;
+    let lock_timeout = read_limit(&mut table, "lock_timeout", seconds(3), seconds(60));
+    let statement_timeout = read_limit(
+        &mut table,
+        "statement_timeout",
+        seconds(600),
+        seconds(86_400),
+    );
+    let attempts = table
+        .whole("attempts", 1..=100)
+        .map_or(5, |n| n.value as u32);
+    let out_of_order = read_out_of_order(&mut table);
+    table.finish();
+    Migrate {
+        target,
+        files: files.into_iter().map(|f| f.value).collect(),
+        role,
+        search_path,
+        lock_timeout,
+        statement_timeout,
+        attempts,
+        out_of_order,
+    }
+}
+
+/// A server-side limit: never 0, which would mean none, and never beyond `longest`.
+fn read_limit(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+    default: Duration,
+    longest: Duration,
+) -> Duration {
+    let Some(given) = table.duration(key) else {
+        return default;
+    };
+    if given.value.is_zero() || given.value > longest {
+        table.findings.add(
+            given.span,
+            format!(
+                "`{key}` of {} must be from 1ms to {}s",
+                table.name,
+                longest.as_secs()
+            ),
+            "0 would mean no limit at all",
+            None,
+        );
+        return default;
+    }
+    given.value
+}
+
+fn read_out_of_order(table: &mut TableReader<'_, '_>) -> bool {
+    const WORDS: [&str; 2] = ["refuse", "allow"];
+    if let Some(found) = table.any("out_of_order")
+        && !found.get_ref().is_str()
+    {
+        let help = Some("write out_of_order = \"allow\" or out_of_order = \"refuse\"".to_owned());
+        table.wrong_type("out_of_order", "a string", found, help);
+        return false;
+    }
+    let Some(given) = table.string("out_of_order") else {
+        return false;
+    };
+    if !WORDS.contains(&given.value.as_str()) {
+        let message = format!("`{}` is no rule for files out of order", given.value);
+        let help = Some(choices(&given.value, &WORDS));
+        table.findings.add(given.span, message, "not known", help);
+    }
+    given.value == "allow"
+}

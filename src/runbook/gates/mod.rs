@@ -1,0 +1,164 @@
+//! Reads one gate: what all gates share, then its one kind, each in a file of its own.
+
+mod backup;
+mod checklist;
+mod exec;
+mod file;
+mod migrate;
+mod pattern;
+mod query;
+mod signoff;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::model::{Gate, KINDS, Kind, Retry};
+use super::names::Names;
+use super::reader::TableReader;
+
+/// The kinds that this version runs.
+const RUNNABLE: [&str; 7] = [
+    "checklist",
+    "query",
+    "exec",
+    "file",
+    "backup",
+    "migrate",
+    "signoff",
+];
+
+pub(super) fn read_gate(
+    mut gate: TableReader<'_, '_>,
+    id: String,
+    names: &mut Names,
+) -> Option<Gate> {
+    let title = gate.need_string("title").value;
+    let help = gate.string("help").map(|h| h.value);
+    let waivable = gate.flag("waivable", false);
+    let timeout = gate.span_of_time("timeout").map(|t| t.value);
+    let retry_span = gate.any("retry").map(toml::Spanned::span);
+    let label = format!("`retry` of {}", gate.name);
+    let retry = gate.table("retry", &label).map(read_retry);
+    for reserved in ["when", "undo"] {
+        if let Some(found) = gate.unusable(reserved) {
+            let message =
+                format!("`{reserved}` is part of the format, but this version cannot run it");
+            gate.findings
+                .add(found.span(), message, "not available yet", None);
+        }
+    }
+    let kind = read_kind(&mut gate, names);
+    if let (Some(kind), Some(span)) = (&kind, retry_span) {
+        check_retry(kind, span, &gate);
+    }
+    if let Some(kind) = &kind
+        && waivable
+        && matches!(kind, Kind::Backup(_) | Kind::Signoff(_))
+    {
+        gate.findings.add(
+            gate.place("waivable"),
+            format!(
+                "{} is a {}, which can never be waived",
+                gate.name,
+                kind.name()
+            ),
+            "nothing may go on without it",
+            Some("leave `waivable` out".into()),
+        );
+    }
+    let (span, name, findings) = (gate.span.clone(), gate.name.clone(), gate.findings);
+    let kindless = !KINDS.iter().any(|kind| gate.has(kind));
+    let unknown = gate.finish_beside(&RUNNABLE, &KINDS);
+    // A kind that is there but misspelt has been reported as an unknown key.
+    if kindless && unknown == 0 {
+        let tables = RUNNABLE
+            .map(|kind| format!("[phase.gate.{kind}]"))
+            .join(", ");
+        let label = "the table that says what it does is missing";
+        let help = Some(format!("write one of {tables}"));
+        findings.add(span, format!("{name} has no kind"), label, help);
+    }
+    Some(Gate {
+        id,
+        title,
+        help,
+        waivable,
+        timeout,
+        retry,
+        kind: kind?,
+    })
+}
+
+fn read_retry(mut table: TableReader<'_, '_>) -> Retry {
+    let attempts = table
+        .whole("attempts", 1..=100)
+        .map_or(1, |n| n.value as u32);
+    let every = table
+        .duration("every")
+        .map_or(Duration::from_secs(10), |d| d.value);
+    table.finish();
+    Retry { attempts, every }
+}
+
+fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
+    let looks = match kind {
+        Kind::Query(_) | Kind::File(_) => true,
+        Kind::Exec(exec) => exec.looks,
+        _ => false,
+    };
+    if !looks {
+        gate.findings.add(
+            span,
+            format!("`retry` on {}, which does not only look", gate.name),
+            "a gate that acts is never retried by itself",
+            Some("gates that may have it: query, file, and exec with `looks = true`".into()),
+        );
+    }
+}
+
+/// Finds the one table that names the kind, and reads it.
+fn read_kind(gate: &mut TableReader<'_, '_>, names: &mut Names) -> Option<Kind> {
+    let present: Vec<&'static str> = KINDS.into_iter().filter(|kind| gate.has(kind)).collect();
+    match present.as_slice() {
+        [] => None,
+        [kind] if RUNNABLE.contains(kind) => {
+            let label = format!("`{kind}` of {}", gate.name);
+            let table = gate.table(kind, &label)?;
+            Some(read_one(kind, table, names))
+        }
+        [kind] => {
+            gate.findings.add(
+                gate.place(kind),
+                format!("gate kind `{kind}` is part of the format, but this version cannot run it"),
+                "not available yet",
+                Some(format!("kinds that run: {}", RUNNABLE.join(", "))),
+            );
+            None
+        }
+        [_, second, ..] => {
+            gate.findings.add(
+                gate.place(second),
+                format!(
+                    "{} has more than one kind: {}",
+                    gate.name,
+                    present.join(", ")
+                ),
+                "a gate has exactly one",
+                Some("make a gate of each".into()),
+            );
+            None
+        }
+    }
+}
+
+fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
+    match kind {
+        "checklist" => Kind::Checklist(checklist::read(table, names)),
+        "query" => Kind::Query(query::read(table, names)),
+        "exec" => Kind::Exec(exec::read(table, names)),
+        "file" => Kind::File(file::read(table, names)),
+        "backup" => Kind::Backup(backup::read(table, names)),
+        "migrate" => Kind::Migrate(migrate::read(table, names)),
+        _ => Kind::Signoff(signoff::read(table, names)),
+    }
+}

@@ -1,0 +1,147 @@
+//! The names that gates refer to, and the checks of every reference.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::de::DeValue;
+
+use super::findings::{At, Findings};
+use super::problem::choices;
+use super::reader::TableReader;
+use super::template::placeholders;
+
+/// Names that every template may use besides the runbook's own variables and captures.
+pub(super) const BUILT_IN: [&str; 2] = ["run.id", "date"];
+
+/// What gates may refer to, known before they are read.
+pub(super) struct Names {
+    pub(super) targets: BTreeSet<String>,
+    pub(super) roles: BTreeSet<String>,
+    pub(super) vars: BTreeSet<String>,
+    /// Filled in while gates are read, so that a capture is known only after the gate that makes it.
+    pub(super) captures: BTreeSet<String>,
+    /// Every capture of the file, to tell what is captured too late from what never is.
+    pub(super) all_captures: BTreeSet<String>,
+    /// Ids of phases and gates with their places.
+    pub(super) ids: BTreeMap<String, Range<usize>>,
+}
+
+impl Names {
+    /// Checks an id: its form, and that nothing else has it.
+    pub(super) fn claim(&mut self, id: &At<String>, what: &str, findings: &Findings<'_>) {
+        if id.value.is_empty() {
+            return;
+        }
+        if !is_id(&id.value) {
+            findings.add(
+                id.span.clone(),
+                format!("`{}` cannot be the id of {what}", id.value),
+                "not an id",
+                Some(
+                    "an id is lower-case letters, digits and hyphens, a letter first, at most 64"
+                        .into(),
+                ),
+            );
+        } else if let Some(first) = self.ids.get(&id.value) {
+            findings.add(
+                id.span.clone(),
+                format!(
+                    "the id `{}` is taken: line {} has it",
+                    id.value,
+                    findings.line(first)
+                ),
+                "ids are unique in the whole file: the journal and signatures name them",
+                None,
+            );
+        }
+        self.ids
+            .entry(id.value.clone())
+            .or_insert_with(|| id.span.clone());
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+pub(super) fn need_target(table: &mut TableReader<'_, '_>, names: &Names) -> String {
+    if !table.has("target") {
+        let listed: Vec<String> = names.targets.iter().map(|t| format!("`{t}`")).collect();
+        let help = match listed.as_slice() {
+            [] => "describe one as [target.NAME] first, then name it here".to_owned(),
+            _ => format!("write target = \"…\" with one of {}", listed.join(", ")),
+        };
+        table.missing("target", help);
+    }
+    optional_target(table, names).unwrap_or_default()
+}
+
+pub(super) fn optional_target(table: &mut TableReader<'_, '_>, names: &Names) -> Option<String> {
+    let target = table.string("target")?;
+    if !names.targets.contains(&target.value) {
+        let valid: Vec<&str> = names.targets.iter().map(String::as_str).collect();
+        table.findings.add(
+            target.span,
+            format!("there is no target `{}`", target.value),
+            "not a target of this runbook",
+            Some(match valid.as_slice() {
+                [] => format!("describe it as [target.{}] first", target.value),
+                valid => choices(&target.value, valid),
+            }),
+        );
+    }
+    Some(target.value)
+}
+
+pub(super) fn check_template(text: &At<String>, table: &TableReader<'_, '_>, names: &Names) {
+    for name in placeholders(&text.value) {
+        let known = names.vars.contains(&name)
+            || names.captures.contains(&name)
+            || BUILT_IN.contains(&name.as_str());
+        if known {
+            continue;
+        }
+        let message = format!("`{{{name}}}` in {} is not known here", table.name);
+        let (label, help) = if names.all_captures.contains(&name) {
+            (
+                "only a gate further down captures this",
+                "move the checklist that captures it before this gate".to_owned(),
+            )
+        } else {
+            let valid: Vec<&str> = names
+                .vars
+                .iter()
+                .chain(&names.captures)
+                .map(String::as_str)
+                .chain(BUILT_IN)
+                .collect();
+            let help = format!("{}; write {{{{ for a brace", choices(&name, &valid));
+            ("nothing fills this in", help)
+        };
+        table
+            .findings
+            .add(text.span.clone(), message, label, Some(help));
+    }
+}
+
+/// Looks ahead for the names that checklists capture.
+pub(super) fn all_captures(value: &DeValue<'_>) -> BTreeSet<String> {
+    match value {
+        DeValue::Table(table) => table
+            .iter()
+            .flat_map(|(key, value)| match value.get_ref().as_str() {
+                Some(name) if key.get_ref() == "capture" => BTreeSet::from([name.to_owned()]),
+                _ => all_captures(value.get_ref()),
+            })
+            .collect(),
+        DeValue::Array(list) => list
+            .iter()
+            .flat_map(|item| all_captures(item.get_ref()))
+            .collect(),
+        _ => BTreeSet::new(),
+    }
+}
