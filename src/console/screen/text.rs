@@ -80,6 +80,11 @@ impl Doc {
         self.width
     }
 
+    /// How many cells a line of columns takes: on a wide screen the eye must find its way back.
+    pub fn columns(&self) -> usize {
+        self.width.min(100)
+    }
+
     /// Adds an empty line, but never two, and none at the beginning.
     pub fn blank(&mut self) {
         if self.lines.last().is_some_and(|line| !line.spans.is_empty()) {
@@ -274,7 +279,7 @@ fn head_of(word: &str, width: usize) -> usize {
     let head = (head..=word.len())
         .find(|at| word.is_char_boundary(*at))
         .unwrap_or(word.len());
-    let parted = word[..head].rfind(['/', '_', '-', '.', ',', '@', ':']);
+    let parted = word[..head].rfind(['/', '_', '-', '.', ',', '@']);
     match parted {
         Some(at) if at + 1 > head / 2 => at + 1,
         _ => head,
