@@ -140,18 +140,15 @@ fn refuse_and_mend(name: &str) {
     );
     demo.runtime.block_on(demo.world.mend(name)).unwrap();
     walker.pty.send("r");
+    let title = format!("─ {} ─", fault.gate);
+    let passed = |screen: &str| !screen.contains(&title) || screen.contains("✓ passed");
     walker
         .pty
-        .wait_until("the plan or the dialog of a retry", |screen| {
-            screen.contains("Type the name") || !bottom(screen).contains("r retry")
+        .wait_until("the dialog of a retry, or its end", |screen| {
+            screen.contains("Type the name") || passed(screen)
         });
-    if walker.pty.text().contains("Type the name") {
-        walker.type_name();
-    }
-    let id = fault.gate.to_owned();
-    walker.pty.wait_until("the gate to pass", |screen| {
-        !screen.contains(&format!("─ {id} ─")) || screen.contains("✓ passed")
-    });
+    walker.type_name();
+    walker.pty.wait_until("the gate to pass", passed);
     assert!(
         demo.status().1 > through,
         "{name}: it has not passed:\n{}",
