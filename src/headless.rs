@@ -73,7 +73,20 @@ pub async fn run(
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         walk.show(&snapshot, data);
+        if stopping && let Some(error) = &snapshot.journal_error {
+            let reason = format!("the journal cannot be written: {error}");
+            return walk.end(&snapshot, End::Journal, &reason, data, note);
+        }
         if stopping && snapshot.run.at_work().is_none() {
+            if snapshot
+                .run
+                .gates
+                .iter()
+                .any(|gate| gate.state == GateState::InDoubt)
+            {
+                let reason = "interrupted, and a gate is in doubt";
+                return walk.end(&snapshot, End::Unknown, reason, data, note);
+            }
             return walk.end(&snapshot, End::Interrupted, "interrupted", data, note);
         }
         let next = if stopping {
@@ -339,10 +352,10 @@ fn word(end: End) -> &'static str {
 }
 
 /// The signals that ask a headless run to stop in good order.
-struct Signals(Vec<tokio::signal::unix::Signal>);
+pub(crate) struct Signals(Vec<tokio::signal::unix::Signal>);
 
 impl Signals {
-    fn new() -> Signals {
+    pub(crate) fn new() -> Signals {
         let kinds = [
             SignalKind::interrupt(),
             SignalKind::terminate(),
@@ -356,7 +369,7 @@ impl Signals {
         )
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         let waiting = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
         futures_util::future::select_all(waiting).await;
     }

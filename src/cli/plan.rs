@@ -95,6 +95,7 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         feed: Feed::default(),
         effects: tokio::sync::mpsc::channel(1).0,
         cancel: CancellationToken::new(),
+        planned: None,
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }
 }

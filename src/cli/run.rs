@@ -8,9 +8,9 @@ use super::arguments::{Format, Look, Place, RunArguments, Theme};
 use super::{Exit, runtime, say};
 use crate::console::{self, ConsoleEnd, ConsoleOptions, ThemeName};
 use crate::engine::{self, EngineHandle, OpenOptions, Snapshot, Which, open};
-use crate::headless::{self, Report};
+use crate::headless::{self, Report, Signals};
 use crate::postgres::environment::Environment;
-use crate::promotion::{Command, RunStatus, Via};
+use crate::promotion::{Command, GateState, RunStatus, Via};
 use crate::system::user_name;
 
 pub(super) fn run(arguments: RunArguments) -> Exit {
@@ -146,14 +146,25 @@ pub(super) async fn in_console(handle: EngineHandle, look: Look) -> Exit {
     if ended != ConsoleEnd::HungUp {
         resume_hint(&snapshot);
     }
-    handle.close();
+    if snapshot.run.at_work().is_none() {
+        handle.close();
+    }
     match (&snapshot.run.status, ended) {
         (RunStatus::Closed, _) => Exit::Well,
         (_, ConsoleEnd::Terminated | ConsoleEnd::HungUp) => Exit::Interrupted,
         _ if snapshot.journal_error.is_some() => Exit::Error,
+        _ if in_doubt(&snapshot) => Exit::Unknown,
         _ if snapshot.held.is_some() => Exit::Held,
         _ => Exit::NotPassed,
     }
+}
+
+fn in_doubt(snapshot: &Snapshot) -> bool {
+    snapshot
+        .run
+        .gates
+        .iter()
+        .any(|gate| gate.state == GateState::InDoubt)
 }
 
 async fn cancel_work(handle: &EngineHandle) {
@@ -166,13 +177,31 @@ async fn cancel_work(handle: &EngineHandle) {
     }
 }
 
-/// Waits until nothing is at work, and says how it goes when somebody reads it.
+/// Waits until nothing is at work, and says how it goes when somebody reads it. A signal cancels
+/// what is at work; a second one leaves it to the server and to the next process.
 async fn wait_for_work(handle: &EngineHandle, say_lines: bool) {
     let mut snapshots = handle.snapshots();
+    let mut signals = Signals::new();
     let mut shown = handle.feed().view(0).dropped;
-    while snapshots.borrow_and_update().run.at_work().is_some() {
+    let mut asked = false;
+    loop {
+        {
+            let snapshot = snapshots.borrow_and_update();
+            // What cannot be recorded any more is not waited for.
+            if snapshot.run.at_work().is_none() || snapshot.journal_error.is_some() {
+                return;
+            }
+        }
         tokio::select! {
             changed = snapshots.changed() => if changed.is_err() { return },
+            () = signals.next() => {
+                if asked {
+                    return;
+                }
+                asked = true;
+                say::note("stopping: the work in flight is canceled; once more leaves at once");
+                cancel_work(handle).await;
+            }
             () = handle.feed().changed(), if say_lines => {
                 let view = handle.feed().view(usize::MAX);
                 let skip = shown.saturating_sub(view.dropped) as usize;

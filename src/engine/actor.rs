@@ -224,9 +224,14 @@ impl Engine {
         }
         match self.store.append(events, now) {
             Ok(records) => {
+                let captures = self.run.captures.clone();
                 for record in records {
                     self.run.apply(&record);
                     self.records.push(record);
+                }
+                if self.run.captures != captures {
+                    // What was planned before may be filled in otherwise now.
+                    self.view.plans.clear();
                 }
                 Ok(())
             }

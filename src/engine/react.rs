@@ -110,10 +110,7 @@ impl Engine {
                 self.in_flight -= 1;
                 self.check_servers();
             }
-            Report::RetryDue { gate, attempt } => {
-                self.in_flight -= 1;
-                self.retry_due(&gate, attempt);
-            }
+            Report::RetryDue { gate, attempt } => self.retry_due(&gate, attempt),
         }
     }
 
@@ -224,7 +221,6 @@ impl Engine {
             .checked_add(every)
             .unwrap_or(jiff::Timestamp::MAX);
         self.view.retrying = Some((gate.to_owned(), at));
-        self.in_flight += 1;
         work::retry_later(gate, attempt, retry.every, &self.runtime, &self.reports);
     }
 

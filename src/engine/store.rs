@@ -15,6 +15,8 @@ use crate::system::{fault, host_name, user_name};
 const JOURNAL: &str = "journal.jsonl";
 const RUNBOOK: &str = "runbook.toml";
 const OWNER: &str = "owner.json";
+/// How the files begin that hold a password for a client program while it runs.
+const PASSFILE_PREFIX: &str = ".passfile-";
 
 /// Why a run's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +119,7 @@ impl Store {
         }
         let mut journal = open_private(&path).map_err(|e| io_error(&path, e))?;
         lock(&journal, &folder, run)?;
+        remove_passfiles(&folder);
         let mut bytes = Vec::new();
         journal
             .read_to_end(&mut bytes)
@@ -288,6 +291,19 @@ fn lock(journal: &File, folder: &Path, run: &str) -> Result<(), StoreError> {
     };
     let bytes = serde_json::to_vec(&owner).map_err(|e| io_error(&path, e.into()))?;
     write_whole(&path, &bytes).map_err(|e| io_error(&path, e))
+}
+
+/// Removes passwords that a crash left in files for client programs.
+fn remove_passfiles(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(PASSFILE_PREFIX)
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn mend_tail(folder: &Path, journal: &mut File, bytes: &[u8], read: &Journal) -> io::Result<usize> {

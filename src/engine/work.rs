@@ -65,6 +65,10 @@ impl Engine {
             feed: self.feed.clone(),
             effects: mpsc::channel(1).0,
             cancel: self.cancel.clone(),
+            planned: self
+                .run
+                .gate(&gate.id)
+                .and_then(|record| record.plan.clone()),
             journal: (seq, head.to_owned()),
         })
     }
@@ -83,13 +87,14 @@ pub(super) fn run(
         let (effects, mut received) = mpsc::channel(256);
         context.effects = effects;
         let work = async move {
-            let plan = match plan {
-                Some(plan) => plan,
-                None => Arc::new(gate::plan(&context).await),
+            let run = async {
+                let plan = match plan {
+                    Some(plan) => plan,
+                    None => Arc::new(gate::plan(&context).await),
+                };
+                gate::run(&context, &plan).await
             };
-            let outcome = AssertUnwindSafe(gate::run(&context, &plan))
-                .catch_unwind()
-                .await;
+            let outcome = AssertUnwindSafe(run).catch_unwind().await;
             outcome.unwrap_or_else(|_| panicked())
         };
         let forward = async {
@@ -183,7 +188,8 @@ pub(super) fn look(
     });
 }
 
-/// Reports when a gate is due to be tried again.
+/// Reports when a gate is due to be tried again. Nobody waits for it: an engine that has ended by
+/// then tries nothing.
 pub(super) fn retry_later(
     gate: &str,
     attempt: u32,

@@ -29,6 +29,8 @@ pub struct Context {
     /// Takes the parts of the work as they end.
     pub effects: mpsc::Sender<EffectRecord>,
     pub cancel: CancellationToken,
+    /// The plan that the attempt carries out, as the journal names it.
+    pub planned: Option<String>,
     /// The journal's last record when the gate was started.
     pub journal: (u64, String),
 }

@@ -139,7 +139,7 @@ pub(super) fn reconcile(gate: &Exec) -> Reconciled {
         resolution: Some(Resolution::Failed),
         finding: Finding::failed("nobody saw how the program ended")
             .because(format!(
-                "`{}` was running when this program died, and was killed",
+                "`{}` was running when this program died; it was killed, its children may still be at work",
                 gate.argv[0]
             ))
             .can("look at what it works on, and mend it if need be")

@@ -14,10 +14,12 @@ use crate::runbook::Migrate;
 use crate::sql::Checksum;
 
 /// Settings that keep other users safe from a migration; a file may not change them.
-const GUARDED: [&str; 3] = [
+const GUARDED: [&str; 4] = [
     "lock_timeout",
     "idle_in_transaction_session_timeout",
     "client_connection_check_interval",
+    // Off, the server would cut statements elsewhere than we do.
+    "standard_conforming_strings",
 ];
 
 pub(super) fn settings(gate: &Migrate) -> SessionSettings {

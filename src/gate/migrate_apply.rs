@@ -64,6 +64,10 @@ impl Work<'_> {
             if record.state == FileState::AlreadyApplied {
                 continue;
             }
+            if let Err(error) = self.context.targets.hold(&self.gate.target).await {
+                stop = Some(Stop::Failed(unreachable(&self.gate.target, &error).finding));
+                break;
+            }
             let (result, next) = self.file(session, planned, record, (done, total)).await;
             if let Err(reason) = result {
                 stop = Some(reason);

@@ -212,6 +212,7 @@ fn stand(
         }
     }
     refusals.reverse();
+    refusals.extend(applied_elsewhere(&files, &applied));
     let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let missing: Vec<String> = applied
         .iter()
@@ -245,6 +246,30 @@ fn plan_digest(gate: &Migrate, files: &[PlannedFile]) -> String {
         .chain([gate.target.clone(), gate.role.clone().unwrap_or_default()])
         .collect();
     digest(inputs.join("\n").as_bytes())
+}
+
+/// A file that is applied already under a name that is not among the files was moved or renamed;
+/// applying it again would do its work twice.
+fn applied_elsewhere(files: &[PlannedFile], applied: &[&LedgerRow]) -> Vec<String> {
+    let named = |name: &str| files.iter().any(|file| file.name == name);
+    files
+        .iter()
+        .filter(|file| {
+            matches!(
+                file.standing,
+                Standing::Pending | Standing::OutOfOrder { .. }
+            )
+        })
+        .filter_map(|file| {
+            let same =
+                |row: &&&LedgerRow| row.checksum == file.checksum.normalised && !named(&row.file);
+            let row = applied.iter().find(same)?;
+            Some(format!(
+                "{} is applied already as {}, on {}; give it that name and place again",
+                file.name, row.file, row.applied_at
+            ))
+        })
+        .collect()
 }
 
 fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {

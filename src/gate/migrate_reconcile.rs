@@ -74,7 +74,7 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
     Ok(report(
         gate,
         context,
-        migration,
+        (&plan.digest, migration),
         &by_file,
         identity.describe(),
         session.settings_read_back(),
@@ -84,7 +84,7 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
 fn report(
     gate: &Migrate,
     context: &Context,
-    migration: &MigrationPlan,
+    (digest, migration): (&str, &MigrationPlan),
     by_file: &BTreeMap<&str, &ledger::LedgerRow>,
     server: String,
     settings: &[(String, String)],
@@ -107,7 +107,17 @@ fn report(
         .filter(|f| f.state != FileState::NotStarted)
         .count();
     let all = files.len();
-    let (resolution, finding) = if applied == all && migration.refusals.is_empty() {
+    // What passes is the plan that was reviewed, not what the folder holds by now.
+    let reviewed = context.planned.is_none() || context.planned.as_deref() == Some(digest);
+    let (resolution, finding) = if !reviewed {
+        let finding = Finding::inconclusive("its files are others than those of its plan")
+            .because(format!(
+                "{applied} of the {all} files that are there now are applied"
+            ))
+            .because("nothing of the attempt is in flight any more")
+            .can("look at the new plan, then press Enter to apply what is left");
+        (Resolution::Pending, finding)
+    } else if applied == all && migration.refusals.is_empty() {
         let said = format!("all {all} files are applied, says the ledger");
         (Resolution::Passed, Finding::passed(said))
     } else {

@@ -57,9 +57,23 @@ pub(super) fn first_words(statement: &str) -> String {
 /// Tells whether a file may leave the session's settings changed for the file after it.
 pub(super) fn changes_settings(file: &PlannedFile) -> bool {
     let text = file.script.text.to_ascii_lowercase();
+    let first_word = |index| {
+        let statement = file.script.statement(index);
+        statement
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    // A block may set what it likes; asking for a new session is cheap beside finding out.
     text.contains("set_config")
         || (0..file.script.statements.len()).any(|index| {
-            let statement = file.script.statement(index).to_ascii_lowercase();
-            statement.starts_with("set ") || statement.starts_with("reset ")
+            matches!(
+                first_word(index).as_str(),
+                "set" | "reset" | "discard" | "load"
+            )
         })
+        || (text.contains("set ")
+            && (0..file.script.statements.len())
+                .any(|index| matches!(first_word(index).as_str(), "do" | "call")))
 }

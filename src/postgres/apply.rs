@@ -261,7 +261,8 @@ fn check_sql(file: &FileToApply<'_>) -> String {
     // As ourselves: the file may have taken on a role that may not read the ledger.
     format!(
         "SET LOCAL ROLE NONE; SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger \
-         WHERE nonce = {nonce}){settings}"
+         WHERE nonce = {nonce} AND xmin::text::bigint = \
+         (pg_catalog.pg_current_xact_id()::text::bigint & 4294967295)){settings}"
     )
 }
 

@@ -195,7 +195,7 @@ pub async fn dump(
     let result = work.take(&pg_dump, &pg_restore, observe).await;
     if result.is_err() {
         // A dump that died leaves nothing that could be taken for one.
-        let _ = place.remove_partial();
+        let _ = place.remove_unfinished();
     }
     result
 }

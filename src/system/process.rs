@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
@@ -16,6 +17,8 @@ const KEPT: usize = 64 * 1024;
 const LONGEST_LINE: usize = 4 * 1024;
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long output is still read after a program has ended.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -92,6 +95,10 @@ pub async fn run(
         program: invocation.program.display().to_string(),
         source,
     })?;
+    // Its own session makes it the leader of a process group of the same number.
+    let group = child
+        .id()
+        .and_then(|id| rustix::process::Pid::from_raw(id as i32));
     let (sender, mut chunks) = mpsc::channel(64);
     let readers = [
         child
@@ -116,15 +123,15 @@ pub async fn run(
             biased;
             () = cancel.cancelled(), if stopped.is_none() => {
                 stopped = Some(Ending::Canceled);
-                ask_to_end(&child);
+                signal_group(group, Signal::TERM);
                 time_over.as_mut().reset(tokio::time::Instant::now() + GRACE);
             }
             () = &mut time_over, if exited.is_none() => {
                 if stopped.is_some() {
-                    kill_group(&child);
+                    signal_group(group, Signal::KILL);
                 } else {
                     stopped = Some(Ending::TimedOut);
-                    ask_to_end(&child);
+                    signal_group(group, Signal::TERM);
                 }
                 time_over.as_mut().reset(tokio::time::Instant::now() + GRACE);
             }
@@ -140,6 +147,10 @@ pub async fn run(
             }
         }
     };
+    if stopped.is_some() {
+        // Whoever of the group did not end with its leader ends now.
+        signal_group(group, Signal::KILL);
+    }
     for reader in readers.into_iter().flatten() {
         reader.abort();
     }
@@ -159,8 +170,9 @@ async fn drain(
     output: &mut [Captured; 2],
     on_line: &mut impl FnMut(Stream, &[u8]),
 ) {
-    let grace = Duration::from_millis(500);
-    while let Ok(Some((stream, chunk))) = tokio::time::timeout(grace, chunks.recv()).await {
+    // A program may leave children behind that hold its output open and go on talking.
+    let until = tokio::time::Instant::now() + DRAIN;
+    while let Ok(Some((stream, chunk))) = tokio::time::timeout_at(until, chunks.recv()).await {
         output[stream as usize].take(&chunk, |line| on_line(stream, line));
     }
 }
@@ -191,28 +203,17 @@ fn spawn(invocation: &Invocation) -> std::io::Result<Child> {
         command.pre_exec(|| {
             rustix::process::setsid()?;
             #[cfg(target_os = "linux")]
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             Ok(())
         });
     }
     command.spawn()
 }
 
-fn signal_group(child: &Child, signal: rustix::process::Signal) {
-    let pid = child
-        .id()
-        .and_then(|id| rustix::process::Pid::from_raw(id as i32));
-    if let Some(pid) = pid {
-        let _ = rustix::process::kill_process_group(pid, signal);
+fn signal_group(group: Option<rustix::process::Pid>, signal: Signal) {
+    if let Some(group) = group {
+        let _ = rustix::process::kill_process_group(group, signal);
     }
-}
-
-fn ask_to_end(child: &Child) {
-    signal_group(child, rustix::process::Signal::TERM);
-}
-
-fn kill_group(child: &Child) {
-    signal_group(child, rustix::process::Signal::KILL);
 }
 
 async fn pump(

@@ -2,8 +2,11 @@
 
 use super::Decided;
 use super::conditions::{find, may_continue, needs_console, said};
+use super::people::{approved, confirmed, rejected};
 use crate::promotion::run::has_work;
-use crate::promotion::{Event, GateState, Moment, Refusal, Run, RunStatus};
+use crate::promotion::{
+    Decision, Event, GateState, Moment, Nature, Refusal, Run, RunStatus, Statement,
+};
 
 /// Takes a run up: work that nobody saw end is in doubt from here on.
 pub(super) fn take_up(run: &Run, version: &str) -> Event {
@@ -17,6 +20,38 @@ pub(super) fn take_up(run: &Run, version: &str) -> Event {
     Event::RunContinued {
         version: version.to_owned(),
         in_doubt,
+    }
+}
+
+/// What the records of a gate imply and a crash kept from being recorded: every item is confirmed,
+/// every role has approved, or one has rejected.
+pub(super) fn left_unsaid(run: &Run) -> Vec<Event> {
+    let Some(record) = run
+        .gates
+        .iter()
+        .find(|gate| gate.state == GateState::Running)
+    else {
+        return Vec::new();
+    };
+    let Some(gate) = run.definition_of(&record.id) else {
+        return Vec::new();
+    };
+    let rejection = record
+        .statements
+        .iter()
+        .find(|s| s.decision == Decision::Reject);
+    match &gate.nature {
+        Nature::SignOff { .. } if rejection.is_some() => {
+            let said = rejection.map(Statement::words).unwrap_or_default();
+            rejected(record, said)
+        }
+        Nature::SignOff { roles, .. } if record.statements.len() == roles.len() => {
+            vec![approved(record, roles.len())]
+        }
+        Nature::Items(items) if record.items.iter().all(Option::is_some) => {
+            vec![confirmed(record, items.len())]
+        }
+        _ => Vec::new(),
     }
 }
 

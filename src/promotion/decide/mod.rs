@@ -24,7 +24,11 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
     }
     match command {
         Command::Open(_) => Err(Refusal::AlreadyOpened),
-        Command::Continue { version } => Ok(vec![course::take_up(run, version)]),
+        Command::Continue { version } => {
+            let mut events = vec![course::take_up(run, version)];
+            events.extend(course::left_unsaid(run));
+            Ok(events)
+        }
         Command::Start {
             gate,
             plan,

@@ -50,10 +50,7 @@ pub(super) fn confirm_item(
     });
     let open = record.items.iter().filter(|slot| slot.is_none()).count();
     if open == 1 {
-        events.push(finished(
-            record,
-            Finding::passed(format!("{} items confirmed", items.len())),
-        ));
+        events.push(confirmed(record, items.len()));
     }
     Ok(events)
 }
@@ -129,21 +126,33 @@ pub(super) fn sign(run: &Run, at: &Moment, command: &Command) -> Decided {
     let said = statement.words();
     events.push(Event::SignedOff { statement });
     if *decision == Decision::Reject {
-        let finding = Finding::failed(said.clone())
-            .because("a rejection is final for this run")
-            .can("mend what it names, then open a new run");
-        events.push(finished(record, finding));
-        events.push(Event::RunRejected {
-            gate: id.clone(),
-            reason: said,
-        });
+        events.extend(rejected(record, said));
     } else if record.statements.len() + 1 == roles.len() {
-        events.push(finished(
-            record,
-            Finding::passed(format!("{} roles approved", roles.len())),
-        ));
+        events.push(approved(record, roles.len()));
     }
     Ok(events)
+}
+
+/// The end of a run by a rejection.
+pub(super) fn rejected(record: &GateRecord, said: String) -> Vec<Event> {
+    let finding = Finding::failed(said.clone())
+        .because("a rejection is final for this run")
+        .can("mend what it names, then open a new run");
+    let gate = record.id.clone();
+    vec![
+        finished(record, finding),
+        Event::RunRejected { gate, reason: said },
+    ]
+}
+
+/// The end of a sign-off that every role has approved.
+pub(super) fn approved(record: &GateRecord, roles: usize) -> Event {
+    finished(record, Finding::passed(format!("{roles} roles approved")))
+}
+
+/// The end of a checklist every item of which is confirmed.
+pub(super) fn confirmed(record: &GateRecord, items: usize) -> Event {
+    finished(record, Finding::passed(format!("{items} items confirmed")))
 }
 
 fn may_sign(
