@@ -156,9 +156,9 @@ impl Driver<'_> {
                 self.take(Msg::Listen);
             }
             if self.due().is_some_and(|due| now >= due) {
-                if self.model.guarded() && self.model.asks_for_a_name() {
-                    // A name typed letter by letter is no accident once it is asked for; only what
-                    // was pressed before that is dropped.
+                if self.model.guarded() && !self.model.dwells() {
+                    // What comes after the frame that shows the question is an answer to it; what
+                    // was pressed before is not.
                     self.drain(&mut events).await;
                     self.guard = None;
                     self.take(Msg::Listen);

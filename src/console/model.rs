@@ -275,9 +275,12 @@ impl Model {
         self.rows.iter().position(|row| *row == Row::Gate(gate))
     }
 
-    /// Tells whether the open dialog wants a target's name, typed.
-    pub fn asks_for_a_name(&self) -> bool {
-        matches!(&self.dialog, Some(Dialog::Start(sheet)) if sheet.subject.name.is_some())
+    /// Tells whether keys must wait a moment longer than until the question is drawn: where one key
+    /// alone would answer it. A name that is typed letter by letter is no accident.
+    pub fn dwells(&self) -> bool {
+        let named =
+            matches!(&self.dialog, Some(Dialog::Start(sheet)) if sheet.subject.name.is_some());
+        self.dialog.is_some() && !named
     }
 
     /// Tells whether what is on the screen is too new to be answered.
