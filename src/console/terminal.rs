@@ -154,6 +154,8 @@ fn give_back() {
     let mut out = stdout();
     let _ = execute!(
         out,
+        // A frame that was cut short must not hold back what follows.
+        EndSynchronizedUpdate,
         DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,

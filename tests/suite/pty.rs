@@ -23,6 +23,8 @@ pub(crate) struct Pty {
     chunks: Receiver<Vec<u8>>,
     screen: vt100::Parser,
     raw: Vec<u8>,
+    /// What came of a frame that is not whole yet.
+    partial: Vec<u8>,
     /// The reader lets the terminal go with the next thing that it reads.
     stop: Arc<AtomicBool>,
 }
@@ -92,6 +94,7 @@ impl Pty {
             chunks,
             screen: vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0),
             raw: Vec::new(),
+            partial: Vec::new(),
             stop,
         }
     }
@@ -118,12 +121,27 @@ impl Pty {
         let _ = writer.flush();
     }
 
+    /// Puts what came on the screen, whole frames only, as a terminal does that knows where they
+    /// begin and end: nobody acts on half of one.
+    fn show(&mut self, chunk: Vec<u8>) {
+        self.partial.extend_from_slice(&chunk);
+        self.raw.extend(chunk);
+        let last = |mark: &[u8]| self.partial.windows(mark.len()).rposition(|at| at == mark);
+        let whole = match (last(b"\x1b[?2026h"), last(b"\x1b[?2026l")) {
+            (Some(begin), None) => begin,
+            (Some(begin), Some(end)) if end < begin => begin,
+            _ => self.partial.len(),
+        };
+        let rest = self.partial.split_off(whole);
+        self.screen.process(&self.partial);
+        self.partial = rest;
+    }
+
     /// Takes what came; `false` when the terminal was closed by the program.
     fn take(&mut self, wait: Duration) -> bool {
         match self.chunks.recv_timeout(wait) {
             Ok(chunk) => {
-                self.screen.process(&chunk);
-                self.raw.extend(chunk);
+                self.show(chunk);
                 true
             }
             Err(RecvTimeoutError::Timeout) => true,
@@ -221,8 +239,7 @@ impl Pty {
                 while self.master.is_some()
                     && let Ok(chunk) = self.chunks.recv_timeout(Duration::from_millis(200))
                 {
-                    self.screen.process(&chunk);
-                    self.raw.extend(chunk);
+                    self.show(chunk);
                 }
                 return status;
             }

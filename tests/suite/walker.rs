@@ -72,7 +72,9 @@ impl Walker {
                 });
             self.press_and_wait("\r");
             self.pty.wait_until("an answer", |screen| {
-                !screen.contains(dialog) || screen.contains("✗") || screen.contains("> __")
+                !screen.contains(dialog)
+                    || screen.contains("letter by letter")
+                    || screen.contains("> __")
             });
         }
     }

@@ -107,10 +107,7 @@ pub fn enter(model: &mut Model) -> Vec<Effect> {
     let act = on_enter(model);
     if model.moved && matches!(act, Act::Tick(_)) {
         // A person's word counts for what that person has read.
-        model.say(
-            Tone::Info,
-            "the run has come to this gate; look, then press again",
-        );
+        model.say(Tone::Info, JUST_HERE);
         return Vec::new();
     }
     let Some(gate) = model.gate().map(|gate| gate.id.clone()) else {
