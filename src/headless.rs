@@ -73,21 +73,8 @@ pub async fn run(
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         walk.show(&snapshot, data);
-        if stopping && let Some(error) = &snapshot.journal_error {
-            let reason = format!("the journal cannot be written: {error}");
-            return walk.end(&snapshot, End::Journal, &reason, data, note);
-        }
-        if stopping && snapshot.run.at_work().is_none() {
-            if snapshot
-                .run
-                .gates
-                .iter()
-                .any(|gate| gate.state == GateState::InDoubt)
-            {
-                let reason = "interrupted, and a gate is in doubt";
-                return walk.end(&snapshot, End::Unknown, reason, data, note);
-            }
-            return walk.end(&snapshot, End::Interrupted, "interrupted", data, note);
+        if stopping && let Some((end, reason)) = stopped(&snapshot) {
+            return walk.end(&snapshot, end, &reason, data, note);
         }
         let next = if stopping {
             Next::Wait
@@ -127,6 +114,31 @@ pub async fn run(
             }
         }
     }
+}
+
+/// How a walk that was asked to stop ends, when it can.
+fn stopped(snapshot: &Snapshot) -> Option<(End, String)> {
+    if let Some(error) = &snapshot.journal_error {
+        return Some((
+            End::Journal,
+            format!("the journal cannot be written: {error}"),
+        ));
+    }
+    if snapshot.run.at_work().is_some() {
+        return None;
+    }
+    let doubt = snapshot
+        .run
+        .gates
+        .iter()
+        .find(|gate| gate.state == GateState::InDoubt);
+    Some(match doubt {
+        Some(gate) => (
+            End::Unknown,
+            format!("interrupted; gate `{}` is in doubt", gate.id),
+        ),
+        None => (End::Interrupted, "interrupted".to_owned()),
+    })
 }
 
 /// Where the records of this process begin: a run that is continued has older ones.

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How much of each output stream is kept at its beginning, and again at its end, in bytes.
@@ -99,17 +100,7 @@ pub async fn run(
     let group = child
         .id()
         .and_then(|id| rustix::process::Pid::from_raw(id as i32));
-    let (sender, mut chunks) = mpsc::channel(64);
-    let readers = [
-        child
-            .stdout
-            .take()
-            .map(|pipe| tokio::spawn(pump(pipe, Stream::Out, sender.clone()))),
-        child
-            .stderr
-            .take()
-            .map(|pipe| tokio::spawn(pump(pipe, Stream::Err, sender))),
-    ];
+    let (readers, mut chunks) = read_output(&mut child);
     let mut output = [Captured::default(), Captured::default()];
     let deadline = invocation
         .timeout
@@ -151,9 +142,7 @@ pub async fn run(
         // Whoever of the group did not end with its leader ends now.
         signal_group(group, Signal::KILL);
     }
-    for reader in readers.into_iter().flatten() {
-        reader.abort();
-    }
+    readers.iter().for_each(JoinHandle::abort);
     let [mut out, mut err] = output;
     out.finish(|line| on_line(Stream::Out, line));
     err.finish(|line| on_line(Stream::Err, line));
@@ -165,8 +154,24 @@ pub async fn run(
     })
 }
 
+/// Output as it comes, from which stream.
+type Chunks = mpsc::Receiver<(Stream, Vec<u8>)>;
+
+/// Begins to read both streams of a program.
+fn read_output(child: &mut Child) -> (Vec<JoinHandle<()>>, Chunks) {
+    let (sender, chunks) = mpsc::channel(64);
+    let mut readers = Vec::new();
+    if let Some(pipe) = child.stdout.take() {
+        readers.push(tokio::spawn(pump(pipe, Stream::Out, sender.clone())));
+    }
+    if let Some(pipe) = child.stderr.take() {
+        readers.push(tokio::spawn(pump(pipe, Stream::Err, sender)));
+    }
+    (readers, chunks)
+}
+
 async fn drain(
-    chunks: &mut mpsc::Receiver<(Stream, Vec<u8>)>,
+    chunks: &mut Chunks,
     output: &mut [Captured; 2],
     on_line: &mut impl FnMut(Stream, &[u8]),
 ) {
