@@ -172,4 +172,16 @@ mod tests {
         long.omitted_bytes = 5;
         assert_eq!(wanted.judge(&long).verdict, Verdict::Inconclusive);
     }
+
+    #[test]
+    fn output_that_was_cut_cannot_prove_an_absence() {
+        let wanted = ProcessExpectation {
+            stdout_lacks: Some("FAILED".into()),
+            ..Default::default()
+        };
+        let mut long = seen(ExitSeen::Code(0), "head tail");
+        assert_eq!(wanted.judge(&long).verdict, Verdict::Passed);
+        long.omitted_bytes = 5;
+        assert_eq!(wanted.judge(&long).verdict, Verdict::Inconclusive);
+    }
 }

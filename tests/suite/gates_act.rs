@@ -285,3 +285,36 @@ fn a_full_disk_leaves_no_backup() {
         .says("No space left")
         .shows("\n0\n");
 }
+
+#[test]
+fn a_file_that_is_applied_under_another_name_is_not_applied_again() {
+    let site = Site::new();
+    site.sql("CREATE TABLE log (n int)");
+    site.write("db/1.sql", "INSERT INTO log VALUES (1);");
+    migrate(&site).exits(0);
+    std::fs::rename(site.path("db/1.sql"), site.path("db/one.sql")).unwrap();
+    let text = std::fs::read_to_string(site.path("runbook.toml")).unwrap();
+    // Another gate does not know the first one's files, but it knows what was applied.
+    site.write(
+        "runbook.toml",
+        &text.replace("id = \"mig\"", "id = \"next\""),
+    );
+    site.run()
+        .exits(4)
+        .says("db/one.sql is applied already as db/1.sql");
+    assert_eq!(site.one("SELECT count(*) FROM log"), "1");
+}
+
+#[test]
+fn a_commit_that_is_smuggled_in_is_noticed() {
+    let site = Site::new();
+    // With backslashes as escapes the server would see one string less, and a COMMIT.
+    site.write(
+        "db/1.sql",
+        "SET standard_conforming_strings = off; CREATE TABLE t (n int);",
+    );
+    migrate(&site)
+        .exits(4)
+        .says("the file changed `standard_conforming_strings`");
+    assert_eq!(site.one("SELECT to_regclass('t') IS NULL"), "t");
+}

@@ -327,3 +327,24 @@ fn what_a_person_should_know_is_said_at_the_start() {
         .exits(4)
         .says("this run goes on with its own copy");
 }
+
+#[test]
+fn a_pending_retry_does_not_keep_a_stopped_run_alive() {
+    let site = Site::new();
+    site.runbook(
+        "[[phase.gate]]\nid = \"f\"\ntitle = \"F\"\nretry = { attempts = 9, every = \"1h\" }\n\
+         [phase.gate.file]\npath = \"never\"\n",
+    );
+    let mut child = site
+        .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("failed: never")));
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!lines.any(|line| line.contains("attempt 2")));
+}
