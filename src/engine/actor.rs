@@ -91,9 +91,8 @@ impl Engine {
             snapshots,
             in_flight: 0,
         };
-        // The first snapshot that anybody sees says what is stale and what is being asked about.
+        // The first snapshot that anybody sees says what is stale.
         engine.check_inputs();
-        engine.reconcile_all();
         engine.publish();
         let thread = std::thread::Builder::new()
             .name("engine".to_owned())
@@ -111,6 +110,11 @@ impl Engine {
 
     fn live(mut self, mut asked: mpsc::Receiver<Request>, mut reported: mpsc::Receiver<Report>) {
         let runtime = self.runtime.clone();
+        match self.store.settle() {
+            Ok(()) => self.reconcile_all(),
+            Err(error) => self.view.journal_error = Some(error.to_string()),
+        }
+        self.publish();
         runtime.block_on(async {
             let mut listening = true;
             // A worker must be heard out even when nobody listens any more.

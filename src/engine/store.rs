@@ -56,6 +56,8 @@ struct Owner {
 pub struct Store {
     folder: PathBuf,
     journal: File,
+    /// What was written is on the disk; until then nothing may be started.
+    settled: bool,
     last: (u64, String),
 }
 
@@ -88,16 +90,14 @@ impl Store {
         for part in ["plans", "evidence", "outputs"] {
             make(&folder.join(part))?;
         }
-        write_whole(&folder.join(RUNBOOK), runbook).map_err(|e| io_error(&folder, e))?;
+        write_private(&folder.join(RUNBOOK), runbook).map_err(|e| io_error(&folder, e))?;
         let path = folder.join(JOURNAL);
         let journal = open_private(&path).map_err(|e| io_error(&path, e))?;
         lock(&journal, &folder, run)?;
-        sync_folder(&folder)
-            .and_then(|()| sync_folder(runs))
-            .map_err(|e| io_error(runs, e))?;
         Ok(Store {
             folder,
             journal,
+            settled: false,
             last: (0, crate::promotion::GENESIS.to_owned()),
         })
     }
@@ -140,6 +140,7 @@ impl Store {
         let store = Store {
             folder,
             journal,
+            settled: false,
             last,
         };
         Ok(Opened {
@@ -159,7 +160,22 @@ impl Store {
         (self.last.0, &self.last.1)
     }
 
-    /// Appends events as records, in one write, and syncs them. Work may start only after this.
+    /// Puts on the disk what was written so far, folders included; from then on every append is
+    /// synced. The first frame need not wait for this, but nothing may be started before it.
+    ///
+    /// # Errors
+    /// When it may not be durable.
+    pub fn settle(&mut self) -> io::Result<()> {
+        File::open(self.folder.join(RUNBOOK))?.sync_all()?;
+        self.journal.sync_all()?;
+        sync_folder(&self.folder)?;
+        sync_folder(self.folder.parent().unwrap_or(Path::new("/")))?;
+        self.settled = true;
+        Ok(())
+    }
+
+    /// Appends events as records, in one write, and syncs them once the store is settled. Work may
+    /// start only after that.
     ///
     /// # Errors
     /// When the records may not be durable. The journal must not be written again then: what a
@@ -181,7 +197,9 @@ impl Store {
         fault::point("before_append");
         self.journal.write_all(&bytes)?;
         fault::point("after_append_before_sync");
-        self.journal.sync_data()?;
+        if self.settled {
+            self.journal.sync_data()?;
+        }
         fault::point("after_append");
         self.last = last;
         Ok(records)
@@ -290,7 +308,14 @@ fn lock(journal: &File, folder: &Path, run: &str) -> Result<(), StoreError> {
             .to_string(),
     };
     let bytes = serde_json::to_vec(&owner).map_err(|e| io_error(&path, e.into()))?;
-    write_whole(&path, &bytes).map_err(|e| io_error(&path, e))
+    write_private(&path, &bytes).map_err(|e| io_error(&path, e))
+}
+
+/// Writes a file for the owner alone. It is synced later, or need not be.
+fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = open_private(path)?;
+    file.set_len(0)?;
+    file.write_all(content)
 }
 
 /// Removes passwords that a crash left in files for client programs.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -16,6 +16,9 @@ use crate::runbook::{Environment, Runbook, Target};
 
 /// How long somebody else may take to let a target go before we say that it is held.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a lock counts as ours without asking the server again.
+const LOCK_TRUST: Duration = Duration::from_secs(1);
 
 /// What is known of a target.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +51,8 @@ struct Entry {
     status: Mutex<TargetStatus>,
     /// What answered first in this run; nothing else may answer later.
     first: Mutex<Option<Identity>>,
-    lock: AsyncMutex<Option<OperatorLock>>,
+    /// The lock, and when it was last seen to be ours.
+    lock: AsyncMutex<Option<(OperatorLock, Instant)>>,
 }
 
 /// All targets of a run. Cloning gives the same targets.
@@ -171,15 +175,19 @@ impl Targets {
         let info = self.conninfo(name)?;
         let entry = self.entry(name)?;
         let mut lock = entry.lock.lock().await;
-        if let Some(held) = lock.as_ref() {
+        if let Some((held, seen)) = lock.as_mut() {
+            if seen.elapsed() < LOCK_TRUST {
+                return Ok(());
+            }
             if held.still_held().await.unwrap_or(false) {
+                *seen = Instant::now();
                 return Ok(());
             }
             *lock = None;
         }
         match OperatorLock::acquire(&info, &self.run, LOCK_WAIT).await {
             Ok(taken) => {
-                *lock = Some(taken);
+                *lock = Some((taken, Instant::now()));
                 if matches!(entry.status(), TargetStatus::Held(_)) {
                     entry.set(TargetStatus::NotAsked);
                 }

@@ -129,7 +129,9 @@ impl GateRecord {
                 self.ended = None;
                 self.started_by = Some(actor.name.clone());
             }
-            Event::EffectRecorded { effect, .. } => self.effects.push(effect.clone()),
+            Event::EffectRecorded { effect, .. } => {
+                self.effects.push(std::sync::Arc::new(effect.clone()));
+            }
             Event::CancelRequested { .. } => self.cancel_requested = true,
             Event::GateFinished {
                 finding, evidence, ..

@@ -1,6 +1,7 @@
 //! The state of a run: what folding its journal gives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -141,7 +142,8 @@ pub struct GateRecord {
     pub finding: Option<Finding>,
     /// Digest of the evidence file of the last attempt.
     pub evidence: Option<String>,
-    pub effects: Vec<EffectRecord>,
+    /// Shared, so that a snapshot of a long run is cheap.
+    pub effects: Vec<Arc<EffectRecord>>,
     pub items: Vec<Option<ItemRecord>>,
     pub statements: Vec<Statement>,
     pub waiver: Option<Waiver>,

@@ -237,7 +237,7 @@ fn idle(folder: &Path, url: &str) {
 /// Keys that change the screen, while a migration streams ten thousand notices.
 fn streaming(folder: &Path, url: &str) {
     let mut terminal = Terminal::start(&program(), &RUN, folder, url);
-    terminal.wait_for("pending   db/1.sql");
+    terminal.wait_for("pending  db/1.sql");
     terminal.send("\r");
     terminal.wait_for("Enter confirm");
     // The dialog counts no key that was pressed before it could be read.
