@@ -239,14 +239,9 @@ fn streaming(folder: &Path, url: &str) {
     let mut terminal = Terminal::start(&program(), &RUN, folder, url);
     terminal.wait_for("pending  db/1.sql");
     terminal.send("\r");
-    terminal.wait_for("Enter confirm");
+    terminal.wait_for("Esc leave it");
     // The dialog counts no key that was pressed before it could be read.
-    while terminal
-        .screen
-        .screen()
-        .contents()
-        .contains("Enter confirm")
-    {
+    while terminal.screen.screen().contents().contains("Esc leave it") {
         terminal.send("\r");
         terminal.settle(Duration::from_millis(100));
     }
