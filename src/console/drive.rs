@@ -51,7 +51,7 @@ pub async fn run(handle: &EngineHandle, options: ConsoleOptions) -> color_eyre::
         handle.folder().display().to_string(),
         screen.size()?,
         Timestamp::now(),
-        TimeZone::system(),
+        local_zone(),
     );
     let mut driver = Driver {
         handle,
@@ -364,4 +364,16 @@ fn save(folder: &Path, name: &str, text: &str) -> Result<String, String> {
     durable::make_private_folder(&copies).map_err(failed)?;
     durable::write_whole(&path, text.as_bytes()).map_err(failed)?;
     Ok(path.display().to_string())
+}
+
+/// The zone that times are shown in. Reading the one file is much quicker than the whole database,
+/// which is only needed when `TZ` names a zone.
+fn local_zone() -> TimeZone {
+    if std::env::var_os("TZ").is_none()
+        && let Ok(bytes) = std::fs::read("/etc/localtime")
+        && let Ok(zone) = TimeZone::tzif("Local", &bytes)
+    {
+        return zone;
+    }
+    TimeZone::system()
 }
