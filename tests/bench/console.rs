@@ -242,8 +242,8 @@ fn streaming(folder: &Path, url: &str) {
     terminal.wait_for("Esc leave it");
     // The dialog counts no key that was pressed before it could be read.
     while terminal.screen.screen().contents().contains("Esc leave it") {
-        terminal.send("\r");
-        terminal.settle(Duration::from_millis(100));
+        terminal.send("y");
+        terminal.take(Duration::from_millis(100));
     }
     terminal.wait_for("notice number");
     let mut times = Vec::new();
