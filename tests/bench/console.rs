@@ -249,9 +249,9 @@ fn streaming(folder: &Path, url: &str) {
     let mut times = Vec::new();
     for number in 0..200 {
         let (key, shows) = if number % 2 == 0 {
-            ("6", " Journal ")
+            ("6", "f follow")
         } else {
-            ("1", " Gates ")
+            ("1", "─ Gates ─")
         };
         let sent = Instant::now();
         terminal.send(key);
