@@ -63,15 +63,15 @@ pub async fn run(
     let mut signals = Signals::new();
     let mut said = 0;
     let mut stopping = false;
-    handle
-        .snapshot()
-        .notices
-        .iter()
-        .for_each(|notice| note(&format!("stagegate: {notice}")));
+    let mut noticed = 0;
     // What passed before may have passed on another server than the one that answers now.
     handle.ask(Request::Look).await;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
+        for notice in snapshot.notices.iter().skip(noticed) {
+            note(&format!("stagegate: {notice}"));
+        }
+        noticed = snapshot.notices.len();
         walk.show(&snapshot, data);
         if stopping && let Some((end, reason)) = stopped(&snapshot) {
             return walk.end(&snapshot, end, &reason, data, note);

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::handle::{CommandError, EngineHandle, Request, Snapshot};
-use super::open::{OpenError, Parts};
+use super::open::{OpenError, Parts, other_open_run};
 use super::store::Store;
 use super::work::{self, Report};
 use crate::gate::{Evidence, Feed, Targets};
@@ -52,6 +52,7 @@ impl Engine {
             first,
             base,
             notices,
+            siblings,
         } = parts;
         let runbook = Arc::new(runbook);
         let run = first_record(&mut store, &mut records, &first, &actor)?;
@@ -96,7 +97,7 @@ impl Engine {
         engine.publish();
         let thread = std::thread::Builder::new()
             .name("engine".to_owned())
-            .spawn(move || engine.live(asked, reported))
+            .spawn(move || engine.live(siblings, asked, reported))
             .map_err(|error| OpenError::Refused(format!("no thread for the engine: {error}")))?;
         Ok(EngineHandle {
             requests,
@@ -108,11 +109,20 @@ impl Engine {
         })
     }
 
-    fn live(mut self, mut asked: mpsc::Receiver<Request>, mut reported: mpsc::Receiver<Report>) {
+    fn live(
+        mut self,
+        siblings: Option<(PathBuf, PathBuf)>,
+        mut asked: mpsc::Receiver<Request>,
+        mut reported: mpsc::Receiver<Report>,
+    ) {
         let runtime = self.runtime.clone();
         match self.store.settle() {
             Ok(()) => self.reconcile_all(),
             Err(error) => self.view.journal_error = Some(error.to_string()),
+        }
+        if let Some((runbook, runs)) = siblings {
+            let other = other_open_run(&runbook, &runs, &self.run.id);
+            self.view.notices.extend(other);
         }
         self.publish();
         runtime.block_on(async {

@@ -81,7 +81,7 @@ pub fn open(
     match &options.which {
         Which::New(path) => open_new(path, options, runtime),
         Which::Latest(path) => {
-            let run = latest(path, &options.runs_folder)?;
+            let run = latest(path, &options.runs_folder, "")?;
             resume(&run, options, runtime)
         }
         Which::Named(run) => resume(run, options, runtime),
@@ -115,24 +115,24 @@ fn open_new(
         vars: options.vars.clone(),
         definition: definition(&runbook),
     }));
-    let notices = other_open_run(&absolute, options);
     let parts = Parts {
         runbook,
         store,
         records: Vec::new(),
         first: opening,
         base,
-        notices,
+        notices: Vec::new(),
+        siblings: Some((absolute, options.runs_folder.clone())),
     };
     start(parts, options, runtime)
 }
 
-/// Says so when a run of the same runbook has not ended.
-fn other_open_run(runbook: &Path, options: &OpenOptions) -> Vec<String> {
-    latest(runbook, &options.runs_folder)
-        .map(|run| format!("run {run} of this runbook has not ended; --resume goes on with it"))
-        .into_iter()
-        .collect()
+/// Says so when another run of the same runbook has not ended.
+pub(super) fn other_open_run(runbook: &Path, runs: &Path, own: &str) -> Option<String> {
+    let run = latest(runbook, runs, own).ok()?;
+    Some(format!(
+        "run {run} of this runbook has not ended; --resume goes on with it"
+    ))
 }
 
 fn resume(
@@ -179,6 +179,7 @@ fn resume(
             first,
             base,
             notices,
+            siblings: None,
         },
         options,
         runtime,
@@ -195,6 +196,8 @@ pub(super) struct Parts {
     pub(super) base: PathBuf,
     /// What a person should know from the start.
     pub(super) notices: Vec<String>,
+    /// The runbook's path and the folder of runs, to look for other runs of it that are open.
+    pub(super) siblings: Option<(PathBuf, PathBuf)>,
 }
 
 fn start(
@@ -222,18 +225,16 @@ fn check_addresses(run: &str, runbook: &Runbook, options: &OpenOptions) -> Resul
         .map_err(|(target, source)| OpenError::Address { target, source })
 }
 
-/// The newest run of a runbook that has not ended.
-fn latest(path: &Path, runs: &Path) -> Result<String, OpenError> {
+/// The newest run of a runbook that has not ended, other than `own`.
+fn latest(path: &Path, runs: &Path, own: &str) -> Result<String, OpenError> {
     let absolute = std::path::absolute(path).map_err(|source| OpenError::Read {
         path: path.display().to_string(),
         source,
     })?;
     let wanted = absolute.display().to_string();
     let found = store::list(runs).into_iter().find(|listed| {
-        listed
-            .run
-            .as_ref()
-            .is_ok_and(|run| run.runbook_path == wanted && !run.status.is_terminal())
+        let open = |run: &Run| run.runbook_path == wanted && !run.status.is_terminal();
+        listed.name != own && listed.run.as_ref().is_ok_and(|run| open(run))
     });
     found
         .map(|listed| listed.name)

@@ -15,6 +15,8 @@ use crate::system::{fault, host_name, user_name};
 const JOURNAL: &str = "journal.jsonl";
 const RUNBOOK: &str = "runbook.toml";
 const OWNER: &str = "owner.json";
+/// The folders inside a run's own.
+const PARTS: [&str; 3] = ["plans", "evidence", "outputs"];
 /// How the files begin that hold a password for a client program while it runs.
 const PASSFILE_PREFIX: &str = ".passfile-";
 
@@ -87,9 +89,6 @@ impl Store {
         let make = |path: &Path| make_private_folder(path).map_err(|e| io_error(path, e));
         make(runs)?;
         make(&folder)?;
-        for part in ["plans", "evidence", "outputs"] {
-            make(&folder.join(part))?;
-        }
         write_private(&folder.join(RUNBOOK), runbook).map_err(|e| io_error(&folder, e))?;
         let path = folder.join(JOURNAL);
         let journal = open_private(&path).map_err(|e| io_error(&path, e))?;
@@ -160,12 +159,16 @@ impl Store {
         (self.last.0, &self.last.1)
     }
 
-    /// Puts on the disk what was written so far, folders included; from then on every append is
+    /// Makes what else the folder holds and puts all of it on the disk; from then on every append is
     /// synced. The first frame need not wait for this, but nothing may be started before it.
     ///
     /// # Errors
     /// When it may not be durable.
     pub fn settle(&mut self) -> io::Result<()> {
+        say_owner(&self.folder)?;
+        for part in PARTS {
+            make_private_folder(&self.folder.join(part))?;
+        }
         File::open(self.folder.join(RUNBOOK))?.sync_all()?;
         self.journal.sync_all()?;
         sync_folder(&self.folder)?;
@@ -299,6 +302,11 @@ fn lock(journal: &File, folder: &Path, run: &str) -> Result<(), StoreError> {
         }
         Err(TryLockError::Error(error)) => return Err(io_error(&path, error)),
     }
+    Ok(())
+}
+
+/// Leaves word of who writes here, for whoever finds the journal locked.
+fn say_owner(folder: &Path) -> io::Result<()> {
     let owner = Owner {
         user: user_name(),
         host: host_name(),
@@ -307,8 +315,7 @@ fn lock(journal: &File, folder: &Path, run: &str) -> Result<(), StoreError> {
             .strftime("%Y-%m-%d %H:%M:%SZ")
             .to_string(),
     };
-    let bytes = serde_json::to_vec(&owner).map_err(|e| io_error(&path, e.into()))?;
-    write_private(&path, &bytes).map_err(|e| io_error(&path, e))
+    write_private(&folder.join(OWNER), &serde_json::to_vec(&owner)?)
 }
 
 /// Writes a file for the owner alone. It is synced later, or need not be.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 /// Where servers put their sockets when nobody says otherwise: Debian's place, then the
 /// project's own.
@@ -17,12 +18,23 @@ const SYSTEM_FOLDERS: &[&str] = &[
     "/opt/homebrew/etc/postgresql",
 ];
 
+/// Who connects when an address names nobody.
+#[derive(Clone, Default)]
+enum User {
+    #[default]
+    Nobody,
+    Named(String),
+    /// Whom this process runs as. Asked for only when an address needs it: the answer may come from
+    /// a directory server.
+    OfProcess(Arc<LazyLock<Option<String>>>),
+}
+
 /// The inputs of [`super::conninfo::Conninfo::resolve`] other than the address itself.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
     home: Option<PathBuf>,
-    user: Option<String>,
+    user: User,
     socket_folders: Vec<PathBuf>,
     system_folders: Vec<PathBuf>,
 }
@@ -38,7 +50,7 @@ impl Environment {
                 })
                 .collect(),
             home: std::env::home_dir(),
-            user: whoami::username().ok(),
+            user: User::OfProcess(Arc::new(LazyLock::new(|| whoami::username().ok()))),
             socket_folders: SOCKET_FOLDERS.iter().map(PathBuf::from).collect(),
             system_folders: SYSTEM_FOLDERS.iter().map(PathBuf::from).collect(),
         }
@@ -72,7 +84,7 @@ impl Environment {
     /// Sets the name of the operating system's user.
     #[must_use]
     pub fn with_user(mut self, user: &str) -> Self {
-        self.user = Some(user.to_owned());
+        self.user = User::Named(user.to_owned());
         self
     }
 
@@ -93,7 +105,11 @@ impl Environment {
 
     /// Returns the operating system's user.
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        match &self.user {
+            User::Nobody => None,
+            User::Named(name) => Some(name),
+            User::OfProcess(name) => name.as_deref(),
+        }
     }
 
     /// Returns a path under the home folder.
