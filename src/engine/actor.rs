@@ -116,6 +116,9 @@ impl Engine {
         mut reported: mpsc::Receiver<Report>,
     ) {
         let runtime = self.runtime.clone();
+        // Whoever opened the run may be drawing its first frame: until something is asked for,
+        // nothing here takes the processor or the disk away from it.
+        let first = asked.blocking_recv();
         match self.store.settle() {
             Ok(()) => self.reconcile_all(),
             Err(error) => self.view.journal_error = Some(error.to_string()),
@@ -126,7 +129,11 @@ impl Engine {
         }
         self.publish();
         runtime.block_on(async {
-            let mut listening = true;
+            let mut listening = first.is_some();
+            if let Some(request) = first {
+                self.request(request);
+                self.publish();
+            }
             // A worker must be heard out even when nobody listens any more.
             while listening || self.in_flight > 0 {
                 tokio::select! {
