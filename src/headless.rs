@@ -197,6 +197,9 @@ impl Walk {
             Nature::Items(_) => {
                 return needs_person(gate, "its items are confirmed by a person at the console");
             }
+            Nature::Message(_) => {
+                return needs_person(gate, "its message is read and sent by a person");
+            }
             Nature::SignOff { .. } => {
                 return needs_person(gate, "it is signed by people at the console");
             }

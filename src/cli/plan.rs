@@ -91,6 +91,8 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         base: base.to_owned(),
         folder: std::env::temp_dir(),
         values,
+        earlier: BTreeMap::new(),
+        choices: Vec::new(),
         targets: targets.clone(),
         feed: Feed::default(),
         effects: tokio::sync::mpsc::channel(1).0,

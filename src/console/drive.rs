@@ -24,7 +24,7 @@ use super::terminal::{self, Screen};
 use super::update::update;
 use super::view::theme::Theme;
 use super::{ConsoleEnd, ConsoleOptions};
-use crate::engine::{EngineHandle, Request};
+use crate::engine::{Announcement, EngineHandle, Request};
 use crate::system::durable;
 
 /// The shortest time between two frames that a person's input asks for.
@@ -337,6 +337,7 @@ impl Driver<'_> {
                         .boxed_local(),
                     );
                 }
+                Effect::Announce(announcement) => self.announce(announcement),
                 Effect::Plan(gate) => self.ask(Request::Plan { gate }),
                 Effect::Reconcile(gate) => self.ask(Request::Reconcile { gate }),
                 Effect::Look => self.ask(Request::Look),
@@ -347,6 +348,16 @@ impl Driver<'_> {
                 Effect::Quit(end) => self.end = Some(end),
             }
         }
+    }
+
+    fn announce(&mut self, announcement: Announcement) {
+        if !announcement.post {
+            let text = format!("{}\n\n{}\n", announcement.subject, announcement.body);
+            self.screen.copy(&text);
+        }
+        let handle = self.handle;
+        let sent = async move { Msg::Announced(handle.announce(announcement).await) };
+        self.answers.push(sent.boxed_local());
     }
 
     fn ask(&self, request: Request) {

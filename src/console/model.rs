@@ -14,7 +14,7 @@ use super::screen::layout::{Layout, dialog_height, dialog_width};
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
 use super::screen::text::{Doc, DocLine};
-use super::screen::{Screen, Verb, banner, closing, detail};
+use super::screen::{Row, Screen, Verb, banner, closing, detail};
 use crate::engine::Snapshot;
 use crate::gate::{FeedView, Plan};
 use crate::promotion::{
@@ -42,14 +42,6 @@ pub enum Tone {
 pub struct Toast {
     pub tone: Tone,
     pub text: String,
-}
-
-/// A row of the list of gates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Row {
-    Phase(usize),
-    /// The gate's number in the order of the runbook.
-    Gate(usize),
 }
 
 /// A start that waits for its plan to be made and shown.
@@ -133,7 +125,7 @@ impl Model {
         now: Timestamp,
         zone: TimeZone,
     ) -> Model {
-        let rows = rows(&snapshot.run);
+        let rows = Row::all(&snapshot.run);
         let mut model = Model {
             snapshot,
             feed: FeedView::default(),
@@ -181,6 +173,9 @@ impl Model {
     /// Takes a new snapshot.
     pub fn take(&mut self, snapshot: Arc<Snapshot>) {
         self.snapshot = snapshot;
+        if self.rows.len() != self.run().gates.len() + self.run().definition.phases.len() {
+            self.rows = Row::all(self.run());
+        }
         self.generation += 1;
         self.dirty = true;
     }
@@ -202,7 +197,8 @@ impl Model {
 
     /// The number of the gate that the run stands at.
     pub fn current(&self) -> Option<usize> {
-        self.run().gates.iter().position(|g| !g.state.advances())
+        let id = &self.run().current()?.id;
+        self.run().gates.iter().position(|gate| gate.id == *id)
     }
 
     /// The target of a gate.
@@ -381,17 +377,4 @@ impl Model {
             }
         }
     }
-}
-
-fn rows(run: &Run) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut gate = 0;
-    for (number, phase) in run.definition.phases.iter().enumerate() {
-        rows.push(Row::Phase(number));
-        for _ in &phase.gates {
-            rows.push(Row::Gate(gate));
-            gate += 1;
-        }
-    }
-    rows
 }

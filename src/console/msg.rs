@@ -6,7 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
 use super::ConsoleEnd;
-use crate::engine::{CommandError, Snapshot};
+use crate::engine::{Announcement, CommandError, Snapshot};
 use crate::gate::FeedView;
 use crate::promotion::Command;
 
@@ -27,6 +27,8 @@ pub enum Msg {
         origin: Origin,
         result: Result<(), CommandError>,
     },
+    /// A message was sent, or why not; if it was copied, its text.
+    Announced(Result<(), CommandError>),
     /// A text was written to a file, or why not.
     Saved(Result<String, String>),
     /// The screen that a guarded dialog stands on was seen for long enough; keys count again.
@@ -55,6 +57,8 @@ pub enum Effect {
         command: Command,
         origin: Origin,
     },
+    /// Sends a message to people. One that is not posted goes to the terminal's clipboard.
+    Announce(Announcement),
     Plan(String),
     Reconcile(String),
     Look,

@@ -3,8 +3,9 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::model::{Focus, Model, Row};
+use super::model::{Focus, Model};
 use super::msg::Effect;
+use super::screen::Row;
 use super::screen::{Screen, run};
 
 /// Lines that one turn of the wheel moves.

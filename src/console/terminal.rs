@@ -95,6 +95,18 @@ impl Screen {
         Ok((size.width, size.height))
     }
 
+    /// Hands a text to the terminal's clipboard, where the terminal takes one (OSC 52); over SSH
+    /// that is the clipboard of the machine in front of the person.
+    pub(super) fn copy(&mut self, text: &str) {
+        let copied = execute!(
+            self.terminal.backend_mut(),
+            crossterm::clipboard::CopyToClipboard::to_clipboard_from(text)
+        );
+        if let Err(error) = copied {
+            tracing::warn!(%error, "the terminal's clipboard was not reached");
+        }
+    }
+
     /// Draws one frame, in one write, so that a slow line shows no half of it.
     pub(super) fn draw(&mut self, model: &Model, theme: &Theme) -> std::io::Result<()> {
         let here = std::thread::current().id();

@@ -12,7 +12,7 @@ use super::pointer::on_mouse;
 use super::screen::dialog::{Answer, Dialog, Subject, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_journal, reading_log};
-use super::screen::{Screen, act, run};
+use super::screen::{Screen, act, back, copy, run};
 use crate::engine::{CommandError, Snapshot};
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -45,6 +45,18 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             origin,
             result,
         } => on_done(model, &command, origin, result),
+        Msg::Announced(Ok(())) => {
+            model.dialog = None;
+            model.say(Tone::Good, "sent, and recorded in the journal");
+            Vec::new()
+        }
+        Msg::Announced(Err(error)) => {
+            model.dirty = true;
+            if let Some(dialog) = &mut model.dialog {
+                dialog.refused(clean_line(&error.to_string()));
+            }
+            Vec::new()
+        }
         Msg::Saved(result) => {
             match result {
                 Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),
@@ -131,8 +143,10 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Log => show(model, Screen::Log),
         Action::Journal => show(model, Screen::Journal),
         Action::Search => model.search = Some(Input::default()),
-        Action::Copy => return copy(model),
-        Action::Back => back(model),
+        Action::Copy => return copy::copy(model),
+        Action::RollBack => return back::roll_back(model),
+        Action::Tell => return back::tell(model),
+        Action::Back => step_back(model),
         action => {
             return match model.screen {
                 Screen::Run => run::act(model, action),
@@ -160,7 +174,7 @@ fn show(model: &mut Model, screen: Screen) {
     model.screen = screen;
 }
 
-fn back(model: &mut Model) {
+fn step_back(model: &mut Model) {
     if model.leaving {
         model.leaving = false;
         model.say(Tone::Info, "staying");
@@ -203,6 +217,7 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             command: *command,
             origin: Origin::Dialog,
         }],
+        Answer::Announce(announcement) => vec![Effect::Announce(*announcement)],
         Answer::LeaveRunning => vec![Effect::Quit(ConsoleEnd::LeftRunning)],
         Answer::CancelAndLeave => {
             model.dialog = None;
@@ -215,31 +230,6 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             gate.map(cancel).into_iter().collect()
         }
     }
-}
-
-fn copy(model: &mut Model) -> Vec<Effect> {
-    let (name, text) = match model.screen {
-        Screen::Log => ("log".to_owned(), model.log.doc.plain()),
-        Screen::Closing => (
-            "closing".to_owned(),
-            super::screen::closing::page(model, 100).plain(),
-        ),
-        Screen::Journal => {
-            let line = |record: &Arc<crate::promotion::Record>| {
-                let (seq, time, who) = (record.seq, record.time, clean_line(&record.actor.name));
-                let gate = record.event.gate().unwrap_or("-");
-                let words = clean_line(&record.event.words());
-                format!("{seq} {time} {who} {gate} {words} {}\n", record.hash)
-            };
-            let text = model.snapshot.records.iter().map(line).collect();
-            ("journal".to_owned(), text)
-        }
-        Screen::Run => {
-            let gate = model.gate().map_or(String::new(), |gate| gate.id.clone());
-            (gate, super::screen::detail::page(model, 100, 100).plain())
-        }
-    };
-    vec![Effect::Save { name, text }]
 }
 
 fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
@@ -323,6 +313,11 @@ fn moved_on(model: &mut Model, before: &Snapshot) {
         .get(model.selected)
         .is_some_and(|gate| !gate.state.advances());
     let passed = model.gate().is_some_and(|gate| gate.state.advances());
+    if model.run().rollback != before.run.rollback
+        && let Some(current) = model.current()
+    {
+        model.select(current);
+    }
     if was_open
         && passed
         && let Some(current) = model.current()
@@ -351,6 +346,12 @@ fn moved_on(model: &mut Model, before: &Snapshot) {
 
 /// A confirmation is about what was shown when it opened; what was typed for something else is void.
 fn renew_dialog(model: &mut Model) {
+    if let Some(Dialog::Back(sheet)) = &model.dialog {
+        let mut sheet = sheet.clone();
+        sheet.renew(model);
+        model.dialog = Some(Dialog::Back(sheet));
+        return;
+    }
     let Some(Dialog::Start(sheet)) = &model.dialog else {
         return;
     };

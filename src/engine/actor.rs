@@ -160,6 +160,11 @@ impl Engine {
                 self.publish();
                 let _ = reply.send(result);
             }
+            Request::Announce {
+                announcement,
+                actor,
+                reply,
+            } => self.announce(announcement, actor, reply),
             Request::Plan { gate } => self.begin_plan(&gate),
             Request::Reconcile { gate } => self.begin_reconcile(&gate),
             Request::Look => {
@@ -266,7 +271,7 @@ impl Engine {
         }
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         if self.view.run.seq != self.run.seq {
             self.view.run = Arc::new(self.run.clone());
             self.view.records = Arc::new(self.records.clone());

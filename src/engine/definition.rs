@@ -1,10 +1,10 @@
 //! A runbook as the state machine needs to know it.
 
 use crate::promotion::{
-    Definition, GateDefinition, InputKind, ItemDefinition, Nature, PhaseDefinition, RoleDefinition,
-    WindowDefinition,
+    Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
+    PhaseDefinition, RoleDefinition, RollbackDefinition, Scope, WindowDefinition,
 };
-use crate::runbook::{self, Environment, Gate, Kind, Runbook};
+use crate::runbook::{self, Environment, Gate, Kind, Rollback, Runbook};
 
 /// Makes the definition that a run's first record holds.
 pub(super) fn definition(runbook: &Runbook) -> Definition {
@@ -33,12 +33,53 @@ pub(super) fn definition(runbook: &Runbook) -> Definition {
                 members: role.members.clone(),
             })
             .collect(),
-        window: runbook.window.as_ref().map(window),
+        window: runbook.window.as_ref().map(|given| window(given, runbook)),
+        rollbacks: runbook
+            .rollbacks
+            .iter()
+            .map(|back| rollback(runbook, back))
+            .collect(),
+        messages: runbook
+            .messages
+            .iter()
+            .map(|message| MessageDefinition {
+                id: message.id.clone(),
+                next_update_seconds: message.next_update.map(|after| after.as_secs() as i64),
+            })
+            .collect(),
     }
 }
 
-fn window(window: &runbook::Window) -> WindowDefinition {
+fn rollback(runbook: &Runbook, back: &Rollback) -> RollbackDefinition {
+    let gates: Vec<GateDefinition> = back
+        .gates
+        .iter()
+        .map(|gate| gate_definition(runbook, gate))
+        .collect();
+    // What one types to go back is what one would type to act there; without production it is the
+    // way's own name.
+    let typed = gates.iter().find_map(|gate| gate.typed_name.clone());
+    RollbackDefinition {
+        id: back.id.clone(),
+        title: back.title.clone(),
+        scope: match back.scope {
+            runbook::Scope::Immediate => Scope::Immediate,
+            runbook::Scope::Partial => Scope::Partial,
+        },
+        valid_from: Some(back.valid_from.clone()),
+        valid_until: back.valid_until.clone(),
+        expected_seconds: back.expect_duration.as_secs() as i64,
+        typed_name: typed.unwrap_or_else(|| back.id.clone()),
+        chooses: back.chooses(),
+        gates,
+    }
+}
+
+fn window(window: &runbook::Window, runbook: &Runbook) -> WindowDefinition {
+    let backs = runbook.rollbacks.iter();
+    let longest = backs.map(|back| back.expect_duration).max();
     WindowDefinition {
+        rollback_seconds: longest.unwrap_or_default().as_secs() as i64,
         opens: window.opens,
         closes: window.closes,
         lasts_seconds: window.lasts.map(|lasts| lasts.as_secs() as i64),
@@ -54,6 +95,7 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
         title: gate.title.clone(),
         kind: gate.kind.name().to_owned(),
         waivable: gate.waivable,
+        lasts_seconds: 0,
         typed_name: match nature {
             Nature::Acts => typed_name(runbook, &gate.kind),
             _ => None,
@@ -66,7 +108,8 @@ fn nature(kind: &Kind) -> Nature {
     match kind {
         Kind::Query(_) | Kind::File(_) => Nature::Looks,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
-        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) => Nature::Acts,
+        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Restore(_) => Nature::Acts,
+        Kind::Message(gate) => Nature::Message(gate.message.clone()),
         Kind::Checklist(gate) => Nature::Items(gate.items.iter().map(item).collect()),
         Kind::Signoff(gate) => Nature::SignOff {
             roles: gate.roles.clone(),

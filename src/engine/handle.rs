@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::announce::Announcement;
 use crate::expectation::Finding;
 use crate::gate::{Evidence, Feed, Plan, TargetStatus};
 use crate::promotion::{Actor, Command, Record, Refusal, Run};
@@ -24,6 +25,12 @@ pub enum Request {
     Plan { gate: String },
     /// Ask the world what became of a gate in doubt.
     Reconcile { gate: String },
+    /// Send what a person wrote to people.
+    Announce {
+        announcement: Announcement,
+        actor: Actor,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
     /// Connect once to every target, to show who answers.
     Look,
 }
@@ -35,6 +42,8 @@ pub enum CommandError {
     Refused(#[from] Refusal),
     #[error("the journal cannot be written, so nothing more is started: {0}")]
     Journal(String),
+    #[error("the message was not sent: {0}")]
+    Message(String),
     #[error("the engine has ended")]
     Gone,
 }
@@ -84,6 +93,24 @@ impl EngineHandle {
         self.requests
             .send(Request::Command {
                 command,
+                actor,
+                reply,
+            })
+            .await
+            .map_err(|_| CommandError::Gone)?;
+        answer.await.map_err(|_| CommandError::Gone)?
+    }
+
+    /// Sends what a person wrote, and waits until it went out and is recorded.
+    ///
+    /// # Errors
+    /// Why it did not.
+    pub async fn announce(&self, announcement: Announcement) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let actor = self.actor.clone();
+        self.requests
+            .send(Request::Announce {
+                announcement,
                 actor,
                 reply,
             })

@@ -5,6 +5,7 @@
 //! back; the engine never waits for one, and no worker waits for a frame.
 
 mod actor;
+mod announce;
 mod definition;
 mod handle;
 mod open;
@@ -12,6 +13,7 @@ mod react;
 mod store;
 mod work;
 
+pub use announce::Announcement;
 pub use handle::{CommandError, EngineHandle, Request, Snapshot};
 pub use open::{OpenError, OpenOptions, Which, open};
 pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};

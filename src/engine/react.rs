@@ -106,6 +106,10 @@ impl Engine {
                 self.in_flight -= 1;
                 self.reconciled(&gate, attempt, *reconciled);
             }
+            Report::Posted(posted) => {
+                self.in_flight -= 1;
+                self.announced(*posted);
+            }
             Report::Looked => {
                 self.in_flight -= 1;
                 self.check_servers();

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::actor::Engine;
+use super::announce::Posted;
 use crate::expectation::Finding;
 use crate::gate::{self, Context, Outcome, Plan, Reconciled, Targets};
 use crate::promotion::EffectRecord;
@@ -36,6 +37,7 @@ pub(super) enum Report {
         attempt: u32,
         reconciled: Box<Reconciled>,
     },
+    Posted(Box<Posted>),
     Looked,
     RetryDue {
         gate: String,
@@ -61,6 +63,13 @@ impl Engine {
             base: self.base.clone(),
             folder: self.store.folder().to_owned(),
             values,
+            earlier: self.view.evidence.clone(),
+            choices: self
+                .run
+                .rollback
+                .as_ref()
+                .map(|rollback| rollback.choices.clone())
+                .unwrap_or_default(),
             targets: self.targets.clone(),
             feed: self.feed.clone(),
             effects: mpsc::channel(1).0,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Feed, Targets};
+use super::{Evidence, Feed, Targets};
 use crate::promotion::EffectRecord;
 use crate::runbook::{self, Gate, Runbook};
 
@@ -24,6 +24,10 @@ pub struct Context {
     pub folder: PathBuf,
     /// Variables, captures and built-in names.
     pub values: BTreeMap<String, String>,
+    /// The evidence of each gate's last attempt.
+    pub earlier: BTreeMap<String, Arc<Evidence>>,
+    /// The files that go back, where the way back asked for them.
+    pub choices: Vec<String>,
     pub targets: Targets,
     pub feed: Feed,
     /// Takes the parts of the work as they end.

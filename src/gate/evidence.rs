@@ -42,6 +42,22 @@ pub enum Evidence {
         settings: Vec<(String, String)>,
         files: Vec<AppliedFile>,
     },
+    Restore {
+        target: String,
+        server: String,
+        /// The archive.
+        backup: String,
+        mode: String,
+        /// What the database of before is called now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<String>,
+        tables: u64,
+        rows: u64,
+        /// Where its rows differ from the backup's.
+        differences: Vec<String>,
+        ended_sessions: u64,
+        duration_ms: u64,
+    },
 }
 
 impl Evidence {
@@ -51,6 +67,7 @@ impl Evidence {
         match self {
             Evidence::Query { target, server, .. }
             | Evidence::Backup { target, server, .. }
+            | Evidence::Restore { target, server, .. }
             | Evidence::Migrate { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
         }

@@ -53,6 +53,7 @@ pub(super) fn new_row<'a>(
         nonce,
         collection: &context.gate.id,
         file: &file.name,
+        undoes: file.undoes.as_deref(),
         checksum: &file.checksum.normalised,
         raw_sha256: &file.checksum.raw,
         statements: file.script.statements.len(),

@@ -38,6 +38,8 @@ pub struct PlannedFile {
     pub checksum: Checksum,
     pub script: Script,
     pub standing: Standing,
+    /// The applied file that this one undoes.
+    pub undoes: Option<String>,
 }
 
 /// Everything that a migrate gate is going to do.
@@ -75,6 +77,9 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
         }
     };
     let migration = match read {
+        Ok(files) if !gate.undoes.is_empty() => {
+            super::migrate_down::stand(gate, context, &files, &rows)
+        }
         Ok(files) => stand(gate, &context.gate.id, files, &rows),
         Err(reasons) => MigrationPlan {
             files: Vec::new(),
@@ -133,6 +138,7 @@ fn read_files(gate: &Migrate, context: &Context) -> Result<Vec<PlannedFile>, Vec
                     checksum: Checksum::of(&text),
                     script,
                     standing: Standing::Pending,
+                    undoes: None,
                 });
             }
         }
@@ -231,6 +237,10 @@ fn stand(
 
 /// The hash of the plan, from the files alone; what is wrong with them is part of it.
 pub(super) fn inputs(gate: &Migrate, context: &Context) -> Option<String> {
+    if !gate.undoes.is_empty() {
+        // What is left to undo follows from the ledger, not from the files alone.
+        return None;
+    }
     Some(match read_files(gate, context) {
         Ok(files) => plan_digest(gate, &files),
         Err(reasons) => digest(reasons.join("\n").as_bytes()),
@@ -279,6 +289,11 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
         .map(|file| file.script.statements.len())
         .sum();
     let summary = match (pending, migration.files.len()) {
+        (0, _) if !gate.undoes.is_empty() => format!("nothing to undo on {}", gate.target),
+        (p, _) if !gate.undoes.is_empty() => format!(
+            "undo {p} applied files, {statements} statements, on {}",
+            gate.target
+        ),
         (0, n) => format!("nothing to do: {n} files are applied to {}", gate.target),
         (p, _) => format!(
             "apply {p} files, {statements} statements, to {}",
@@ -293,6 +308,8 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
     plan.line(Tone::Plain, settings_line(gate));
     for file in &migration.files {
         let (tone, word) = match &file.standing {
+            Standing::Pending if file.undoes.is_some() => (Tone::Warning, "undoes".to_owned()),
+            Standing::Applied { .. } if file.undoes.is_some() => (Tone::Muted, "undone".to_owned()),
             Standing::Pending => (Tone::Plain, "pending".to_owned()),
             Standing::Applied { at, .. } => (Tone::Muted, format!("applied {at}")),
             Standing::Changed { .. } => (Tone::Bad, "changed since it was applied".to_owned()),
@@ -301,7 +318,10 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
         let count = file.script.statements.len();
         plan.line(
             tone,
-            format!("{word:<9} {}  ({count} statements)", file.name),
+            match &file.undoes {
+                Some(up) => format!("{word:<9} {up}  by {}  ({count} statements)", file.name),
+                None => format!("{word:<9} {}  ({count} statements)", file.name),
+            },
         );
     }
     for file in &migration.missing {

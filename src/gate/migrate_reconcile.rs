@@ -68,7 +68,7 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
     let rows = ledger::rows(&session).await?;
     let by_file: BTreeMap<&str, &ledger::LedgerRow> = rows
         .iter()
-        .filter(|row| row.state == LedgerState::Applied)
+        .filter(|row| matches!(row.state, LedgerState::Applied | LedgerState::Undo))
         .map(|row| (row.file.as_str(), row))
         .collect();
     Ok(report(
@@ -93,12 +93,13 @@ fn report(
     for planned in &migration.files {
         let mut file = first_state(context, planned);
         if let Some(row) = by_file.get(planned.name.as_str()) {
-            let ours = row.nonce == file.nonce;
-            file.state = if ours {
-                FileState::Applied
-            } else {
-                FileState::AlreadyApplied
-            };
+            // The row of another attempt says nothing of a file that undoes: what it undid then
+            // may have been applied again.
+            if row.nonce == file.nonce {
+                file.state = FileState::Applied;
+            } else if planned.undoes.is_none() {
+                file.state = FileState::AlreadyApplied;
+            }
         }
         files.push(file);
     }

@@ -11,14 +11,20 @@ mod evidence;
 mod exec;
 mod feed;
 mod file;
+mod message;
 mod migrate;
 mod migrate_apply;
+mod migrate_down;
 mod migrate_plan;
 mod migrate_reconcile;
 mod migrate_session;
 mod migrate_words;
 mod plan;
 mod query;
+mod restore;
+mod restore_plan;
+mod restore_reconcile;
+mod restore_swap;
 mod signoff;
 mod targets;
 
@@ -40,6 +46,8 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::Backup(gate) => backup::plan(gate, context).await,
         Kind::Migrate(gate) => migrate_plan::plan(gate, context).await,
         Kind::Signoff(gate) => signoff::plan(gate, context),
+        Kind::Restore(gate) => restore_plan::plan(gate, context).await,
+        Kind::Message(gate) => message::plan(gate, context),
     }
 }
 
@@ -51,7 +59,8 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::File(gate) => file::run(gate, context),
         Kind::Backup(gate) => backup::run(gate, context).await,
         Kind::Migrate(gate) => migrate::run(gate, context, plan).await,
-        Kind::Checklist(_) | Kind::Signoff(_) => {
+        Kind::Restore(gate) => restore::run(gate, context).await,
+        Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
     }
@@ -62,6 +71,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
     match &context.gate.kind {
         Kind::Backup(gate) => backup::reconcile(gate, context),
         Kind::Migrate(gate) => migrate_reconcile::reconcile(gate, context).await,
+        Kind::Restore(gate) => restore_reconcile::reconcile(gate, context).await,
         Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
         _ => Reconciled::nothing_happened(),
     }

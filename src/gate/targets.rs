@@ -206,6 +206,22 @@ impl Targets {
         }
     }
 
+    /// Gives the right to act on a target up, and ends the session that held it.
+    pub async fn let_go(&self, name: &str) {
+        let Ok(entry) = self.entry(name) else { return };
+        if let Some((lock, _)) = entry.lock.lock().await.take() {
+            lock.release().await;
+        }
+    }
+
+    /// Says that this run itself has put another database in the target's place: what answers next
+    /// is the target from then on.
+    pub fn expect_another(&self, name: &str) {
+        if let Ok(entry) = self.entry(name) {
+            *entry.first.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     /// Says that a target is about to be connected to.
     pub fn expect(&self, name: &str) {
         if let Ok(entry) = self.entry(name)

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::PostgresError;
 use super::conninfo::Conninfo;
+use super::content::Contents;
 use super::dump_files::{Place, file_error, hash_all};
 use super::dump_work::Work;
 use super::programs::{self, Program, ProgramMissing};
@@ -73,6 +74,9 @@ pub struct Manifest {
     pub entries: u64,
     /// Tables whose rows it holds.
     pub tables: u64,
+    /// The rows of each table, added up.
+    #[serde(default)]
+    pub contents: Contents,
 }
 
 /// How far a dump has come.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::content::{Contents, DumpReader};
 use super::dump::{DumpError, DumpProgress, DumpRequest, DumpedFile, Layout, Manifest, Survey};
 use super::dump_files::{Place, file_error, make_private, size_of, sync_and_hash};
 use super::passfile::ChildPassfile;
@@ -15,6 +16,13 @@ use super::programs::Program;
 use crate::system::durable::{sync_folder, write_whole};
 use crate::system::fault;
 use crate::system::process::{self, Ended, Ending, Invocation, Stream};
+
+/// What reading a dump back gave.
+struct Read {
+    entries: u64,
+    tables: u64,
+    contents: Contents,
+}
 
 /// One dump that is being made.
 pub(super) struct Work<'a> {
@@ -38,21 +46,25 @@ impl Work<'_> {
         fault::point("after_dump");
         make_private(&self.place.partial).map_err(|e| file_error(&self.place.partial, e))?;
         let entries = self.list(pg_restore).await?;
-        self.read_fully(pg_restore).await?;
+        let contents = self.read_fully(pg_restore).await?;
         fault::point("after_dump_verified");
         let partial = self.place.partial.clone();
         let files = tokio::task::spawn_blocking(move || sync_and_hash(&partial))
             .await
             .map_err(|e| file_error(&self.place.partial, io::Error::other(e)))?
             .map_err(|e| file_error(&self.place.partial, e))?;
-        self.finish(files, entries, tables, started.elapsed(), pg_dump)
+        let read = Read {
+            entries,
+            tables,
+            contents,
+        };
+        self.finish(files, read, started.elapsed(), pg_dump)
     }
 
     fn finish(
         &self,
         mut files: BTreeMap<String, DumpedFile>,
-        entries: u64,
-        tables: u64,
+        read: Read,
         took: Duration,
         pg_dump: &Program,
     ) -> Result<Manifest, DumpError> {
@@ -82,8 +94,9 @@ impl Work<'_> {
             wal_position: self.survey.wal_position.clone(),
             server_version: self.survey.server_version.clone(),
             pg_dump_version: pg_dump.version.text.clone(),
-            entries,
-            tables,
+            entries: read.entries,
+            tables: read.tables,
+            contents: read.contents,
         };
         let bytes = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| file_error(&place.manifest, io::Error::other(e)))?;
@@ -171,6 +184,8 @@ impl Work<'_> {
         environment.retain(|(name, _)| name != "PGAPPNAME");
         environment.push(("PGAPPNAME".to_owned(), request.application_name.to_owned()));
         environment.push(("LC_ALL".to_owned(), "C".to_owned()));
+        // Times are compared as text after a restore, wherever that is done.
+        environment.push(("PGTZ".to_owned(), "UTC".to_owned()));
         Invocation {
             program: pg_dump.path.clone(),
             arguments,
@@ -192,10 +207,28 @@ impl Work<'_> {
         Ok(listed.into_inner())
     }
 
-    /// Reads every byte of it as a restore would, and throws the result away.
-    async fn read_fully(&self, pg_restore: &Program) -> Result<(), DumpError> {
-        self.pg_restore(pg_restore, &["--file=/dev/null"], |_| {})
-            .await
+    /// Reads every byte of it as a restore would, and adds the rows of each table up.
+    async fn read_fully(&self, pg_restore: &Program) -> Result<Contents, DumpError> {
+        let schema = ["--schema-only", "--file=/dev/null"];
+        self.pg_restore(pg_restore, &schema, |_| {}).await?;
+        let invocation = self.restore_invocation(pg_restore, &["--data-only", "--file=-"]);
+        let mut reader = DumpReader::default();
+        let ended =
+            process::run_raw(&invocation, self.cancel, |_, _| {}, |out| reader.take(out)).await?;
+        self.check_ended("pg_restore", &ended)?;
+        Ok(reader.finish())
+    }
+
+    fn restore_invocation(&self, pg_restore: &Program, arguments: &[&str]) -> Invocation {
+        let mut arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        arguments.push(self.place.partial.display().to_string());
+        Invocation {
+            program: pg_restore.path.clone(),
+            arguments,
+            environment: vec![("LC_ALL".to_owned(), "C".to_owned())],
+            folder: None,
+            timeout: self.timeout,
+        }
     }
 
     async fn pg_restore(
@@ -204,15 +237,7 @@ impl Work<'_> {
         arguments: &[&str],
         mut on_out: impl FnMut(&[u8]),
     ) -> Result<(), DumpError> {
-        let mut arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
-        arguments.push(self.place.partial.display().to_string());
-        let invocation = Invocation {
-            program: pg_restore.path.clone(),
-            arguments,
-            environment: vec![("LC_ALL".to_owned(), "C".to_owned())],
-            folder: None,
-            timeout: self.timeout,
-        };
+        let invocation = self.restore_invocation(pg_restore, arguments);
         let ended = process::run(&invocation, self.cancel, |stream, line| {
             if stream == Stream::Out {
                 on_out(line);

@@ -11,6 +11,10 @@ use super::session::Session;
 pub enum LedgerState {
     /// The file's transaction committed.
     Applied,
+    /// It was applied once, and undone since.
+    Reverted,
+    /// The row of a file that undid another one.
+    Undo,
     /// The attempt was proven dead; the key is taken so that it can never commit.
     Void,
 }
@@ -38,6 +42,8 @@ pub struct NewRow<'a> {
     pub nonce: &'a str,
     pub collection: &'a str,
     pub file: &'a str,
+    /// The applied file that this one undoes; its row says so from then on.
+    pub undoes: Option<&'a str>,
     pub checksum: &'a str,
     pub raw_sha256: &'a str,
     pub statements: usize,
@@ -51,7 +57,7 @@ const CREATE: &str = "\
 CREATE SCHEMA IF NOT EXISTS stagegate;
 CREATE TABLE IF NOT EXISTS stagegate.ledger (
     nonce text PRIMARY KEY,
-    state text NOT NULL CHECK (state IN ('applied', 'void')),
+    state text NOT NULL CHECK (state IN ('applied', 'void', 'reverted', 'undo')),
     collection text NOT NULL,
     file text NOT NULL,
     checksum text NOT NULL,
@@ -72,7 +78,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS ledger_applied_file
 /// What the server says; 42501 when the role may not create it.
 pub async fn ensure(session: &Session) -> Result<(), PostgresError> {
     if exists(session).await? {
-        return Ok(());
+        return allow_undo(session).await;
     }
     // A second operator may make it at the same moment; the lock makes them take turns.
     let sql = format!("BEGIN; SELECT pg_advisory_xact_lock(7301442, 1); {CREATE} COMMIT");
@@ -80,6 +86,24 @@ pub async fn ensure(session: &Session) -> Result<(), PostgresError> {
         let _ = session.client.batch_execute("ROLLBACK").await;
         return Err(error.into());
     }
+    Ok(())
+}
+
+/// Lets a ledger that was made before files could be undone hold such rows.
+async fn allow_undo(session: &Session) -> Result<(), PostgresError> {
+    let sql = "SELECT conname::text FROM pg_catalog.pg_constraint \
+               WHERE conrelid = 'stagegate.ledger'::regclass AND contype = 'c' \
+               AND pg_catalog.pg_get_constraintdef(oid) LIKE '%void%' \
+               AND pg_catalog.pg_get_constraintdef(oid) NOT LIKE '%undo%'";
+    let Some(row) = session.client.query_typed_opt(sql, &[]).await? else {
+        return Ok(());
+    };
+    let sql = format!(
+        "ALTER TABLE stagegate.ledger DROP CONSTRAINT {}, ADD CONSTRAINT ledger_state_check \
+         CHECK (state IN ('applied', 'void', 'reverted', 'undo'))",
+        identifier(&row.get::<_, String>(0))
+    );
+    session.client.batch_execute(&sql).await?;
     Ok(())
 }
 
@@ -101,7 +125,7 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
     if !exists(session).await? {
         return Ok(Vec::new());
     }
-    let sql = "SELECT nonce, state = 'applied', collection, file, checksum, raw_sha256, run, \
+    let sql = "SELECT nonce, state, collection, file, checksum, raw_sha256, run, \
                applied_by, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') \
                FROM stagegate.ledger ORDER BY applied_at, file";
     let rows = session.client.query_typed(sql, &[]).await?;
@@ -109,10 +133,11 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
         .iter()
         .map(|row| LedgerRow {
             nonce: row.get(0),
-            state: if row.get(1) {
-                LedgerState::Applied
-            } else {
-                LedgerState::Void
+            state: match row.get::<_, &str>(1) {
+                "applied" => LedgerState::Applied,
+                "reverted" => LedgerState::Reverted,
+                "undo" => LedgerState::Undo,
+                _ => LedgerState::Void,
             },
             collection: row.get(2),
             file: row.get(3),
@@ -128,9 +153,21 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
 impl NewRow<'_> {
     /// The statement that writes the row, with every value quoted.
     pub fn insert(&self) -> String {
+        match self.undoes {
+            None => self.insert_as("applied"),
+            Some(up) => format!(
+                "WITH undone AS (UPDATE stagegate.ledger SET state = 'reverted' \
+                 WHERE file = {} AND state = 'applied') {}",
+                literal(up),
+                self.insert_as("undo")
+            ),
+        }
+    }
+
+    fn insert_as(&self, state: &str) -> String {
         format!(
             "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, raw_sha256, \
-             statements, run, journal_seq, journal_head) VALUES ({}, 'applied', {}, {}, {}, {}, \
+             statements, run, journal_seq, journal_head) VALUES ({}, '{state}', {}, {}, {}, {}, \
              {}, {}, {}, {})",
             literal(self.nonce),
             literal(self.collection),
@@ -146,8 +183,7 @@ impl NewRow<'_> {
 
     /// The statement that takes the key, so that the attempt can never commit.
     fn fence(&self) -> String {
-        let insert = self.insert().replacen("'applied'", "'void'", 1);
-        format!("{insert} ON CONFLICT DO NOTHING")
+        format!("{} ON CONFLICT DO NOTHING", self.insert_as("void"))
     }
 }
 
@@ -164,7 +200,7 @@ pub async fn fence(session: &Session, row: &NewRow<'_>) -> Result<bool, Postgres
         return Ok(false);
     }
     let sql = format!(
-        "SELECT state = 'applied' FROM stagegate.ledger WHERE nonce = {}",
+        "SELECT state <> 'void' FROM stagegate.ledger WHERE nonce = {}",
         literal(row.nonce)
     );
     let found = session.client.query_typed_opt(&sql, &[]).await?;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Actor, Definition, Event, GateRecord, GateState, ItemRecord, Nature, Record, Run, RunStatus,
-    Waiver,
+    Actor, Definition, Event, GateDefinition, GateRecord, GateState, ItemRecord, Nature,
+    PhaseDefinition, Record, Reminder, RollbackRecord, Run, RunStatus, Waiver,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -40,6 +40,8 @@ impl Run {
             vars: vars.clone(),
             status: RunStatus::Open,
             captures: BTreeMap::new(),
+            rollback: None,
+            reminder: None,
             operator: record.actor.name.clone(),
             opened: record.time,
             updated: record.time,
@@ -70,12 +72,25 @@ impl Run {
             Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
             Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),
             Event::RunClosed => self.status = RunStatus::Closed,
+            Event::RollbackStarted {
+                rollback,
+                reason,
+                choices,
+                ..
+            } => {
+                self.status = RunStatus::Open;
+                self.begin_rollback((rollback, reason), choices, record);
+            }
+            Event::RunRolledBack { rollback } => {
+                self.status = RunStatus::RolledBack(rollback.clone());
+            }
             Event::Noted { gate, text } => {
                 if let Some(gate) = gate.as_deref().and_then(|id| self.gate_mut(id)) {
                     gate.notes.push(format!("{}: {text}", record.actor.name));
                 }
             }
             event => {
+                self.promise_update(event, record.time);
                 if let Event::GateFinished { captures, .. } = event {
                     self.captures.extend(captures.clone());
                 }
@@ -88,6 +103,42 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// The gates of a way back follow those of the run, as one more phase.
+    fn begin_rollback(&mut self, said: (&str, &str), choices: &[String], record: &Record) {
+        let Some(rollback) = self.definition.rollback(said.0).cloned() else {
+            return;
+        };
+        self.rollback = Some(RollbackRecord::new(
+            said,
+            choices,
+            &record.actor.name,
+            record.time,
+            self.gates.len(),
+        ));
+        self.gates.extend(rollback.gates.iter().map(new_gate));
+        self.definition.phases.push(PhaseDefinition {
+            id: rollback.id,
+            title: format!("Rollback: {}", rollback.title),
+            gates: rollback.gates,
+        });
+    }
+
+    /// A message that promises another one starts the wait for it; any message ends the one before.
+    fn promise_update(&mut self, event: &Event, time: jiff::Timestamp) {
+        let Event::MessageSent { message, .. } = event else {
+            return;
+        };
+        let defined = self.definition.messages.iter().find(|m| m.id == *message);
+        let seconds = defined.and_then(|message| message.next_update_seconds);
+        self.reminder = seconds.and_then(|seconds| {
+            let due = time.checked_add(jiff::SignedDuration::from_secs(seconds));
+            Some(Reminder {
+                message: message.clone(),
+                due: due.ok()?,
+            })
+        });
     }
 
     fn capture_item(&mut self, event: &Event) {
@@ -178,6 +229,10 @@ impl GateRecord {
                 self.ended = Some(time);
             }
             Event::SignedOff { statement } => self.statements.push(statement.clone()),
+            Event::MessageSent { message, how, .. } => {
+                self.notes
+                    .push(format!("{}: message `{message}` {how}", actor.name));
+            }
             _ => {}
         }
     }
@@ -204,30 +259,31 @@ impl GateRecord {
 }
 
 fn new_gates(definition: &Definition) -> Vec<GateRecord> {
-    definition
-        .gates()
-        .map(|gate| GateRecord {
-            id: gate.id.clone(),
-            state: GateState::Pending,
-            attempt: 0,
-            plan: None,
-            finding: None,
-            evidence: None,
-            effects: Vec::new(),
-            items: match &gate.nature {
-                Nature::Items(items) => vec![None; items.len()],
-                _ => Vec::new(),
-            },
-            statements: Vec::new(),
-            waiver: None,
-            cancel_requested: false,
-            started: None,
-            ended: None,
-            started_by: None,
-            notes: Vec::new(),
-            stale_because: None,
-        })
-        .collect()
+    definition.gates().map(new_gate).collect()
+}
+
+fn new_gate(gate: &GateDefinition) -> GateRecord {
+    GateRecord {
+        id: gate.id.clone(),
+        state: GateState::Pending,
+        attempt: 0,
+        plan: None,
+        finding: None,
+        evidence: None,
+        effects: Vec::new(),
+        items: match &gate.nature {
+            Nature::Items(items) => vec![None; items.len()],
+            _ => Vec::new(),
+        },
+        statements: Vec::new(),
+        waiver: None,
+        cancel_requested: false,
+        started: None,
+        ended: None,
+        started_by: None,
+        notes: Vec::new(),
+        stale_because: None,
+    }
 }
 
 fn unseen_end() -> Finding {

@@ -116,6 +116,21 @@ pub enum Command {
     Note { gate: Option<String>, text: String },
     /// Gives the conn to another operator.
     HandOver { to: String },
+    /// Starts a way back. From then on no gate of the run itself moves.
+    RollBack {
+        rollback: String,
+        reason: String,
+        typed_name: Option<String>,
+        choices: Vec<String>,
+    },
+    /// Says that a person sent a message, and how.
+    SayMessage {
+        message: String,
+        gate: Option<String>,
+        how: String,
+        /// SHA-256 of its text.
+        text: String,
+    },
     /// Gives the run up for good.
     Abandon { reason: String },
     /// Ends a run all of whose gates let it through.

@@ -18,6 +18,66 @@ pub struct Definition {
     pub roles: Vec<RoleDefinition>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowDefinition>,
+    /// The ways back. None of their gates moves before a person starts one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollbacks: Vec<RollbackDefinition>,
+    /// What people are told, by the ids of the runbook.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<MessageDefinition>,
+}
+
+/// A way back, as the state machine sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackDefinition {
+    pub id: String,
+    pub title: String,
+    pub scope: Scope,
+    /// It may be started once this gate has been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<String>,
+    /// It may not be started any more once this gate lets the run through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
+    /// How long it takes, in seconds.
+    #[serde(default)]
+    pub expected_seconds: i64,
+    /// What a person types to start it.
+    pub typed_name: String,
+    /// Whoever starts it says which of the applied files go back.
+    #[serde(default)]
+    pub chooses: bool,
+    pub gates: Vec<GateDefinition>,
+}
+
+/// How much a way back undoes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything, at once.
+    Immediate,
+    /// Only what is chosen.
+    Partial,
+}
+
+impl Scope {
+    /// The word for it in the format and on every screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Immediate => "immediate",
+            Scope::Partial => "partial",
+        }
+    }
+}
+
+/// A message of the runbook, as the state machine sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageDefinition {
+    pub id: String,
+    /// The message promises another one after this many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_update_seconds: Option<i64>,
 }
 
 /// An ordered part of a run.
@@ -42,6 +102,14 @@ pub struct GateDefinition {
     /// The name that a person types before the gate acts; set when it acts on production.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed_name: Option<String>,
+    /// How long its work lasts at least, in seconds, where the runbook says so.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lasts_seconds: i64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde asks for.
+fn is_zero(seconds: &i64) -> bool {
+    *seconds == 0
 }
 
 /// Who moves a gate.
@@ -56,6 +124,8 @@ pub enum Nature {
     Items(Vec<ItemDefinition>),
     /// People in roles sign it.
     SignOff { roles: Vec<String>, distinct: bool },
+    /// A person sends the message of that id.
+    Message(String),
 }
 
 /// An item of a checklist.
@@ -90,7 +160,12 @@ pub struct RoleDefinition {
 }
 
 impl Definition {
-    /// All gates in order.
+    /// The way back of that id.
+    pub fn rollback(&self, id: &str) -> Option<&RollbackDefinition> {
+        self.rollbacks.iter().find(|rollback| rollback.id == id)
+    }
+
+    /// All gates in order, those of a way back once it has been started.
     pub fn gates(&self) -> impl Iterator<Item = &GateDefinition> {
         self.phases.iter().flat_map(|phase| phase.gates.iter())
     }

@@ -125,6 +125,29 @@ pub enum Event {
     ConnHandedOver {
         to: String,
     },
+    /// A person started a way back; its gates follow those of the run from here on.
+    RollbackStarted {
+        rollback: String,
+        reason: String,
+        typed_name: String,
+        /// The files that go back, where it asks for them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        choices: Vec<String>,
+    },
+    /// Every gate of a way back let the run through.
+    RunRolledBack {
+        rollback: String,
+    },
+    /// A person sent a message.
+    MessageSent {
+        message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<String>,
+        /// How it went out, such as `copied` or `posted to slack`.
+        how: String,
+        /// SHA-256 of its text, which lies in the run's folder.
+        text: String,
+    },
     /// A rejection ended the run.
     RunRejected {
         gate: String,
@@ -152,12 +175,14 @@ impl Event {
             | Event::GateWaived { gate, .. }
             | Event::RunRejected { gate, .. } => Some(gate),
             Event::SignedOff { statement } => Some(&statement.gate),
-            Event::Noted { gate, .. } => gate.as_deref(),
+            Event::Noted { gate, .. } | Event::MessageSent { gate, .. } => gate.as_deref(),
             Event::RunOpened { .. }
             | Event::RunContinued { .. }
             | Event::RunHeld { .. }
             | Event::RunResumed
             | Event::ConnHandedOver { .. }
+            | Event::RollbackStarted { .. }
+            | Event::RunRolledBack { .. }
             | Event::RunAbandoned { .. }
             | Event::RunClosed => None,
         }
@@ -215,6 +240,11 @@ impl Event {
             Event::RunResumed => "resumed".into(),
             Event::Noted { text, .. } => format!("note: {text}"),
             Event::ConnHandedOver { to } => format!("conn handed over to {to}"),
+            Event::RollbackStarted {
+                rollback, reason, ..
+            } => format!("rolling back by `{rollback}`: {reason}"),
+            Event::RunRolledBack { rollback } => format!("run rolled back by `{rollback}`"),
+            Event::MessageSent { message, how, .. } => format!("message `{message}` {how}"),
             Event::RunRejected { reason, .. } => format!("run ended by rejection: {reason}"),
             Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
             Event::RunClosed => "run closed".into(),

@@ -5,6 +5,7 @@
 //! folds the same records with the same function, so what is on the screen after a crash is what
 //! the journal says and nothing else.
 
+mod announce;
 mod apply;
 mod command;
 mod decide;
@@ -16,14 +17,18 @@ mod run;
 mod statement;
 mod window;
 
+pub use announce::message_fields;
 pub use command::{Actor, Command, Moment, Opening, Resolution, Via};
 pub use decide::decide;
 pub use definition::{
-    Definition, GateDefinition, InputKind, ItemDefinition, Nature, PhaseDefinition, RoleDefinition,
+    Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
+    PhaseDefinition, RoleDefinition, RollbackDefinition, Scope,
 };
 pub use event::{EffectOutcome, EffectRecord, Event};
 pub use journal::{GENESIS, Journal, JournalDamage, Record, Tail};
 pub use refusal::Refusal;
-pub use run::{GateRecord, GateState, ItemRecord, Run, RunStatus, Waiver};
+pub use run::{
+    GateRecord, GateState, ItemRecord, Reminder, RollbackRecord, Run, RunStatus, Waiver,
+};
 pub use statement::{Decision, Statement};
 pub use window::{Countdown, WindowDefinition};

@@ -85,6 +85,18 @@ pub enum Refusal {
     RoleSigned(String),
     #[error("`{person}` has signed already as `{role}`; this gate wants distinct people")]
     PersonSigned { person: String, role: String },
+    #[error("there is no way back `{rollback}` in this run; there are: {valid}")]
+    UnknownRollback { rollback: String, valid: String },
+    #[error("`{rollback}` cannot be started: {why}")]
+    WayBackClosed { rollback: String, why: String },
+    #[error("`{rollback}` undoes work; type `{name}` to confirm")]
+    RollbackNameNotTyped { rollback: String, name: String },
+    #[error("`{0}` undoes chosen files only, and none is chosen")]
+    NothingChosen(String),
+    #[error("the run goes back by `{rollback}`; gate `{gate}` does not move any more")]
+    GoingBack { gate: String, rollback: String },
+    #[error("there is no message `{0}` to send here")]
+    UnknownMessage(String),
     #[error("{0}")]
     OutsideWindow(String),
     #[error(
@@ -104,7 +116,10 @@ impl Refusal {
     pub fn needs_person(&self) -> bool {
         matches!(
             self,
-            Refusal::NeedsPerson { .. } | Refusal::MovedByPeople(_) | Refusal::NameNotTyped { .. }
+            Refusal::NeedsPerson { .. }
+                | Refusal::MovedByPeople(_)
+                | Refusal::NameNotTyped { .. }
+                | Refusal::RollbackNameNotTyped { .. }
         )
     }
 }

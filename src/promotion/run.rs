@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, EffectRecord, GateDefinition, Resolution, Statement};
+use super::{Definition, EffectRecord, GateDefinition, Resolution, RollbackDefinition, Statement};
 use crate::expectation::{Finding, Verdict};
 
 /// Where a gate stands.
@@ -92,6 +92,7 @@ pub enum RunStatus {
     Open,
     Held(String),
     Closed,
+    RolledBack(String),
     Rejected(String),
     Abandoned(String),
 }
@@ -108,6 +109,7 @@ impl RunStatus {
             RunStatus::Open => "open",
             RunStatus::Held(_) => "held",
             RunStatus::Closed => "closed",
+            RunStatus::RolledBack(_) => "rolled back",
             RunStatus::Rejected(_) => "rejected",
             RunStatus::Abandoned(_) => "abandoned",
         }
@@ -155,6 +157,46 @@ pub struct GateRecord {
     pub stale_because: Option<String>,
 }
 
+/// A way back that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollbackRecord {
+    pub id: String,
+    pub reason: String,
+    pub by: String,
+    pub started: Timestamp,
+    /// The files that go back, where it asks for them.
+    pub choices: Vec<String>,
+    /// The place of its first gate among the gates of the run.
+    first: usize,
+}
+
+impl RollbackRecord {
+    /// Begins one whose gates stand from `first` on.
+    pub(super) fn new(
+        (id, reason): (&str, &str),
+        choices: &[String],
+        by: &str,
+        started: Timestamp,
+        first: usize,
+    ) -> Self {
+        RollbackRecord {
+            id: id.to_owned(),
+            reason: reason.to_owned(),
+            by: by.to_owned(),
+            started,
+            choices: choices.to_vec(),
+            first,
+        }
+    }
+}
+
+/// Another message that was promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reminder {
+    pub message: String,
+    pub due: Timestamp,
+}
+
 /// The state of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -167,6 +209,9 @@ pub struct Run {
     /// In the order of the runbook.
     pub gates: Vec<GateRecord>,
     pub captures: BTreeMap<String, String>,
+    /// The way back that is being gone.
+    pub rollback: Option<RollbackRecord>,
+    pub reminder: Option<Reminder>,
     /// Who has the conn.
     pub operator: String,
     pub opened: Timestamp,
@@ -183,14 +228,20 @@ impl Run {
         self.gates.iter().find(|gate| gate.id == id)
     }
 
-    /// The first gate that does not let the run through.
-    pub fn current(&self) -> Option<&GateRecord> {
-        self.gates.iter().find(|gate| !gate.state.advances())
+    /// The gates that are to be gone through now: those of the way back once one was started.
+    pub fn course(&self) -> &[GateRecord] {
+        let first = self.rollback.as_ref().map_or(0, |rollback| rollback.first);
+        self.gates.get(first..).unwrap_or_default()
     }
 
-    /// The gate that stands before `id` and does not let it start.
+    /// The first gate of the course that does not let the run through.
+    pub fn current(&self) -> Option<&GateRecord> {
+        self.course().iter().find(|gate| !gate.state.advances())
+    }
+
+    /// The gate of the course that stands before `id` and does not let it start.
     pub fn blocking(&self, id: &str) -> Option<&GateRecord> {
-        self.gates
+        self.course()
             .iter()
             .take_while(|gate| gate.id != id)
             .find(|gate| !gate.state.advances())
@@ -203,6 +254,35 @@ impl Run {
         })
     }
 
+    /// The ways back that may be started at this point of the run.
+    pub fn ways_back(&self) -> impl Iterator<Item = &RollbackDefinition> {
+        let rollbacks = self.definition.rollbacks.iter();
+        rollbacks.filter(|rollback| self.way_back_closed(rollback).is_none())
+    }
+
+    /// Why a way back may not be started now, if so.
+    pub fn way_back_closed(&self, rollback: &RollbackDefinition) -> Option<String> {
+        let gone = |id: &str| self.definition.phases.iter().any(|phase| phase.id == id);
+        if gone(&rollback.id) {
+            return Some("it has been started already".to_owned());
+        }
+        if let Some(from) = rollback.valid_from.as_deref()
+            && self.gate(from).is_none_or(|gate| gate.attempt == 0)
+        {
+            return Some(format!(
+                "gate `{from}` has not begun: there is nothing to undo"
+            ));
+        }
+        if let Some(until) = rollback.valid_until.as_deref()
+            && self.gate(until).is_some_and(|gate| gate.state.advances())
+        {
+            return Some(format!(
+                "gate `{until}` has passed: it is too late for this way"
+            ));
+        }
+        None
+    }
+
     /// The definition of a gate.
     pub fn definition_of(&self, id: &str) -> Option<&GateDefinition> {
         self.definition.gate(id)
@@ -210,8 +290,9 @@ impl Run {
 
     /// How many gates let the run through, of how many.
     pub fn progress(&self) -> (usize, usize) {
-        let through = self.gates.iter().filter(|g| g.state.advances()).count();
-        (through, self.gates.len())
+        let course = self.course();
+        let through = course.iter().filter(|g| g.state.advances()).count();
+        (through, course.len())
     }
 }
 

@@ -17,9 +17,12 @@ pub struct WindowDefinition {
     /// No gate that acts starts after this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_start: Option<Timestamp>,
-    /// How long a rollback is expected to take.
+    /// What is kept in hand besides the rollback's own time.
     #[serde(default)]
     pub rollback_margin_seconds: i64,
+    /// How long the longest way back takes, where the runbook has one.
+    #[serde(default)]
+    pub rollback_seconds: i64,
 }
 
 /// Where a moment stands in a window.
@@ -46,7 +49,8 @@ impl WindowDefinition {
     /// The countdown at `now`.
     pub fn countdown(&self, opened: Timestamp, now: Timestamp) -> Option<Countdown> {
         let closes = self.closes_for(opened)?;
-        let margin = SignedDuration::from_secs(self.rollback_margin_seconds);
+        let margin =
+            SignedDuration::from_secs(self.rollback_margin_seconds + self.rollback_seconds);
         let last_safe_rollback = closes.checked_sub(margin).ok()?;
         Some(Countdown {
             closes,
@@ -56,8 +60,15 @@ impl WindowDefinition {
         })
     }
 
-    /// Why a gate that acts may not start at `now`, if so.
-    pub fn refuses_start(&self, now: Timestamp) -> Option<String> {
+    /// Why a gate that acts, and works for at least `lasts_seconds`, may not start at `now`, if so.
+    ///
+    /// Going back is not refused by the clock: late is better than not at all.
+    pub fn refuses_start(
+        &self,
+        opened: Timestamp,
+        now: Timestamp,
+        lasts_seconds: i64,
+    ) -> Option<String> {
         if let Some(opens) = self.opens
             && now < opens
         {
@@ -67,6 +78,22 @@ impl WindowDefinition {
             && now > last
         {
             return Some(format!("the last moment to start was {last}"));
+        }
+        let countdown = self.countdown(opened, now)?;
+        let ends = now
+            .checked_add(SignedDuration::from_secs(lasts_seconds))
+            .ok()?;
+        if ends > countdown.last_safe_rollback {
+            let takes = (self.rollback_seconds + self.rollback_margin_seconds) / 60;
+            let lasts = match lasts_seconds {
+                0 => String::new(),
+                seconds => format!(", and this gate works for {} min", (seconds + 59) / 60),
+            };
+            return Some(format!(
+                "the last safe moment to roll back is {:.0}: the window closes at {:.0}, and going \
+                 back takes {takes} min with its margin{lasts}; going forward would pass it",
+                countdown.last_safe_rollback, countdown.closes
+            ));
         }
         None
     }
@@ -103,8 +130,27 @@ mod tests {
             last_start: Some(at("2025-11-22T02:00:00Z")),
             ..Default::default()
         };
-        assert!(window.refuses_start(at("2025-11-22T00:59:59Z")).is_some());
-        assert!(window.refuses_start(at("2025-11-22T01:30:00Z")).is_none());
-        assert!(window.refuses_start(at("2025-11-22T02:00:01Z")).is_some());
+        let refuses = |now| window.refuses_start(at("2025-11-22T00:00:00Z"), at(now), 0);
+        assert!(refuses("2025-11-22T00:59:59Z").is_some());
+        assert!(refuses("2025-11-22T01:30:00Z").is_none());
+        assert!(refuses("2025-11-22T02:00:01Z").is_some());
+    }
+
+    #[test]
+    fn nothing_starts_that_would_pass_the_last_safe_moment() {
+        let window = WindowDefinition {
+            lasts_seconds: Some(7200),
+            rollback_margin_seconds: 600,
+            rollback_seconds: 300,
+            ..Default::default()
+        };
+        let opened = at("2025-11-22T01:00:00Z");
+        let refuses = |now, lasts| window.refuses_start(opened, at(now), lasts);
+        assert!(refuses("2025-11-22T02:45:00Z", 0).is_none());
+        let reason = refuses("2025-11-22T02:45:01Z", 0).unwrap();
+        assert!(reason.contains("2025-11-22T02:45:00Z"), "{reason}");
+        assert!(refuses("2025-11-22T01:45:00Z", 3600).is_none());
+        let reason = refuses("2025-11-22T01:45:01Z", 3600).unwrap();
+        assert!(reason.contains("works for 60 min"), "{reason}");
     }
 }

@@ -7,11 +7,13 @@ use toml::de::DeTable;
 
 use super::findings::Findings;
 use super::gates::read_gate;
-use super::model::{Phase, Runbook};
+use super::messages::read_messages;
+use super::model::{Gate, Phase, Runbook};
 use super::names::{Names, all_captures};
 use super::problem::Problems;
 use super::reader::{TableReader, integer};
 use super::roles::read_roles;
+use super::rollbacks::read_rollbacks;
 use super::syntax;
 use super::targets::read_targets;
 use super::vars::read_vars;
@@ -76,19 +78,19 @@ fn read_top(
         vars: vars.keys().cloned().collect(),
         captures: BTreeSet::new(),
         all_captures: ahead.unwrap_or_default(),
+        messages: ids_of(&mut top, "message"),
+        gates: BTreeMap::new(),
+        going_back: false,
         ids: BTreeMap::new(),
     };
+    let messages = read_messages(&mut top, &mut names);
     let phases = read_phases(&mut top, &mut names);
-    for reserved in ["rollback", "message"] {
-        if let Some(found) = top.unusable(reserved) {
-            top.findings.add(
-                found.span(),
-                format!("`{reserved}` is part of the format, but this version cannot run it"),
-                "not available yet",
-                Some("say it as checklist items until then".into()),
-            );
-        }
-    }
+    let path: Vec<Gate> = phases
+        .iter()
+        .flat_map(|p| p.gates.iter())
+        .cloned()
+        .collect();
+    let rollbacks = read_rollbacks(&mut top, &mut names, &path);
     top.finish();
     Runbook {
         title,
@@ -100,7 +102,19 @@ fn read_top(
         targets,
         roles,
         phases,
+        rollbacks,
+        messages,
     }
+}
+
+/// The ids of a list of tables, known before what refers to them is read.
+fn ids_of(top: &mut TableReader<'_, '_>, key: &'static str) -> BTreeSet<String> {
+    let found = top.any(key).and_then(|found| found.get_ref().as_array());
+    let tables = found.into_iter().flatten();
+    tables
+        .filter_map(|table| table.get_ref().as_table()?.get("id")?.get_ref().as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn read_format(top: &mut TableReader<'_, '_>) {

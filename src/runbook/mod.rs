@@ -7,11 +7,13 @@ mod duration;
 mod findings;
 mod gates;
 mod load;
+mod messages;
 mod model;
 mod names;
 mod problem;
 mod reader;
 mod roles;
+mod rollbacks;
 mod secrets;
 mod syntax;
 mod targets;
@@ -23,7 +25,8 @@ pub use duration::{ParseDurationError, parse_duration};
 pub use load::load;
 pub use model::{
     Backup, BackupFormat, Checklist, Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS,
-    Kind, Migrate, Phase, Query, Retry, Role, Runbook, Signoff, SqlSource, Target, Window,
+    Kind, Message, MessageGate, Migrate, Phase, Query, Restore, RestoreMode, Retry, Role, Rollback,
+    Runbook, Scope, Sessions, Shape, Signoff, SqlSource, Target, Webhook, Window,
 };
 pub use problem::{Problem, Problems};
 pub use template::{UnknownPlaceholder, fill, placeholders};

@@ -43,6 +43,56 @@ pub struct Runbook {
     pub targets: BTreeMap<String, Target>,
     pub roles: Vec<Role>,
     pub phases: Vec<Phase>,
+    pub rollbacks: Vec<Rollback>,
+    pub messages: Vec<Message>,
+}
+
+/// A way back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollback {
+    pub id: String,
+    pub title: String,
+    pub help: Option<String>,
+    pub scope: Scope,
+    /// The gate from whose start on it may be gone.
+    pub valid_from: String,
+    /// The gate after whose passing it may not be gone any more.
+    pub valid_until: Option<String>,
+    pub expect_duration: Duration,
+    pub gates: Vec<Gate>,
+}
+
+/// How much a way back undoes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Immediate,
+    Partial,
+}
+
+/// What people are told, with fields to fill in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub id: String,
+    pub subject: String,
+    pub body: String,
+    /// It promises another message after this time.
+    pub next_update: Option<Duration>,
+    pub webhook: Option<Webhook>,
+}
+
+/// Where a message may be posted. The address itself is a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// The environment variable that holds the address.
+    pub variable: String,
+    pub shape: Shape,
+}
+
+/// The form of JSON that a webhook takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Slack,
+    Teams,
 }
 
 /// A named database.
@@ -140,6 +190,47 @@ pub enum Kind {
     Backup(Backup),
     Migrate(Migrate),
     Signoff(Signoff),
+    Restore(Restore),
+    Message(MessageGate),
+}
+
+/// A backup that becomes the database again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    pub target: String,
+    /// The gate of this run that took the backup.
+    pub backup: String,
+    pub mode: RestoreMode,
+    pub sessions: Sessions,
+    /// Tables that are newer than the backup may stay after a restore in place.
+    pub keep_newer: bool,
+    /// The database to connect to while the target's own is renamed.
+    pub maintenance: String,
+    pub jobs: u32,
+    /// How long a restore in place waits for each lock.
+    pub lock_timeout: Duration,
+}
+
+/// How a restore reaches its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoreMode {
+    /// Into a new database that then takes the name; the old one is kept.
+    Swap,
+    /// Over the database itself, in one transaction.
+    InPlace,
+}
+
+/// What becomes of other people's sessions in the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    Refuse,
+    End,
+}
+
+/// A gate that waits until a person has sent a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageGate {
+    pub message: String,
 }
 
 /// Items that people confirm.
@@ -235,6 +326,8 @@ pub struct Migrate {
     pub attempts: u32,
     /// Files that sort before an applied one are applied as well rather than refused.
     pub out_of_order: bool,
+    /// The gates whose applied files these files undo, by the same file name; empty forward.
+    pub undoes: Vec<String>,
 }
 
 /// Roles that must all approve.
@@ -255,6 +348,8 @@ impl Kind {
             Kind::Backup(_) => "backup",
             Kind::Migrate(_) => "migrate",
             Kind::Signoff(_) => "signoff",
+            Kind::Restore(_) => "restore",
+            Kind::Message(_) => "message",
         }
     }
 
@@ -265,19 +360,26 @@ impl Kind {
             Kind::Backup(gate) => Some(&gate.target),
             Kind::Migrate(gate) => Some(&gate.target),
             Kind::Exec(gate) => gate.target.as_deref(),
-            Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) => None,
+            Kind::Restore(gate) => Some(&gate.target),
+            Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }
     }
 }
 
 impl Runbook {
-    /// All gates in order.
+    /// All gates of the run in order. Those of the ways back are not among them.
     pub fn gates(&self) -> impl Iterator<Item = &Gate> {
         self.phases.iter().flat_map(|phase| phase.gates.iter())
     }
 
-    /// The gate of that id.
+    /// The message of that id.
+    pub fn message(&self, id: &str) -> Option<&Message> {
+        self.messages.iter().find(|message| message.id == id)
+    }
+
+    /// The gate of that id, those of the ways back included.
     pub fn gate(&self, id: &str) -> Option<&Gate> {
-        self.gates().find(|gate| gate.id == id)
+        let back = self.rollbacks.iter().flat_map(|back| back.gates.iter());
+        self.gates().chain(back).find(|gate| gate.id == id)
     }
 }

@@ -22,6 +22,12 @@ pub(super) struct Names {
     pub(super) captures: BTreeSet<String>,
     /// Every capture of the file, to tell what is captured too late from what never is.
     pub(super) all_captures: BTreeSet<String>,
+    /// Ids of messages, known before any gate is read.
+    pub(super) messages: BTreeSet<String>,
+    /// The kind of every gate that has been read.
+    pub(super) gates: BTreeMap<String, &'static str>,
+    /// Whether the gate being read belongs to a way back.
+    pub(super) going_back: bool,
     /// Ids of phases and gates with their places.
     pub(super) ids: BTreeMap<String, Range<usize>>,
 }
@@ -60,6 +66,14 @@ impl Names {
     }
 }
 
+impl Names {
+    /// The ids of the gates of one kind that have been read.
+    pub(super) fn gates_of(&self, kind: &str) -> Vec<&str> {
+        let found = self.gates.iter().filter(|(_, found)| **found == kind);
+        found.map(|(id, _)| id.as_str()).collect()
+    }
+}
+
 fn is_id(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -95,6 +109,65 @@ pub(super) fn optional_target(table: &mut TableReader<'_, '_>, names: &Names) ->
         );
     }
     Some(target.value)
+}
+
+/// Reads the id of a gate further up.
+pub(super) fn optional_gate(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+    names: &Names,
+) -> Option<String> {
+    let given = table.string(key)?;
+    let valid: Vec<&str> = names.gates.keys().map(String::as_str).collect();
+    check_gate(&given, &valid, table);
+    Some(given.value)
+}
+
+pub(super) fn need_gate(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+    names: &Names,
+) -> String {
+    if !table.has(key) {
+        table.missing(key, format!("write {key} = \"…\" with the id of a gate"));
+    }
+    optional_gate(table, key, names).unwrap_or_default()
+}
+
+/// Reads the id of a gate of one kind further up.
+pub(super) fn need_gate_of(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+    kind: &str,
+    names: &Names,
+) -> String {
+    if !table.has(key) {
+        table.missing(
+            key,
+            format!("write {key} = \"…\" with the id of a {kind} gate"),
+        );
+    }
+    let Some(given) = table.string(key) else {
+        return String::new();
+    };
+    check_gate(&given, &names.gates_of(kind), table);
+    given.value
+}
+
+pub(super) fn check_gate(given: &At<String>, valid: &[&str], table: &TableReader<'_, '_>) {
+    if valid.contains(&given.value.as_str()) {
+        return;
+    }
+    let help = match valid {
+        [] => "there is none above it".to_owned(),
+        valid => choices(&given.value, valid),
+    };
+    table.findings.add(
+        given.span.clone(),
+        format!("`{}` is no gate that {} can name", given.value, table.name),
+        "not one of the gates above",
+        Some(help),
+    );
 }
 
 pub(super) fn check_template(text: &At<String>, table: &TableReader<'_, '_>, names: &Names) {

@@ -3,6 +3,7 @@
 pub mod durable;
 pub mod fault;
 pub mod process;
+pub mod webhook;
 
 /// The login name of the person who runs this program.
 pub fn user_name() -> String {

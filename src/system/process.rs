@@ -90,7 +90,20 @@ pub fn find_program(name: &str, folder: &Path) -> Option<PathBuf> {
 pub async fn run(
     invocation: &Invocation,
     cancel: &CancellationToken,
+    on_line: impl FnMut(Stream, &[u8]),
+) -> Result<Ended, StartError> {
+    run_raw(invocation, cancel, on_line, |_| {}).await
+}
+
+/// Runs a program as [`run`] does; `on_out` gets its standard output byte for byte besides.
+///
+/// # Errors
+/// When the program cannot be started.
+pub async fn run_raw(
+    invocation: &Invocation,
+    cancel: &CancellationToken,
     mut on_line: impl FnMut(Stream, &[u8]),
+    mut on_out: impl FnMut(&[u8]),
 ) -> Result<Ended, StartError> {
     let mut child = spawn(invocation).map_err(|source| StartError {
         program: invocation.program.display().to_string(),
@@ -130,10 +143,19 @@ pub async fn run(
                 // A grandchild may hold the pipes open for ever; its output is no longer ours.
                 exited = status.ok();
                 let Some(status) = exited else { break stopped.unwrap_or(Ending::Canceled) };
-                drain(&mut chunks, &mut output, &mut on_line).await;
+                drain(&mut chunks, |stream, chunk| {
+                    if stream == Stream::Out {
+                        on_out(chunk);
+                    }
+                    output[stream as usize].take(chunk, |line| on_line(stream, line));
+                })
+                .await;
                 break stopped.unwrap_or(Ending::Exited(status));
             }
             Some((stream, chunk)) = chunks.recv() => {
+                if stream == Stream::Out {
+                    on_out(&chunk);
+                }
                 output[stream as usize].take(&chunk, |line| on_line(stream, line));
             }
         }
@@ -170,15 +192,11 @@ fn read_output(child: &mut Child) -> (Vec<JoinHandle<()>>, Chunks) {
     (readers, chunks)
 }
 
-async fn drain(
-    chunks: &mut Chunks,
-    output: &mut [Captured; 2],
-    on_line: &mut impl FnMut(Stream, &[u8]),
-) {
+async fn drain(chunks: &mut Chunks, mut on_chunk: impl FnMut(Stream, &[u8])) {
     // A program may leave children behind that hold its output open and go on talking.
     let until = tokio::time::Instant::now() + DRAIN;
     while let Ok(Some((stream, chunk))) = tokio::time::timeout_at(until, chunks.recv()).await {
-        output[stream as usize].take(&chunk, |line| on_line(stream, line));
+        on_chunk(stream, &chunk);
     }
 }
 

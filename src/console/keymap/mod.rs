@@ -34,6 +34,8 @@ pub enum Action {
     Waive,
     Sign,
     Note,
+    RollBack,
+    Tell,
     Cancel,
     Hold,
     Abandon,

@@ -157,6 +157,32 @@ pub const TABLE: &[Binding] = &[
             _ => None,
         },
     ),
+    shown(
+        &[Char('b')],
+        "b",
+        Action::RollBack,
+        On::Everywhere,
+        "roll back: choose a way, say why, type the name",
+        |model| {
+            let open = !model.run().status.is_terminal() && !model.at_work();
+            (open && model.run().ways_back().next().is_some()).then_some("roll back")
+        },
+    ),
+    shown(
+        &[Char('m')],
+        "m",
+        Action::Tell,
+        On::Everywhere,
+        "tell people: choose a message, edit it, copy or post it",
+        |model| {
+            let due = model
+                .run()
+                .reminder
+                .as_ref()
+                .is_some_and(|r| r.due <= model.now);
+            due.then_some("tell people")
+        },
+    ),
     quiet(
         &[Char('A')],
         "A",
@@ -343,6 +369,7 @@ pub(super) const DIALOGS: &[(&str, &str)] = &[
     ),
     ("y", "confirm a gate that acts elsewhere"),
     ("Esc", "leave it, nothing is done"),
+    ("Ctrl-S Ctrl-P", "copy a message, post it to its webhook"),
     (
         "Ctrl-U Ctrl-W",
         "delete the line, the word before the cursor",

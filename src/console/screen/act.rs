@@ -17,6 +17,8 @@ pub enum Act {
     Start,
     Tick(usize),
     Sign,
+    /// Shows the message of that id, to be sent.
+    Message(String),
     Reconcile,
     Close,
     /// Nothing, and why.
@@ -30,6 +32,7 @@ impl Act {
             Act::Start => Some("start"),
             Act::Tick(_) => Some("confirm item"),
             Act::Sign => Some("sign"),
+            Act::Message(_) => Some("write the message"),
             Act::Reconcile => Some("ask the target"),
             Act::Close => Some("close the run"),
             Act::Nothing(_) => None,
@@ -69,6 +72,7 @@ pub fn on_enter(model: &Model) -> Act {
         }
         (_, Nature::Items(_)) => Act::Tick(model.item),
         (_, Nature::SignOff { .. }) => Act::Sign,
+        (_, Nature::Message(message)) => Act::Message(message.clone()),
         (_, Nature::Looks | Nature::Acts) => Act::Start,
     }
 }
@@ -85,7 +89,7 @@ pub fn enter_word(model: &Model) -> Option<&'static str> {
             value: None,
         },
         Act::Close => Command::Close,
-        Act::Sign | Act::Reconcile | Act::Nothing(_) => return act.word(),
+        Act::Sign | Act::Message(_) | Act::Reconcile | Act::Nothing(_) => return act.word(),
     };
     let asks_more = |refusal: &Refusal| {
         matches!(
@@ -117,6 +121,7 @@ pub fn enter(model: &mut Model) -> Vec<Effect> {
         Act::Start => start(model, Verb::Start),
         Act::Tick(item) => tick(model, &gate, item),
         Act::Sign => sign(model),
+        Act::Message(message) => super::back::tell_for(model, &gate, &message),
         Act::Reconcile => {
             model.say(Tone::Info, "the target is asked what really happened");
             vec![Effect::Reconcile(gate)]

@@ -16,6 +16,10 @@ pub fn page(model: &Model, width: usize) -> Doc {
             Ink::Good,
             "✓ The run is closed. Every gate let it through.".to_owned(),
         ),
+        RunStatus::RolledBack(rollback) => (
+            Ink::Warning,
+            format!("↩ The run was rolled back by `{}`.", clean_line(rollback)),
+        ),
         RunStatus::Rejected(reason) => (
             Ink::Bad,
             format!("✗ The run was rejected: {}", clean_line(reason)),

@@ -1,7 +1,9 @@
 //! The state of each screen and of each dialog, and what keys make of it.
 
 pub mod act;
+pub mod back;
 pub mod closing;
+pub mod copy;
 pub mod detail;
 pub mod dialog;
 pub mod input;
@@ -10,10 +12,13 @@ pub mod layout;
 pub mod log;
 pub mod pager;
 pub mod reading;
+mod row;
 pub mod run;
 mod sql_ink;
 pub mod text;
 pub mod times;
+
+pub use row::Row;
 
 use super::model::Model;
 use crate::promotion::{GateState, RunStatus};
@@ -121,7 +126,15 @@ pub fn banner(model: &Model) -> Option<Banner> {
         RunStatus::Abandoned(reason) => {
             return make(Loudness::Caution, "ABANDONED", reason.clone());
         }
+        RunStatus::RolledBack(_) => {
+            let text = "every gate of the way back has passed".to_owned();
+            return make(Loudness::Caution, "ROLLED BACK", text);
+        }
         RunStatus::Open | RunStatus::Closed => {}
+    }
+    if let Some(rollback) = &run.rollback {
+        let text = format!("by `{}`: {}", rollback.id, rollback.reason);
+        return make(Loudness::Alarm, "ROLLING BACK", text);
     }
     if let Some(gate) = &snapshot.held {
         let text = format!("{gate} wants a target that another operator holds");

@@ -4,7 +4,8 @@ use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
 use super::theme::Theme;
-use crate::console::model::{Focus, Model, Row};
+use crate::console::model::{Focus, Model};
+use crate::console::screen::Row;
 use crate::console::screen::glyph;
 use crate::console::screen::pager::Pager;
 use crate::console::screen::text::{Ink, cells, clip};

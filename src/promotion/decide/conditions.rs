@@ -23,6 +23,14 @@ pub(super) fn definition<'a>(run: &'a Run, id: &str) -> Result<&'a GateDefinitio
 /// A gate moves only when the run is not held and every gate before it lets the run through.
 pub(super) fn may_move(run: &Run, id: &str) -> Result<(), Refusal> {
     may_continue(run)?;
+    if let Some(rollback) = &run.rollback
+        && !run.course().iter().any(|gate| gate.id == id)
+    {
+        return Err(Refusal::GoingBack {
+            gate: id.to_owned(),
+            rollback: rollback.id.clone(),
+        });
+    }
     match run.blocking(id) {
         Some(gate) => Err(Refusal::Blocked {
             blocking: gate.id.clone(),

@@ -100,6 +100,11 @@ pub(super) fn close(run: &Run) -> Decided {
     may_continue(run)?;
     match run.current() {
         Some(gate) => Err(Refusal::NotAllPassed(gate.id.clone())),
-        None => Ok(vec![Event::RunClosed]),
+        None => Ok(vec![match &run.rollback {
+            Some(rollback) => Event::RunRolledBack {
+                rollback: rollback.id.clone(),
+            },
+            None => Event::RunClosed,
+        }]),
     }
 }

@@ -1,5 +1,6 @@
 //! Grants or refuses a command. The only place where that is decided.
 
+mod back;
 mod conditions;
 mod course;
 mod people;
@@ -7,7 +8,7 @@ mod reports;
 mod start;
 
 use self::start::Starting;
-use super::{Command, Event, Moment, Opening, Refusal, Run};
+use super::{Command, Event, Moment, Opening, Refusal, Run, RunStatus};
 
 type Decided = Result<Vec<Event>, Refusal>;
 
@@ -19,7 +20,9 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         (Some(_), Command::Open(_)) => return Err(Refusal::AlreadyOpened),
         (Some(run), _) => run,
     };
-    if run.status.is_terminal() {
+    let way_back = matches!(command, Command::RollBack { .. });
+    let rejected = matches!(run.status, RunStatus::Rejected(_));
+    if run.status.is_terminal() && !(way_back && rejected) {
         return Err(Refusal::Ended(run.status.word().to_owned()));
     }
     match command {
@@ -51,6 +54,18 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::Resume => course::resume(run),
         Command::Note { gate, text } => course::note(run, gate.as_deref(), text),
         Command::HandOver { to } => course::hand_over(at, to),
+        Command::RollBack {
+            rollback,
+            reason,
+            typed_name,
+            choices,
+        } => back::start(run, at, rollback, (reason, typed_name.as_deref()), choices),
+        Command::SayMessage {
+            message,
+            gate,
+            how,
+            text,
+        } => people::say_message(run, at, (message, gate.as_deref()), how, text),
         Command::Abandon { reason } => course::abandon(run, at, reason),
         Command::Close => course::close(run),
         Command::RecordEffect { .. }

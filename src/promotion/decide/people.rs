@@ -196,6 +196,41 @@ fn may_sign(
     Ok(())
 }
 
+/// Records a message that a person sent; a gate that waits for it has passed.
+pub(super) fn say_message(
+    run: &Run,
+    at: &Moment,
+    (message, gate): (&str, Option<&str>),
+    how: &str,
+    text: &str,
+) -> Decided {
+    needs_console(at, || format!("message `{message}`"))?;
+    if !run.definition.messages.iter().any(|m| m.id == message) {
+        return Err(Refusal::UnknownMessage(message.to_owned()));
+    }
+    let sent = Event::MessageSent {
+        message: message.to_owned(),
+        gate: gate.map(str::to_owned),
+        how: said(how),
+        text: text.to_owned(),
+    };
+    let Some(id) = gate else {
+        return Ok(vec![sent]);
+    };
+    let record = find(run, id)?;
+    match &definition(run, id)?.nature {
+        Nature::Message(wanted) if wanted == message => {}
+        _ => return Err(Refusal::UnknownMessage(message.to_owned())),
+    }
+    may_move(run, id)?;
+    let record = &begun(record, "sent")?;
+    let mut events = begin_by_people(record);
+    events.push(sent);
+    let words = format!("`{message}` {}", said(how));
+    events.push(finished(record, Finding::passed(words)));
+    Ok(events)
+}
+
 pub(super) fn waive(run: &Run, at: &Moment, id: &str, reason: &str) -> Decided {
     let record = find(run, id)?;
     let gate = definition(run, id)?;

@@ -75,8 +75,11 @@ impl<'a> Starting<'a> {
         if let Some(doubtful) = doubtful {
             return Err(Refusal::Unresolved(doubtful.id.clone()));
         }
-        let window = self.run.definition.window.as_ref();
-        if let Some(reason) = window.and_then(|w| w.refuses_start(self.at.now)) {
+        if let Some(window) = &self.run.definition.window
+            && self.run.rollback.is_none()
+            && let Some(reason) =
+                window.refuses_start(self.run.opened, self.at.now, gate.lasts_seconds)
+        {
             return Err(Refusal::OutsideWindow(reason));
         }
         if self.plan.is_none_or(str::is_empty) {

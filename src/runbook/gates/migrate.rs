@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::runbook::model::Migrate;
-use crate::runbook::names::{Names, check_template, need_target};
+use crate::runbook::names::{Names, check_gate, check_template, need_target};
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
 
@@ -34,6 +34,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         .whole("attempts", 1..=100)
         .map_or(5, |n| n.value as u32);
     let out_of_order = read_out_of_order(&mut table);
+    let undoes = read_undoes(&mut table, names);
     table.finish();
     Migrate {
         target,
@@ -44,7 +45,27 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         statement_timeout,
         attempts,
         out_of_order,
+        undoes,
     }
+}
+
+/// The gates whose applied files these files undo. Only a way back undoes anything.
+fn read_undoes(table: &mut TableReader<'_, '_>, names: &Names) -> Vec<String> {
+    let given = table.strings("undoes", "[\"eng-migrations\"]");
+    let given = given.unwrap_or_default();
+    if !given.is_empty() && !names.going_back {
+        table.findings.add(
+            table.place("undoes"),
+            format!("`undoes` of {} outside a rollback", table.name),
+            "going forward undoes nothing",
+            Some("use it in [[rollback.gate]]".into()),
+        );
+    }
+    let valid = names.gates_of("migrate");
+    for gate in &given {
+        check_gate(gate, &valid, table);
+    }
+    given.into_iter().map(|gate| gate.value).collect()
 }
 
 /// A server-side limit: never 0, which would mean none, and never beyond `longest`.

@@ -4,9 +4,11 @@ mod backup;
 mod checklist;
 mod exec;
 mod file;
+mod message;
 mod migrate;
 mod pattern;
 mod query;
+mod restore;
 mod signoff;
 
 use std::ops::Range;
@@ -17,13 +19,15 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 7] = [
+const RUNNABLE: [&str; 9] = [
     "checklist",
     "query",
     "exec",
     "file",
     "backup",
     "migrate",
+    "restore",
+    "message",
     "signoff",
 ];
 
@@ -77,6 +81,9 @@ pub(super) fn read_gate(
         let label = "the table that says what it does is missing";
         let help = Some(format!("write one of {tables}"));
         findings.add(span, format!("{name} has no kind"), label, help);
+    }
+    if let Some(kind) = &kind {
+        names.gates.insert(id.clone(), kind.name());
     }
     Some(Gate {
         id,
@@ -159,6 +166,8 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "file" => Kind::File(file::read(table, names)),
         "backup" => Kind::Backup(backup::read(table, names)),
         "migrate" => Kind::Migrate(migrate::read(table, names)),
+        "restore" => Kind::Restore(restore::read(table, names)),
+        "message" => Kind::Message(message::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),
     }
 }

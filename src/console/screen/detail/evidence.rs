@@ -48,6 +48,7 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         Evidence::Backup {
             server, manifest, ..
         } => backup(doc, server, manifest),
+        Evidence::Restore { .. } => super::restored::restored(doc, evidence),
         Evidence::Migrate {
             server,
             settings,

@@ -3,6 +3,7 @@
 mod evidence;
 mod people;
 mod plan;
+mod restored;
 mod work;
 
 pub use people::item_text;
@@ -63,6 +64,7 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
         Nature::SignOff { roles, distinct } => {
             people::signatures(&mut doc, model, gate, roles, *distinct);
         }
+        Nature::Message(_) => plan::plan(&mut doc, model, gate),
         Nature::Looks | Nature::Acts => {
             evidence::evidence(&mut doc, model, gate);
             plan::plan(&mut doc, model, gate);

@@ -3,10 +3,14 @@
 //! A dialog holds everything that it shows. What it asks of the engine leaves as a command; it
 //! stays open until the answer is there, so that a refusal is read beside what was typed.
 
+mod back;
+mod message;
 mod prompt;
 mod sign;
 mod start;
 
+pub use back::BackSheet;
+pub use message::MessageSheet;
 pub use prompt::{Prompt, PromptKind};
 pub use sign::{Field, SignSheet};
 pub use start::{StartSheet, Subject};
@@ -15,6 +19,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::pager::Pager;
 use super::text::{Doc, DocLine, Ink, span};
+use crate::engine::Announcement;
 use crate::promotion::Command;
 
 /// An open question.
@@ -23,6 +28,8 @@ pub enum Dialog {
     Start(StartSheet),
     Prompt(Prompt),
     Sign(SignSheet),
+    Back(Box<BackSheet>),
+    Message(Box<MessageSheet>),
     /// Work is in flight and the operator wants to leave.
     Quit,
     Help(Pager),
@@ -34,6 +41,8 @@ pub enum Answer {
     Stay,
     Close,
     Send(Box<Command>),
+    /// Send what was written to people.
+    Announce(Box<Announcement>),
     /// Leave while the work goes on to its end.
     LeaveRunning,
     /// Cancel the work, and leave when it has stopped.
@@ -75,9 +84,9 @@ impl Dialog {
     /// Tells whether keys must not count before the dialog has been seen.
     pub fn is_guarded(&self) -> bool {
         match self {
-            Dialog::Start(_) | Dialog::Quit | Dialog::Sign(_) => true,
+            Dialog::Start(_) | Dialog::Quit | Dialog::Sign(_) | Dialog::Back(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
-            Dialog::Help(_) => false,
+            Dialog::Help(_) | Dialog::Message(_) => false,
         }
     }
 
@@ -90,6 +99,8 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.key(key),
             Dialog::Prompt(prompt) => prompt.key(key),
             Dialog::Sign(sheet) => sheet.key(key),
+            Dialog::Back(sheet) => sheet.key(key),
+            Dialog::Message(sheet) => sheet.key(key),
             Dialog::Quit => match key.code {
                 KeyCode::Char('l') => Answer::LeaveRunning,
                 KeyCode::Char('c') => Answer::CancelAndLeave,
@@ -105,6 +116,8 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.refuse_paste(),
             Dialog::Prompt(prompt) => prompt.paste(text),
             Dialog::Sign(sheet) => sheet.paste(text),
+            Dialog::Back(sheet) => sheet.paste(text),
+            Dialog::Message(sheet) => sheet.paste(text),
             Dialog::Quit | Dialog::Help(_) => {}
         }
     }
@@ -115,6 +128,8 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.refused(reason),
             Dialog::Prompt(prompt) => prompt.refused(reason),
             Dialog::Sign(sheet) => sheet.refused(reason),
+            Dialog::Back(sheet) => sheet.refused(reason),
+            Dialog::Message(sheet) => sheet.refused(reason),
             Dialog::Quit | Dialog::Help(_) => {}
         }
     }
@@ -125,6 +140,8 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.sheet(width),
             Dialog::Prompt(prompt) => prompt.sheet(width),
             Dialog::Sign(sheet) => sheet.sheet(width),
+            Dialog::Back(sheet) => sheet.sheet(width),
+            Dialog::Message(sheet) => sheet.sheet(width),
             Dialog::Quit => quit(width),
             Dialog::Help(_) => help(width),
         }

@@ -1,0 +1,93 @@
+//! Finds out what became of a restore that nobody saw end.
+
+use std::time::Instant;
+
+use super::restore::{Done, Trouble, Work, backup, no_backup};
+use super::{Context, Reconciled};
+use crate::expectation::Finding;
+use crate::postgres::restore;
+use crate::postgres::session::Session;
+use crate::promotion::Resolution;
+use crate::runbook::{Restore, RestoreMode};
+use crate::untrusted::clean;
+
+/// Finds out what became of a restore that nobody saw end.
+pub(super) async fn reconcile(gate: &Restore, context: &Context) -> Reconciled {
+    let Some((manifest, server)) = backup(gate, context) else {
+        return Reconciled {
+            resolution: Some(Resolution::Pending),
+            finding: no_backup(gate),
+            evidence: None,
+        };
+    };
+    let work = Work {
+        gate,
+        context,
+        manifest: &manifest,
+        backed_up: &server,
+    };
+    let asked = match gate.mode {
+        RestoreMode::Swap => work.reconcile_swap().await,
+        RestoreMode::InPlace => work.reconcile_in_place().await,
+    };
+    let (resolution, finding, done) = match asked {
+        Ok(found) => found,
+        Err(Trouble::Target(error)) => {
+            let finding = Finding::inconclusive(format!("{} cannot be asked yet", gate.target))
+                .because(clean(&error.to_string()).into_owned())
+                .can("when it answers again, press Enter: it is asked what it holds");
+            (None, finding, None)
+        }
+        Err(Trouble::Finding(finding)) => (None, *finding, None),
+        Err(Trouble::Canceled) => (None, Finding::inconclusive("it was canceled"), None),
+    };
+    Reconciled {
+        resolution,
+        finding,
+        evidence: done.map(|done| work.evidence(done, Instant::now())),
+    }
+}
+
+/// What reconciling found: the resolution, in words, and the evidence's parts.
+pub(super) type Found = (Option<Resolution>, Finding, Option<Done>);
+
+impl Work<'_> {
+    async fn reconcile_in_place(&self) -> Result<Found, Trouble> {
+        let (session, identity) = self.prove().await?;
+        let name = self.context.targets.application_name(&self.context.gate.id);
+        self.nothing_lingers(&session, &name).await?;
+        let differences = self.compare(&session).await?;
+        if !differences.is_empty() {
+            let finding = Finding::inconclusive("the restore was rolled back as a whole")
+                .because(differences.first().cloned().unwrap_or_default())
+                .can("press Enter to restore again");
+            return Ok((Some(Resolution::Pending), finding, None));
+        }
+        let finding = Finding::passed("the database holds what the backup holds");
+        let done = Done {
+            identity,
+            kept: None,
+            differences,
+            ended_sessions: 0,
+        };
+        Ok((Some(Resolution::Passed), finding, Some(done)))
+    }
+
+    /// Waits until no session of the attempt is left on the server, in whatever database.
+    pub(super) async fn nothing_lingers(
+        &self,
+        session: &Session,
+        application_name: &str,
+    ) -> Result<(), Trouble> {
+        let lingering = restore::wait_for_our_own(session, application_name).await?;
+        if lingering == 0 {
+            return Ok(());
+        }
+        Err(
+            Finding::inconclusive("its sessions still work on the server")
+                .because(format!("{lingering} sessions named {application_name}"))
+                .can("press Enter to ask again; whoever may end those sessions can end them")
+                .into(),
+        )
+    }
+}
