@@ -292,7 +292,10 @@ impl Model {
     /// Tells whether the screen shows something that the clock moves.
     pub fn clock_matters(&self) -> bool {
         let window = self.run().definition.window.is_some() && !self.run().status.is_terminal();
-        window || self.at_work() || self.snapshot.reconciling.is_some()
+        window
+            || self.at_work()
+            || self.run().reminder.is_some()
+            || self.snapshot.reconciling.is_some()
     }
 
     /// Tells whether the selected gate has items to move among.

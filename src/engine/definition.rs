@@ -7,7 +7,7 @@ use crate::promotion::{
 use crate::runbook::{self, Environment, Gate, Kind, Rollback, Runbook};
 
 /// Makes the definition that a run's first record holds.
-pub(super) fn definition(runbook: &Runbook) -> Definition {
+pub fn definition(runbook: &Runbook) -> Definition {
     Definition {
         title: runbook.title.clone(),
         runbook_digest: runbook.digest.clone(),

@@ -14,6 +14,7 @@ mod store;
 mod work;
 
 pub use announce::Announcement;
+pub use definition::definition;
 pub use handle::{CommandError, EngineHandle, Request, Snapshot};
 pub use open::{OpenError, OpenOptions, Which, open};
 pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};

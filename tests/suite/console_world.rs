@@ -300,70 +300,13 @@ pub(crate) fn migration_plan() -> Plan {
 }
 
 fn definition(runbook: &Runbook) -> Definition {
-    let gate = |gate: &runbook::Gate| GateDefinition {
-        id: gate.id.clone(),
-        title: gate.title.clone(),
-        kind: gate.kind.name().to_owned(),
-        nature: nature(&gate.kind),
-        waivable: gate.waivable,
-        typed_name: gate
-            .kind
-            .target()
-            .filter(|_| matches!(nature(&gate.kind), Nature::Acts))
-            .filter(|name| runbook.targets[*name].environment == Environment::Production)
-            .map(str::to_owned),
-    };
     Definition {
-        title: runbook.title.clone(),
-        runbook_digest: runbook.digest.clone(),
-        phases: runbook
-            .phases
-            .iter()
-            .map(|phase| PhaseDefinition {
-                id: phase.id.clone(),
-                title: phase.title.clone(),
-                gates: phase.gates.iter().map(gate).collect(),
-            })
-            .collect(),
-        roles: runbook
-            .roles
-            .iter()
-            .map(|role| RoleDefinition {
-                name: role.name.clone(),
-                title: role.title.clone(),
-                members: role.members.clone(),
-            })
-            .collect(),
         window: Some(WindowDefinition {
             lasts_seconds: Some(7200),
             rollback_margin_seconds: 600,
             ..WindowDefinition::default()
         }),
-    }
-}
-
-fn nature(kind: &Kind) -> Nature {
-    match kind {
-        Kind::Query(_) | Kind::File(_) => Nature::Looks,
-        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) => Nature::Acts,
-        Kind::Signoff(gate) => Nature::SignOff {
-            roles: gate.roles.clone(),
-            distinct: gate.distinct,
-        },
-        Kind::Checklist(gate) => Nature::Items(
-            gate.items
-                .iter()
-                .map(|item| ItemDefinition {
-                    text: item.text.clone(),
-                    input: item.input.map(|input| match input {
-                        runbook::InputKind::Number => InputKind::Number,
-                        runbook::InputKind::Text => InputKind::Text,
-                    }),
-                    unit: item.unit.clone(),
-                    capture: item.capture.clone(),
-                })
-                .collect(),
-        ),
+        ..stagegate::engine::definition(runbook)
     }
 }
 

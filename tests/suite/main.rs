@@ -19,6 +19,7 @@ mod lost_commit;
 mod operator_lock;
 mod pty;
 mod readme;
+mod rollback;
 mod runbooks;
 mod screens;
 mod server;

@@ -179,6 +179,55 @@ impl Site {
             .block_on(async { server::one(&self.session().await, sql).await })
     }
 
+    /// Runs SQL in a database as the superuser.
+    pub(crate) fn sql_in(&self, database: &str, sql: &str) {
+        self.runtime.block_on(async {
+            let session = self.session_in(database).await;
+            session.client.batch_execute(sql).await.unwrap();
+            session.close().await;
+        });
+    }
+
+    /// The first value of a query in a database, as text; NULL is empty.
+    pub(crate) fn one_in(&self, database: &str, sql: &str) -> String {
+        self.runtime.block_on(async {
+            let session = self.session_in(database).await;
+            let value = server::one(&session, sql).await;
+            session.close().await;
+            value
+        })
+    }
+
+    /// Somebody who stays connected until this is dropped.
+    pub(crate) fn hold_open(&self, database: &str) -> Session {
+        self.runtime.block_on(self.session_in(database))
+    }
+
+    /// Ends every session in a database.
+    pub(crate) fn end_sessions(&self, database: &str) {
+        self.sql(&format!(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'"
+        ));
+    }
+
+    /// Waits until nobody is connected to a database but stagegate itself.
+    pub(crate) fn until_alone(&self, database: &str) {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' \
+             AND application_name NOT LIKE 'stagegate 2%'"
+        );
+        while self.one(&sql) != "0" {
+            std::thread::yield_now();
+        }
+    }
+
+    async fn session_in(&self, database: &str) -> Session {
+        let info = server::info(&self.cluster).with_database(database);
+        Session::open(&info, &SessionSettings::default())
+            .await
+            .unwrap()
+    }
+
     async fn session(&self) -> Session {
         let info = server::info(&self.cluster);
         Session::open(&info, &SessionSettings::default())

@@ -3,6 +3,7 @@
 // A test that cannot go on says where it stands; it has nobody to hand an error to.
 
 mod audit;
+mod back;
 mod model;
 mod people;
 mod refusals;

@@ -132,6 +132,14 @@ pub fn banner(model: &Model) -> Option<Banner> {
         }
         RunStatus::Open | RunStatus::Closed => {}
     }
+    if let Some(reminder) = run.reminder.as_ref().filter(|r| r.due <= model.now) {
+        let at = times::minute(reminder.due, &model.zone);
+        let text = format!(
+            "an update was promised for {at} (`{}`); m writes it",
+            reminder.message
+        );
+        return make(Loudness::Alarm, "TELL PEOPLE", text);
+    }
     if let Some(rollback) = &run.rollback {
         let text = format!("by `{}`: {}", rollback.id, rollback.reason);
         return make(Loudness::Alarm, "ROLLING BACK", text);

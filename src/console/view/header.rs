@@ -167,6 +167,7 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let x = canvas.put(x, y, &"━".repeat(BAR - full), width, theme.rule());
     let words = format!(" {done} of {all} gates");
     let x = canvas.put(x, y, &words, width, theme.ink(Ink::Plain));
+    let x = canvas.put(x, y, &promised(model), width, theme.ink(Ink::Warning));
     let room = usize::from(area.right().saturating_sub(x + 3));
     let Some((long, short, late, closed)) = countdown(model) else {
         return;
@@ -182,6 +183,18 @@ fn progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     };
     let at = area.right().saturating_sub(cells(&text) as u16 + 1);
     canvas.put(at, y, &text, room, theme.countdown(late, closed));
+}
+
+/// How long it is until the next message was promised.
+fn promised(model: &Model) -> String {
+    let Some(reminder) = &model.run().reminder else {
+        return String::new();
+    };
+    let left = reminder.due.duration_since(model.now);
+    if left.is_negative() || left.is_zero() {
+        return " · update is due".to_owned();
+    }
+    format!(" · update in {}", watch(left))
 }
 
 /// The window in words, long and short, whether going back is soon unsafe, and whether it closed.

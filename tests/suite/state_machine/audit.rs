@@ -84,6 +84,9 @@ impl Auditor {
             }
             Event::ConnHandedOver { .. } => assert_eq!(record.actor.via, Via::Console),
             Event::RunOpened { .. } | Event::CancelRequested { .. } | Event::Noted { .. } => {}
+            Event::RollbackStarted { .. }
+            | Event::RunRolledBack { .. }
+            | Event::MessageSent { .. } => panic!("these walks go forward: {record:?}"),
         }
     }
 
@@ -214,6 +217,7 @@ impl Auditor {
             }
             Nature::SignOff { .. } => assert_eq!(verdict, Verdict::Failed),
             Nature::Looks | Nature::Acts => self.reported(record, gate, attempt),
+            Nature::Message(_) => panic!("no gate of these walks waits for a message"),
         }
         self.set(gate, verdict.into());
     }

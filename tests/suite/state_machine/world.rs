@@ -161,6 +161,7 @@ pub(crate) fn definition() -> Definition {
         typed_name: (id == "migrate").then(|| "production".to_owned()),
         nature,
         waivable,
+        lasts_seconds: 0,
     };
     let item = |text: &str, input: Option<InputKind>, capture: Option<&str>| ItemDefinition {
         text: text.into(),
@@ -215,6 +216,8 @@ pub(crate) fn definition() -> Definition {
         ],
         roles: vec![role("dba", &[ANA]), role("security", &[ANA, SAM])],
         window: None,
+        rollbacks: Vec::new(),
+        messages: Vec::new(),
     }
 }
 
