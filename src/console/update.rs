@@ -45,18 +45,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             origin,
             result,
         } => on_done(model, &command, origin, result),
-        Msg::Announced(Ok(())) => {
-            model.dialog = None;
-            model.say(Tone::Good, "sent, and recorded in the journal");
-            Vec::new()
-        }
-        Msg::Announced(Err(error)) => {
-            model.dirty = true;
-            if let Some(dialog) = &mut model.dialog {
-                dialog.refused(clean_line(&error.to_string()));
-            }
-            Vec::new()
-        }
+        Msg::Announced(result) => back::told(model, result),
         Msg::Saved(result) => {
             match result {
                 Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),

@@ -36,7 +36,7 @@ impl Work<'_> {
             self.context.feed.say(say);
             swap::drop_fresh(&admin, &names).await?;
         }
-        let result = self.into_fresh(&admin, &names).await;
+        let result = self.restore_beside(&admin, &names).await;
         if let Err(trouble) = result {
             // Nothing of an attempt that failed takes up room; the live database was not touched.
             let _ = swap::drop_fresh(&admin, &names).await;
@@ -55,7 +55,7 @@ impl Work<'_> {
     }
 
     /// Restores into the new database and proves that it holds what the backup holds.
-    async fn into_fresh(&self, admin: &Session, names: &SwapNames) -> Result<(), Trouble> {
+    async fn restore_beside(&self, admin: &Session, names: &SwapNames) -> Result<(), Trouble> {
         let started = Instant::now();
         let feed = &self.context.feed;
         feed.say(format!("making {}", names.fresh));

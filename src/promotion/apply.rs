@@ -167,18 +167,8 @@ impl GateRecord {
     fn apply(&mut self, event: &Event, actor: &Actor, time: jiff::Timestamp) {
         match event {
             Event::GateStarted { attempt, plan, .. } => {
-                self.state = GateState::Running;
-                self.attempt = *attempt;
                 self.plan.clone_from(plan);
-                self.finding = None;
-                self.evidence = None;
-                self.effects.clear();
-                self.forget_people();
-                self.cancel_requested = false;
-                self.stale_because = None;
-                self.started = Some(time);
-                self.ended = None;
-                self.started_by = Some(actor.name.clone());
+                self.begin(*attempt, actor, time);
             }
             Event::EffectRecorded { effect, .. } => {
                 self.effects.push(std::sync::Arc::new(effect.clone()));
@@ -235,6 +225,20 @@ impl GateRecord {
             }
             _ => {}
         }
+    }
+
+    fn begin(&mut self, attempt: u32, actor: &Actor, time: jiff::Timestamp) {
+        self.state = GateState::Running;
+        self.attempt = attempt;
+        self.finding = None;
+        self.evidence = None;
+        self.effects.clear();
+        self.forget_people();
+        self.cancel_requested = false;
+        self.stale_because = None;
+        self.started = Some(time);
+        self.ended = None;
+        self.started_by = Some(actor.name.clone());
     }
 
     /// Clears what people confirmed and signed, so that they are asked anew.

@@ -165,15 +165,22 @@ pub async fn run_raw(
         signal_group(group, Signal::KILL);
     }
     readers.iter().for_each(JoinHandle::abort);
-    let [mut out, mut err] = output;
+    Ok(finished(ending, output, on_line))
+}
+
+fn finished(
+    ending: Ending,
+    [mut out, mut err]: [Captured; 2],
+    mut on_line: impl FnMut(Stream, &[u8]),
+) -> Ended {
     out.finish(|line| on_line(Stream::Out, line));
     err.finish(|line| on_line(Stream::Err, line));
-    Ok(Ended {
+    Ended {
         ending,
         omitted_bytes: out.omitted + err.omitted,
         stdout: out.bytes(),
         stderr: err.bytes(),
-    })
+    }
 }
 
 /// Output as it comes, from which stream.

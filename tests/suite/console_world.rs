@@ -17,11 +17,8 @@ use stagegate::engine::Snapshot;
 use stagegate::expectation::Finding;
 use stagegate::gate::{FeedView, Plan, TargetStatus, Tone};
 use stagegate::postgres::identity::Identity;
-use stagegate::promotion::{
-    Actor, Definition, Event, GENESIS, GateDefinition, InputKind, ItemDefinition, Nature,
-    PhaseDefinition, Record, RoleDefinition, Run, Via, WindowDefinition,
-};
-use stagegate::runbook::{self, Environment, Kind, Runbook};
+use stagegate::promotion::{Actor, Definition, Event, GENESIS, Record, Run, Via, WindowDefinition};
+use stagegate::runbook::{self, Runbook};
 
 pub(crate) const RUNBOOK: &str = r##"
 format  = 1

@@ -211,13 +211,6 @@ fn a_swap_brings_the_backup_back_and_keeps_the_old_database() {
     bench
         .site
         .sql_in("shop", "DELETE FROM app.t WHERE id < 100");
-    let unnamed = bench.command(Command::RollBack {
-        rollback: "at-once".into(),
-        reason: "r".into(),
-        typed_name: Some("shop".into()),
-        choices: Vec::new(),
-    });
-    assert!(unnamed.is_err());
     bench.back("at-once", &[]).unwrap();
     let forward = bench.command(Command::Start {
         gate: "look".into(),

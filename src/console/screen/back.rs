@@ -4,7 +4,9 @@ use super::act::open;
 use super::dialog::{BackSheet, Dialog, MessageSheet};
 use crate::console::model::{Model, Tone};
 use crate::console::msg::Effect;
+use crate::engine::CommandError;
 use crate::promotion::RunStatus;
+use crate::untrusted::clean_line;
 
 /// Opens the question which way to go back, and has the plans of all ways made.
 pub fn roll_back(model: &mut Model) -> Vec<Effect> {
@@ -51,6 +53,20 @@ pub fn tell(model: &mut Model) -> Vec<Effect> {
 pub fn tell_for(model: &mut Model, gate: &str, message: &str) -> Vec<Effect> {
     if let Some(sheet) = MessageSheet::for_gate(model, gate, message) {
         open(model, Dialog::Message(Box::new(sheet)));
+    }
+    Vec::new()
+}
+
+/// Takes the answer to a message that was sent.
+pub fn told(model: &mut Model, result: Result<(), CommandError>) -> Vec<Effect> {
+    model.dirty = true;
+    match (result, &mut model.dialog) {
+        (Ok(()), _) => {
+            model.dialog = None;
+            model.say(Tone::Good, "sent, and recorded in the journal");
+        }
+        (Err(error), Some(dialog)) => dialog.refused(clean_line(&error.to_string())),
+        (Err(error), None) => model.say(Tone::Refusal, clean_line(&error.to_string())),
     }
     Vec::new()
 }

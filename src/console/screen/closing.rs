@@ -11,25 +11,7 @@ use crate::untrusted::clean_line;
 pub fn page(model: &Model, width: usize) -> Doc {
     let mut doc = Doc::new(width);
     let run = model.run();
-    let (ink, words) = match &run.status {
-        RunStatus::Closed => (
-            Ink::Good,
-            "✓ The run is closed. Every gate let it through.".to_owned(),
-        ),
-        RunStatus::RolledBack(rollback) => (
-            Ink::Warning,
-            format!("↩ The run was rolled back by `{}`.", clean_line(rollback)),
-        ),
-        RunStatus::Rejected(reason) => (
-            Ink::Bad,
-            format!("✗ The run was rejected: {}", clean_line(reason)),
-        ),
-        RunStatus::Abandoned(reason) => (
-            Ink::Warning,
-            format!("⊘ The run was abandoned: {}", clean_line(reason)),
-        ),
-        RunStatus::Open | RunStatus::Held(_) => (Ink::Plain, "The run is open.".to_owned()),
-    };
+    let (ink, words) = outcome(&run.status);
     doc.text(Ink::Plain, "");
     doc.text(ink, &words);
     doc.blank();
@@ -81,4 +63,27 @@ pub fn page(model: &Model, width: usize) -> Doc {
         ]);
     }
     doc
+}
+
+/// How the run ended, in words.
+fn outcome(status: &RunStatus) -> (Ink, String) {
+    match status {
+        RunStatus::Closed => (
+            Ink::Good,
+            "✓ The run is closed. Every gate let it through.".to_owned(),
+        ),
+        RunStatus::RolledBack(rollback) => (
+            Ink::Warning,
+            format!("↩ The run was rolled back by `{}`.", clean_line(rollback)),
+        ),
+        RunStatus::Rejected(reason) => (
+            Ink::Bad,
+            format!("✗ The run was rejected: {}", clean_line(reason)),
+        ),
+        RunStatus::Abandoned(reason) => (
+            Ink::Warning,
+            format!("⊘ The run was abandoned: {}", clean_line(reason)),
+        ),
+        RunStatus::Open | RunStatus::Held(_) => (Ink::Plain, "The run is open.".to_owned()),
+    }
 }
