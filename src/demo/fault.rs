@@ -16,7 +16,7 @@ pub struct Fault {
     pub gate: &'static str,
 }
 
-static HOUSEKEEPING: [Fault; 10] = [
+static HOUSEKEEPING: [Fault; 11] = [
     Fault {
         name: "audit-errors",
         summary: "The log of the staging run records errors that were repaired by hand",
@@ -66,6 +66,11 @@ static HOUSEKEEPING: [Fault; 10] = [
         name: "analyst-grant",
         summary: "Default privileges let analysts read every new table",
         gate: "analyst-cannot-read",
+    },
+    Fault {
+        name: "rollback-needed",
+        summary: "A role of the venture hub wrote into engineering during the promotion",
+        gate: "no-cross-boundary-attempts",
     },
 ];
 

@@ -1,6 +1,7 @@
 //! The sample repository: files on two branches, with the history that led to them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -114,6 +115,10 @@ fn write(folder: &Path, files: &[SourceFile]) -> Result<(), DemoError> {
             fs::create_dir_all(parent).map_err(DemoError::file("make the folder", parent))?;
         }
         fs::write(&path, file.contents).map_err(DemoError::file("write", &path))?;
+        if file.path.contains("/bin/") {
+            let program = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(&path, program).map_err(DemoError::file("write", &path))?;
+        }
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ pub struct World {
     pub runbook_name: &'static str,
     /// The runbook's text.
     pub runbook: &'static str,
+    /// What the runbook's variables are here, where the world is another than a company's.
+    pub vars: &'static [(&'static str, &'static str)],
 }
 
 static WORLDS: [World; 1] = [World {
@@ -22,6 +24,7 @@ static WORLDS: [World; 1] = [World {
     summary: "Two schemas, 19 migrations, views and row level security go to production",
     runbook_name: "database-housekeeping.toml",
     runbook: include_str!("../../runbooks/database-housekeeping.toml"),
+    vars: &[("service", "ops/bin/servicectl")],
 }];
 
 /// Returns the worlds that can be built; the first is the default.

@@ -1,5 +1,6 @@
 //! A sample world that stands: a private server with two databases, and a repository.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -24,6 +25,8 @@ pub struct DemoWorld {
     pub repository: PathBuf,
     /// The variables that the runbook's targets name, with addresses of the role `deploy`.
     pub environment: Vec<(String, String)>,
+    /// What the runbook's variables are in this world.
+    pub vars: BTreeMap<String, String>,
     world: &'static World,
     /// Transactions that faults left open, by the fault's name.
     held: Mutex<Vec<(&'static str, Connection)>>,
@@ -69,6 +72,11 @@ impl DemoWorld {
                 ("PROD_DATABASE_URL".to_owned(), address("production")),
                 ("STAGING_DATABASE_URL".to_owned(), address("staging")),
             ],
+            vars: world
+                .vars
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             world,
             held: Mutex::new(Vec::new()),
             cluster,

@@ -211,6 +211,13 @@ impl Engine {
         if let Command::Cancel { .. } = command {
             self.cancel.cancel();
         }
+        if let Command::RollBack { .. } = command {
+            // Those of its gates were made before anybody had chosen what goes back.
+            let run = &self.run;
+            self.view
+                .plans
+                .retain(|gate, _| run.course().iter().all(|of| of.id != *gate));
+        }
         if let Some((gate, attempt)) = started {
             self.view.retrying = None;
             self.view.held = None;

@@ -79,6 +79,9 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     if let Some(finding) = changed_since_review(migration) {
         return Outcome::of(finding);
     }
+    if let Some(finding) = not_chosen(migration, context) {
+        return Outcome::of(finding);
+    }
     if let Err(error) = context.targets.hold(&gate.target).await {
         return unreachable(&gate.target, &error);
     }
@@ -116,6 +119,21 @@ fn refused(migration: &MigrationPlan) -> Option<Finding> {
         finding
             .because("nothing was run")
             .can("mend the files, then press r: they are read again"),
+    )
+}
+
+/// Only what was chosen is undone, whatever an older plan says.
+fn not_chosen(migration: &MigrationPlan, context: &Context) -> Option<Finding> {
+    let undone = migration.pending().filter_map(|file| file.undoes.as_ref());
+    let unchosen = undone
+        .filter(|up| !context.choices.contains(up))
+        .collect::<Vec<_>>();
+    let first = unchosen.first()?;
+    Some(
+        Finding::failed(format!("{first} was not chosen to be undone"))
+            .because("the plan was made before the choice")
+            .because("nothing was run")
+            .can("press r: the plan is made again"),
     )
 }
 

@@ -150,15 +150,19 @@ pub async fn create_fresh(session: &Session, names: &SwapNames) -> Result<(), Po
         }
         _ => String::new(),
     };
+    // Naming the one that is taken anyway would ask for rights on it that few have.
+    let tablespace = match row.get::<_, String>(5).as_str() {
+        "pg_default" => String::new(),
+        other => format!(" TABLESPACE {}", identifier(other)),
+    };
     let create = format!(
         "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {} \
-         TABLESPACE {} CONNECTION LIMIT {}{provider}",
+         CONNECTION LIMIT {}{tablespace}{provider}",
         identifier(&names.fresh),
         name(0),
         text(1),
         text(2),
         text(3),
-        name(5),
         row.get::<_, i32>(4),
     );
     session.client.batch_execute(&create).await?;

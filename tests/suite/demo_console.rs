@@ -47,6 +47,15 @@ impl Demo {
         let runs = self.folder.path().join("runs");
         let runbook = self.world.runbook.to_str().unwrap();
         let mut arguments = vec!["run", runbook, "--runs-dir", runs.to_str().unwrap()];
+        let vars: Vec<String> = self
+            .world
+            .vars
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !more.contains(&"--resume") {
+            arguments.extend(vars.iter().flat_map(|var| ["--var", var.as_str()]));
+        }
         arguments.extend(more);
         let mut environment = self.environment();
         environment.extend(variables);
@@ -83,6 +92,52 @@ fn the_demo_runs_by_keys_to_its_signed_end() {
     assert_eq!(status.exit_code(), 0, "{}", walker.pty.text());
     assert!(walker.pty.is_restored());
     assert_eq!(demo.status(), ("closed".to_owned(), 51));
+}
+
+#[test]
+fn the_immediate_way_back_by_keys() {
+    let demo = Demo::new(Some("rollback-needed"));
+    let before = demo.ask("SELECT count(*) FROM eng.services");
+    let mut walker = demo.console(&[], (120, 40));
+    assert_eq!(walker.walk(), Stop::Refused);
+    walker.pty.wait_for("─ no-cross-boundary-attempts ─");
+    walker.roll_back(&["\r"], "production");
+    walker.pty.wait_for("ROLLING BACK");
+    assert_eq!(walker.walk(), Stop::AllThrough);
+    walker.pty.send("\r");
+    walker.pty.wait_for("rolled back by `immediate`");
+    walker.pty.send("q");
+    assert_eq!(walker.pty.wait_end().exit_code(), 4);
+    assert_eq!(demo.status().0, "rolled back");
+    // Production is as it was, and what it was before going back is kept.
+    let relations = "SELECT to_regclass('eng.strategic_directives_v2') IS NULL";
+    assert_eq!(demo.ask(relations), "t");
+    assert_eq!(demo.ask("SELECT count(*) FROM eng.services"), before);
+    let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE 'production_before_%'";
+    assert_eq!(demo.ask(kept), "1");
+}
+
+#[test]
+fn two_files_are_undone_by_keys() {
+    let demo = Demo::new(Some("failing-migration"));
+    let mut walker = demo.console(&[], (80, 24));
+    assert_eq!(walker.walk(), Stop::Refused);
+    let applied = "SELECT count(*) FROM stagegate.ledger WHERE state = 'applied'";
+    let before: i64 = demo.ask(applied).parse().unwrap();
+    walker.pty.send("b");
+    walker.pty.wait_for("Roll back?");
+    // The plans of the ways are made meanwhile; the files come with them.
+    walker.pty.wait_for("undo ");
+    walker.pty.send("\x1b");
+    walker.pty.wait_gone("Roll back?");
+    walker.roll_back(&["j", "\r", " ", "j", " ", "\r"], "production");
+    assert_eq!(walker.walk(), Stop::AllThrough);
+    walker.pty.send("\r");
+    walker.pty.wait_for("rolled back by `partial`");
+    let after: i64 = demo.ask(applied).parse().unwrap();
+    assert_eq!(after, before - 2);
+    let undone = "SELECT count(*) FROM stagegate.ledger WHERE state = 'reverted'";
+    assert_eq!(demo.ask(undone), "2");
 }
 
 #[test]
@@ -207,6 +262,7 @@ faults! {
     cross_boundary_grant "cross-boundary-grant"
     view_broken "view-broken"
     analyst_grant "analyst-grant"
+    rollback_needed "rollback-needed"
 }
 
 #[test]

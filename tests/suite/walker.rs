@@ -28,12 +28,22 @@ impl Walker {
             self.pty
                 .wait_until("a screen that waits for a key", |screen| {
                     let bottom = bottom(screen);
-                    bottom.contains("Enter ") || bottom.contains("r retry") || screen.contains(SIGN)
+                    let writes = bottom.contains("Ctrl-S copy it") || bottom.contains("y confirm");
+                    writes
+                        || bottom.contains("Enter ")
+                        || bottom.contains("r retry")
+                        || screen.contains(SIGN)
                 });
             let screen = self.pty.text();
             let bottom = bottom(&screen);
             if screen.contains("Type the name of the target") {
                 self.type_name();
+            } else if screen.contains("It acts. Press y") {
+                self.pty.wait_gone("keys count in a moment");
+                self.pty.send("y");
+                self.pty.wait_gone("It acts. Press y");
+            } else if screen.contains("Tell people: read it") {
+                self.tell();
             } else if screen.contains("Confirm with a value") {
                 self.answer("42", "Confirm with a value");
             } else if bottom.contains("Enter close the run") {
@@ -85,6 +95,28 @@ impl Walker {
         self.pty.wait_for(text);
         self.pty.send("\r");
         self.pty.wait_gone(dialog);
+    }
+
+    /// Copies the message that is offered.
+    #[track_caller]
+    fn tell(&mut self) {
+        self.pty.send("\x13");
+        self.pty.wait_gone("Tell people: read it");
+    }
+
+    /// Starts the way back that `choose` leaves selected, and types the name.
+    #[track_caller]
+    pub(crate) fn roll_back(&mut self, choose: &[&str], name: &str) {
+        self.pty.send("b");
+        self.pty.wait_for("─ Roll back? ─");
+        self.pty.wait_gone("keys count in a moment");
+        for key in choose {
+            self.press_and_wait(key);
+        }
+        self.pty.wait_for("Why does the run go back?");
+        self.answer("the audit says so", "Why does the run go back?");
+        self.pty.wait_for("Type to go on");
+        self.answer(name, "Type to go on");
     }
 
     /// Signs for the role that is offered, by the person that is offered.

@@ -34,3 +34,6 @@ GRANT ehg_owner, analyst_ro, eng_app, eng_lead, vh_app, vh_ingest TO deploy;
 
 -- The lock view shows other people's statements, and a blocker can be cancelled from it.
 GRANT pg_monitor, pg_signal_backend TO deploy;
+
+-- Going back restores into a new database beside production.
+ALTER ROLE deploy CREATEDB;
