@@ -1,12 +1,16 @@
 //! Reads one gate: what all gates share, then its one kind, each in a file of its own.
 
+mod argv;
 mod backup;
 mod checklist;
 mod exec;
 mod file;
+mod metric;
 mod migrate;
+mod observe;
 mod pattern;
 mod query;
+mod ramp;
 mod signoff;
 
 use std::ops::Range;
@@ -17,13 +21,15 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 7] = [
+const RUNNABLE: [&str; 9] = [
     "checklist",
     "query",
     "exec",
     "file",
     "backup",
     "migrate",
+    "ramp",
+    "observe",
     "signoff",
 ];
 
@@ -159,6 +165,8 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "file" => Kind::File(file::read(table, names)),
         "backup" => Kind::Backup(backup::read(table, names)),
         "migrate" => Kind::Migrate(migrate::read(table, names)),
+        "ramp" => Kind::Ramp(ramp::read(table, names)),
+        "observe" => Kind::Observe(observe::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),
     }
 }
