@@ -9,10 +9,11 @@ use super::keymap::{self, Action};
 use super::model::{Focus, Model, Tone};
 use super::msg::{Effect, Msg, Origin};
 use super::pointer::on_mouse;
+use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, Subject, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_journal, reading_log};
-use super::screen::{Screen, act, run};
+use super::screen::{Screen, act, choose, run};
 use crate::engine::{CommandError, Snapshot};
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -38,6 +39,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Feed(feed) => {
             model.dirty |= feed.revision != model.feed.revision;
             model.feed = feed;
+            choose::renew(model);
             Vec::new()
         }
         Msg::Done {
@@ -115,6 +117,9 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     if model.search.is_some() {
         in_search(model, key);
         return Vec::new();
+    }
+    if let Some(effects) = choose::key(model, key) {
+        return effects;
     }
     let Some(action) = keymap::action(key, model.screen) else {
         return Vec::new();
@@ -217,31 +222,6 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-fn copy(model: &mut Model) -> Vec<Effect> {
-    let (name, text) = match model.screen {
-        Screen::Log => ("log".to_owned(), model.log.doc.plain()),
-        Screen::Closing => (
-            "closing".to_owned(),
-            super::screen::closing::page(model, 100).plain(),
-        ),
-        Screen::Journal => {
-            let line = |record: &Arc<crate::promotion::Record>| {
-                let (seq, time, who) = (record.seq, record.time, clean_line(&record.actor.name));
-                let gate = record.event.gate().unwrap_or("-");
-                let words = clean_line(&record.event.words());
-                format!("{seq} {time} {who} {gate} {words} {}\n", record.hash)
-            };
-            let text = model.snapshot.records.iter().map(line).collect();
-            ("journal".to_owned(), text)
-        }
-        Screen::Run => {
-            let gate = model.gate().map_or(String::new(), |gate| gate.id.clone());
-            (gate, super::screen::detail::page(model, 100, 100).plain())
-        }
-    };
-    vec![Effect::Save { name, text }]
-}
-
 fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
     model.dirty = true;
     if model.layout().is_none() {
@@ -276,6 +256,9 @@ fn on_done(
             match command {
                 Command::Cancel { .. } => model.say(Tone::Info, "cancel requested"),
                 Command::Note { .. } => model.say(Tone::Good, "noted in the journal"),
+                Command::Choose { choice, .. } => {
+                    model.say(Tone::Info, format!("chosen: {}", clean_line(choice)));
+                }
                 _ => {}
             }
         }

@@ -64,9 +64,9 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
 
 fn nature(kind: &Kind) -> Nature {
     match kind {
-        Kind::Query(_) | Kind::File(_) => Nature::Looks,
+        Kind::Query(_) | Kind::File(_) | Kind::Observe(_) => Nature::Looks,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
-        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) => Nature::Acts,
+        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) => Nature::Acts,
         Kind::Checklist(gate) => Nature::Items(gate.items.iter().map(item).collect()),
         Kind::Signoff(gate) => Nature::SignOff {
             roles: gate.roles.clone(),

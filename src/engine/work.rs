@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::actor::Engine;
 use crate::expectation::Finding;
-use crate::gate::{self, Context, Outcome, Plan, Reconciled, Targets};
+use crate::gate::{self, Choices, Context, Outcome, Plan, Reconciled, Targets};
 use crate::promotion::EffectRecord;
 
 /// What a task says to the engine. Every task that is started says exactly one of these, besides
@@ -65,6 +65,7 @@ impl Engine {
             feed: self.feed.clone(),
             effects: mpsc::channel(1).0,
             cancel: self.cancel.clone(),
+            choices: Choices::none(),
             planned: self
                 .run
                 .gate(&gate.id)

@@ -68,10 +68,7 @@ impl Expression {
     }
 }
 
-fn compute(
-    node: &Node,
-    values: &BTreeMap<String, String>,
-) -> Result<BigDecimal, ArithmeticError> {
+fn compute(node: &Node, values: &BTreeMap<String, String>) -> Result<BigDecimal, ArithmeticError> {
     Ok(match node {
         Node::Number(number) => number.clone(),
         Node::Negated(inner) => -compute(inner, values)?,
@@ -195,7 +192,9 @@ mod tests {
             value("{word} * 2"),
             Err(ArithmeticError::NotANumber { .. })
         ));
-        for text in ["", "1 +", "(1", "1)", "2 2", "{a", "{}", "a", "1e5", "**", "1..2"] {
+        for text in [
+            "", "1 +", "(1", "1)", "2 2", "{a", "{}", "a", "1e5", "**", "1..2",
+        ] {
             assert!(
                 matches!(Expression::parse(text), Err(ArithmeticError::Syntax(_))),
                 "{text}"

@@ -348,7 +348,11 @@ mod tests {
             ("> 9 + 1", false, true),
         ] {
             let band = band(text).unwrap();
-            assert_eq!((band.holds(&number(10)), band.holds(&number(11))), (on, above), "{text}");
+            assert_eq!(
+                (band.holds(&number(10)), band.holds(&number(11))),
+                (on, above),
+                "{text}"
+            );
         }
     }
 
@@ -364,9 +368,15 @@ mod tests {
     #[test]
     fn one_band_leaves_nothing_between() {
         let only_success = rule(band("<= 5"), None);
-        assert_eq!(only_success.judge(&Reading::Value(number(6))), Verdict::Failed);
+        assert_eq!(
+            only_success.judge(&Reading::Value(number(6))),
+            Verdict::Failed
+        );
         let only_failure = rule(None, band("> 5"));
-        assert_eq!(only_failure.judge(&Reading::Value(number(5))), Verdict::Passed);
+        assert_eq!(
+            only_failure.judge(&Reading::Value(number(5))),
+            Verdict::Passed
+        );
         // Bands that overlap are read for the worse.
         let both = rule(band("<= 9"), band("> 5"));
         assert_eq!(both.judge(&Reading::Value(number(7))), Verdict::Failed);

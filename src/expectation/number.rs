@@ -72,9 +72,7 @@ impl FromStr for Number {
                 .map(Number)
                 .map_err(|_| refuse());
         }
-        BigDecimal::from_str(text)
-            .map(Number)
-            .map_err(|_| refuse())
+        BigDecimal::from_str(text).map(Number).map_err(|_| refuse())
     }
 }
 
@@ -108,7 +106,16 @@ mod tests {
 
     #[test]
     fn only_finite_numbers_are_numbers() {
-        for text in ["", "NaN", "inf", "-Infinity", "many", "1e999", "1,5", "0x10"] {
+        for text in [
+            "",
+            "NaN",
+            "inf",
+            "-Infinity",
+            "many",
+            "1e999",
+            "1,5",
+            "0x10",
+        ] {
             assert!(text.parse::<Number>().is_err(), "{text}");
         }
         assert_eq!(number(" 12.50 "), number("12.5"));

@@ -74,13 +74,21 @@ mod tests {
         assert_eq!(soak.observed(), seconds(10), "a gap of 21 s is too long");
         soak.look(seconds(41), false);
         soak.look(seconds(51), true);
-        assert_eq!(soak.observed(), seconds(10), "a bad look parts its neighbours");
+        assert_eq!(
+            soak.observed(),
+            seconds(10),
+            "a bad look parts its neighbours"
+        );
         soak.interrupt();
         soak.look(seconds(61), true);
         assert_eq!(soak.observed(), seconds(10));
         soak.look(seconds(50), true);
         soak.look(seconds(70), true);
-        assert_eq!(soak.observed(), seconds(30), "a gap of twice the interval counts");
+        assert_eq!(
+            soak.observed(),
+            seconds(30),
+            "a gap of twice the interval counts"
+        );
         assert!(soak.is_well(seconds(90)) && !soak.is_well(seconds(91)));
     }
 

@@ -52,7 +52,11 @@ impl Watch {
             good &= verdict == Verdict::Passed;
         }
         self.soak.look(at, good);
-        self.in_row = if good { self.in_row.saturating_add(1) } else { 0 };
+        self.in_row = if good {
+            self.in_row.saturating_add(1)
+        } else {
+            0
+        };
         good
     }
 
@@ -68,7 +72,9 @@ impl Watch {
 
     /// What follows from the looks so far.
     pub fn standing(&self) -> Standing {
-        let decided = self.each().filter(|(rule, tally, _)| rule.is_decided(tally));
+        let decided = self
+            .each()
+            .filter(|(rule, tally, _)| rule.is_decided(tally));
         let findings = decided.map(|(rule, tally, last)| rule.finding(tally, last));
         if let Some(finding) = Finding::worst(findings.collect()) {
             return Standing::Decided(finding);
@@ -207,7 +213,10 @@ mod tests {
             panic!("it does not mend itself");
         };
         assert_eq!(finding.verdict, Verdict::Failed);
-        assert!(finding.summary.starts_with("lag failed once"), "{finding:?}");
+        assert!(
+            finding.summary.starts_with("lag failed once"),
+            "{finding:?}"
+        );
     }
 
     proptest! {

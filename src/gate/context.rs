@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Feed, Targets};
+use super::{Choices, Feed, Targets};
 use crate::promotion::EffectRecord;
 use crate::runbook::{self, Gate, Runbook};
 
@@ -29,6 +29,8 @@ pub struct Context {
     /// Takes the parts of the work as they end.
     pub effects: mpsc::Sender<EffectRecord>,
     pub cancel: CancellationToken,
+    /// Brings what a person chooses while the gate is at work.
+    pub choices: Choices,
     /// The plan that the attempt carries out, as the journal names it.
     pub planned: Option<String>,
     /// The journal's last record when the gate was started.

@@ -176,7 +176,10 @@ impl<'a, 'i> TableReader<'a, 'i> {
             return None;
         };
         let Some(filled) = self.findings.fill(text) else {
-            let message = format!("`{key}` of {} holds a name that has no value here", self.name);
+            let message = format!(
+                "`{key}` of {} holds a name that has no value here",
+                self.name
+            );
             let help = "a duration may be filled from [vars], and from nothing else";
             let label = "not a variable of this runbook";
             self.findings

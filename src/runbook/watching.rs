@@ -30,10 +30,19 @@ pub struct Ramp {
 /// How the flag is set and read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlagWay {
-    Sql { set: String, read: String },
-    Argv { set: Vec<String>, read: Vec<String> },
+    Sql {
+        set: String,
+        read: String,
+    },
+    Argv {
+        set: Vec<String>,
+        read: Vec<String>,
+    },
     /// A number in a file, found by a pattern with one group; the edit is committed.
-    File { path: String, pattern: String },
+    File {
+        path: String,
+        pattern: String,
+    },
 }
 
 /// A value of the flag, and how long it is watched there.

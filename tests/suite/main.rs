@@ -12,6 +12,7 @@ mod demo_console;
 mod demo_world;
 mod gates_act;
 mod gates_look;
+mod gates_ramp;
 mod git_commit;
 mod headless;
 mod identity;

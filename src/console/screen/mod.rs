@@ -1,7 +1,10 @@
 //! The state of each screen and of each dialog, and what keys make of it.
 
 pub mod act;
+pub mod chart;
+pub mod choose;
 pub mod closing;
+pub mod copy;
 pub mod detail;
 pub mod dialog;
 pub mod input;

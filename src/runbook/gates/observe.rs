@@ -22,9 +22,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Observe
     {
         let message = format!("{} looks more than {MOST_LOOKS} times", table.name);
         let label = "look less often, or for a shorter time";
-        table
-            .findings
-            .add(lasts.span.clone(), message, label, None);
+        table.findings.add(lasts.span.clone(), message, label, None);
     }
     let rules = Rules {
         captures: true,

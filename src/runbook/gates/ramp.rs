@@ -41,7 +41,11 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Ramp {
 }
 
 fn read_flag(table: &mut TableReader<'_, '_>, target: bool, names: &mut Names) -> FlagWay {
-    let ways = [["set_sql", "read_sql"], ["set", "read"], ["file", "pattern"]];
+    let ways = [
+        ["set_sql", "read_sql"],
+        ["set", "read"],
+        ["file", "pattern"],
+    ];
     let given: Vec<[&'static str; 2]> = ways
         .into_iter()
         .filter(|keys| keys.iter().any(|key| table.has(key)))
@@ -49,12 +53,9 @@ fn read_flag(table: &mut TableReader<'_, '_>, target: bool, names: &mut Names) -
     if given.len() > 1 {
         let message = format!("{} sets its flag in more than one way", table.name);
         let place = table.place(given[1][0]);
-        table.findings.add(
-            place,
-            message,
-            "there is one flag",
-            Some(WAYS.to_owned()),
-        );
+        table
+            .findings
+            .add(place, message, "there is one flag", Some(WAYS.to_owned()));
     }
     if given.is_empty() {
         table.missing("set_sql", WAYS);
@@ -70,7 +71,9 @@ fn read_flag(table: &mut TableReader<'_, '_>, target: bool, names: &mut Names) -
     with_percent.captures.insert(PERCENT.to_owned());
     // Every way is read, so that no key of another one is called unknown.
     let sql = (table.string("set_sql"), table.string("read_sql"));
-    let set = table.has("set").then(|| read_argv(table, "set", &with_percent));
+    let set = table
+        .has("set")
+        .then(|| read_argv(table, "set", &with_percent));
     let read = table.has("read").then(|| read_argv(table, "read", names));
     let file = (table.string("file"), table.string("pattern"));
     match given.first() {
@@ -189,7 +192,9 @@ fn read_steps(table: &mut TableReader<'_, '_>) -> Vec<RampStep> {
                 .findings
                 .add(percent.span.clone(), message, label, None);
         }
-        let soak = reader.duration("soak").map_or(Duration::ZERO, |at| at.value);
+        let soak = reader
+            .duration("soak")
+            .map_or(Duration::ZERO, |at| at.value);
         let confirm = reader.flag("confirm", false);
         reader.finish();
         steps.push(RampStep {

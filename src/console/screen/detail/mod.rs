@@ -3,6 +3,7 @@
 mod evidence;
 mod people;
 mod plan;
+mod watch;
 mod work;
 
 pub use people::item_text;

@@ -3,10 +3,12 @@
 //! A dialog holds everything that it shows. What it asks of the engine leaves as a command; it
 //! stays open until the answer is there, so that a refusal is read beside what was typed.
 
+mod choose;
 mod prompt;
 mod sign;
 mod start;
 
+pub use choose::ChooseSheet;
 pub use prompt::{Prompt, PromptKind};
 pub use sign::{Field, SignSheet};
 pub use start::{StartSheet, Subject};
@@ -23,6 +25,8 @@ pub enum Dialog {
     Start(StartSheet),
     Prompt(Prompt),
     Sign(SignSheet),
+    /// A choice at a gate that is at work.
+    Choose(ChooseSheet),
     /// Work is in flight and the operator wants to leave.
     Quit,
     Help(Pager),
@@ -75,7 +79,7 @@ impl Dialog {
     /// Tells whether keys must not count before the dialog has been seen.
     pub fn is_guarded(&self) -> bool {
         match self {
-            Dialog::Start(_) | Dialog::Quit | Dialog::Sign(_) => true,
+            Dialog::Start(_) | Dialog::Quit | Dialog::Sign(_) | Dialog::Choose(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
             Dialog::Help(_) => false,
         }
@@ -90,6 +94,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.key(key),
             Dialog::Prompt(prompt) => prompt.key(key),
             Dialog::Sign(sheet) => sheet.key(key),
+            Dialog::Choose(sheet) => sheet.key(key),
             Dialog::Quit => match key.code {
                 KeyCode::Char('l') => Answer::LeaveRunning,
                 KeyCode::Char('c') => Answer::CancelAndLeave,
@@ -105,7 +110,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.refuse_paste(),
             Dialog::Prompt(prompt) => prompt.paste(text),
             Dialog::Sign(sheet) => sheet.paste(text),
-            Dialog::Quit | Dialog::Help(_) => {}
+            Dialog::Choose(_) | Dialog::Quit | Dialog::Help(_) => {}
         }
     }
 
@@ -115,6 +120,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.refused(reason),
             Dialog::Prompt(prompt) => prompt.refused(reason),
             Dialog::Sign(sheet) => sheet.refused(reason),
+            Dialog::Choose(sheet) => sheet.refused(reason),
             Dialog::Quit | Dialog::Help(_) => {}
         }
     }
@@ -125,6 +131,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.sheet(width),
             Dialog::Prompt(prompt) => prompt.sheet(width),
             Dialog::Sign(sheet) => sheet.sheet(width),
+            Dialog::Choose(sheet) => sheet.sheet(width),
             Dialog::Quit => quit(width),
             Dialog::Help(_) => help(width),
         }
