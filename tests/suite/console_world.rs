@@ -344,8 +344,8 @@ fn definition(runbook: &Runbook) -> Definition {
 
 fn nature(kind: &Kind) -> Nature {
     match kind {
-        Kind::Query(_) | Kind::File(_) => Nature::Looks,
-        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) => Nature::Acts,
+        Kind::Query(_) | Kind::File(_) | Kind::Observe(_) => Nature::Looks,
+        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) => Nature::Acts,
         Kind::Signoff(gate) => Nature::SignOff {
             roles: gate.roles.clone(),
             distinct: gate.distinct,
