@@ -1,6 +1,5 @@
 //! `demo`: a sample world with a private PostgreSQL, and the console on it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::arguments::DemoArguments;
@@ -70,7 +69,7 @@ async fn open_console(arguments: &DemoArguments, runtime: &tokio::runtime::Handl
     }
     let options = OpenOptions {
         which: Which::New(world.runbook.clone()),
-        vars: BTreeMap::new(),
+        vars: world.vars.iter().cloned().collect(),
         runs_folder: folder.join("runs"),
         operator: user_name(),
         via: Via::Console,

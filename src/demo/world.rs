@@ -10,10 +10,14 @@ use super::databases::{self, Connection, DEPLOYER, SUPERUSER};
 use super::fault::{Direction, Fault};
 use super::repository;
 use super::source::{SourceFile, World};
+use super::traffic::{self, Traffic};
 use crate::postgres::cluster::{Cluster, ClusterOptions};
 
 /// Whose session is left open by a fault that leaves one open.
 const HOLDER: &str = "eng_app";
+
+/// The service whose traffic is seen.
+const SERVICE: &str = "vh_ingest";
 
 /// A sample world that stands. Dropping it ends the server and removes every file of it.
 #[derive(Debug)]
@@ -24,9 +28,13 @@ pub struct DemoWorld {
     pub repository: PathBuf,
     /// The variables that the runbook's targets name, with addresses of the role `deploy`.
     pub environment: Vec<(String, String)>,
+    /// Values of the runbook's variables with which waiting takes seconds, not hours.
+    pub vars: Vec<(String, String)>,
     world: &'static World,
     /// Transactions that faults left open, by the fault's name.
     held: Mutex<Vec<(&'static str, Connection)>>,
+    /// Ends before the server does.
+    _traffic: Traffic,
     cluster: Cluster,
     _folder: TempDir,
 }
@@ -62,7 +70,12 @@ impl DemoWorld {
         repository_made?;
         let cluster = cluster?;
         let address = |database| cluster.url(database, DEPLOYER);
+        let settings = repository.join("apps/ingest/config.js");
+        let traffic = traffic::begin(cluster.url("production", SERVICE), settings);
+        let quick = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let built = DemoWorld {
+            vars: world.quick.iter().map(quick).collect(),
+            _traffic: traffic,
             runbook: repository.join(world.runbook_name),
             repository,
             environment: vec![
