@@ -108,9 +108,16 @@ impl Course<'_> {
 
     /// A look came while it is held: the question must speak of what stands there now.
     pub(super) fn seen_while_held(&mut self) {
-        if self.watched.flag != self.asked_at {
-            self.ask();
+        if self.watched.flag == self.asked_at {
+            return;
         }
+        // A breach stays the reason whatever the flag does; what was said of the flag is said anew.
+        if let (Mode::Held(Why::Changed { .. } | Why::Unknown(_)), Some(seen), Some(ours)) =
+            (&self.mode, self.watched.flag, self.stands)
+        {
+            self.mode = Mode::Held(Why::Changed { ours, seen });
+        }
+        self.ask();
     }
 
     /// Does what was chosen, if it was chosen of what is asked now.

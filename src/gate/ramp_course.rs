@@ -314,6 +314,11 @@ impl Course<'_> {
         let attempt = self.context.attempt;
         let passed = ending.finding.verdict == crate::expectation::Verdict::Passed;
         self.watched.ladder = self.ladder(passed);
+        for rung in &mut self.watched.ladder {
+            if matches!(rung.state, RungState::Held | RungState::Soaking) {
+                rung.state = RungState::Stands;
+            }
+        }
         self.watched.stalled = None;
         self.log.must(Sample::Ended { attempt }).await;
         let mut outcome = Outcome::of(ending.finding);

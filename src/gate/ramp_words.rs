@@ -57,6 +57,9 @@ impl Why {
     pub(super) fn finding(&self) -> Finding {
         match self {
             Why::Metric(finding) => finding.clone(),
+            Why::Changed { ours, seen } if ours == seen => Finding::inconclusive(format!(
+                "the flag was not what was set for a while; it stands at {seen} % again"
+            )),
             Why::Changed { ours, seen } => Finding::inconclusive(format!(
                 "the flag stands at {seen} %, and {ours} % was set: somebody else changed it"
             )),

@@ -41,6 +41,8 @@ pub enum RungState {
     /// The flag stands here, and a person is asked.
     Held,
     Done,
+    /// The flag stands here, and the gate has ended.
+    Stands,
     /// It was left for a lower one.
     Left,
 }
@@ -50,9 +52,10 @@ impl RungState {
     pub fn word(self) -> &'static str {
         match self {
             RungState::Ahead => "ahead",
-            RungState::Soaking => "soaking",
+            RungState::Soaking => "soaks",
             RungState::Held => "held",
             RungState::Done => "done",
+            RungState::Stands => "stands",
             RungState::Left => "left",
         }
     }
@@ -64,6 +67,7 @@ impl RungState {
             RungState::Soaking => "▶",
             RungState::Held => "‖",
             RungState::Done => "✓",
+            RungState::Stands => "•",
             RungState::Left => "↩",
         }
     }

@@ -118,8 +118,11 @@ impl Plot {
         let columns = self.width * 2;
         let skip = points.len().saturating_sub(columns);
         let shown = &points[skip..];
+        let mut before: Option<(usize, usize)> = None;
         for (number, point) in shown.iter().enumerate() {
             let (Some(low), Some(high)) = (&point.low, &point.high) else {
+                // What is missing is a gap.
+                before = None;
                 continue;
             };
             let column = match shown.len() {
@@ -133,9 +136,25 @@ impl Plot {
             });
             let bad = judged.contains(&Verdict::Failed);
             let (top, bottom) = (self.dot_of(high.to_f64()), self.dot_of(low.to_f64()));
+            if let Some((from, dot)) = before {
+                self.connect((from, dot), (column, bottom), bad);
+            }
             for dot in top..=bottom {
                 self.set(column, dot, bad);
             }
+            before = Some((column, bottom));
+        }
+    }
+
+    /// Draws the line between two points.
+    fn connect(&mut self, (x0, y0): (usize, usize), (x1, y1): (usize, usize), bad: bool) {
+        let steps = x1.abs_diff(x0).max(y1.abs_diff(y0)).max(1);
+        for step in 1..=steps {
+            let between = |a: usize, b: usize| {
+                let (a, b) = (a as f64, b as f64);
+                (a + (b - a) * step as f64 / steps as f64).round() as usize
+            };
+            self.set(between(x0, x1), between(y0, y1), bad);
         }
     }
 

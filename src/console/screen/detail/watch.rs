@@ -10,9 +10,12 @@ use crate::expectation::{Reading, Verdict};
 use crate::gate::{Asked, Rung, RungState, SeenMetric, Watched};
 use crate::untrusted::clean_line;
 
-/// The fewest lines of a chart, and the most.
-const LOWEST: usize = 3;
+/// The most lines of a chart.
 const HIGHEST: usize = 6;
+/// The lines of a chart where the page is read by scrolling.
+const ON_PAGE: usize = 3;
+/// What a metric's name and counts take.
+const AROUND: usize = 2;
 
 /// Adds what a gate at work asks and sees; the charts take what is left of `height` lines.
 pub(super) fn live(doc: &mut Doc, model: &Model, height: usize) {
@@ -35,14 +38,16 @@ fn question(doc: &mut Doc, model: &Model, asked: &Asked) {
         let since = clock(question.since, &model.zone);
         doc.text(Ink::Muted, &format!("asked at {since}; looking goes on"));
     }
+    if asked.question.is_none() {
+        // What is always offered stands on the bar.
+        return;
+    }
     for (_, choice) in asked.choices() {
         let key = span(Ink::Accent, format!("{} ", choice.key));
         doc.hanging(&[key], Ink::Plain, &clean_line(&choice.label));
     }
-    if asked.question.is_some() {
-        let key = span(Ink::Accent, "c ");
-        doc.hanging(&[key], Ink::Plain, "cancel: the flag stays where it is");
-    }
+    let key = span(Ink::Accent, "c ");
+    doc.hanging(&[key], Ink::Plain, "cancel: the flag stays where it is");
 }
 
 /// Adds everything that was seen.
@@ -52,9 +57,19 @@ pub(super) fn seen(doc: &mut Doc, watched: &Watched, height: usize) {
     }
     soak(doc, watched);
     let count = watched.metrics.len().max(1);
-    let left = height.saturating_sub(doc.lines.len());
-    let rows = (left / count).saturating_sub(3).clamp(LOWEST, HIGHEST);
+    let left = height.saturating_sub(doc.lines.len()) / count;
+    // Where there is little room, an empty line is worth less than a line of a chart.
+    let airy = height == 0 || left > AROUND + 2;
+    let rows = match height {
+        0 => ON_PAGE,
+        _ => left
+            .saturating_sub(AROUND + usize::from(airy))
+            .clamp(1, HIGHEST),
+    };
     for metric in &watched.metrics {
+        if airy {
+            doc.blank();
+        }
         one_metric(doc, metric, rows);
     }
 }
@@ -95,7 +110,7 @@ fn ink(state: RungState) -> Ink {
     match state {
         RungState::Ahead => Ink::Muted,
         RungState::Soaking => Ink::Accent,
-        RungState::Held | RungState::Left => Ink::Warning,
+        RungState::Held | RungState::Left | RungState::Stands => Ink::Warning,
         RungState::Done => Ink::Good,
     }
 }
@@ -128,7 +143,6 @@ fn soak(doc: &mut Doc, watched: &Watched) {
 }
 
 fn one_metric(doc: &mut Doc, metric: &SeenMetric, rows: usize) {
-    doc.blank();
     let rule = &metric.rule;
     let name = span(Ink::Strong, format!("{}  ", clean_line(&rule.name)));
     let unit = rule
@@ -156,15 +170,13 @@ fn one_metric(doc: &mut Doc, metric: &SeenMetric, rows: usize) {
         doc.fixed(line);
     }
     let tally = &metric.tally;
-    let text = format!(
-        "well {} of {}, failed {} of {}, errors {}, unclear {}",
-        tally.passed,
-        rule.min_samples,
-        tally.failed,
-        rule.failures_allowed,
-        tally.errors,
-        tally.inconclusive
+    let mut text = format!(
+        "good {}, failed {} of {}, errors {}, unclear {}",
+        tally.passed, tally.failed, rule.failures_allowed, tally.errors, tally.inconclusive
     );
+    if tally.passed < rule.min_samples {
+        text = format!("{} samples needed; {text}", rule.min_samples);
+    }
     let text = clip(&text, doc.columns());
     doc.fixed(vec![span(Ink::Muted, text)]);
 }
