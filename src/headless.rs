@@ -3,10 +3,12 @@
 //! It walks on until a gate does not pass or needs a person. It can start what needs nobody, and
 //! nothing else: it never ticks, signs, waives or confirms.
 
+mod stop;
+
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-
+pub(crate) use self::stop::Signals;
+use self::stop::{cancel, needs_answer, stopped};
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
 use crate::gate::TargetStatus;
 use crate::promotion::{Command, Event, GateRecord, GateState, Nature, RunStatus};
@@ -64,6 +66,7 @@ pub async fn run(
     let mut said = 0;
     let mut stopping = false;
     let mut noticed = 0;
+    let mut asked: Option<String> = None;
     // What passed before may have passed on another server than the one that answers now.
     handle.ask(Request::Look).await;
     loop {
@@ -74,7 +77,16 @@ pub async fn run(
         noticed = snapshot.notices.len();
         walk.show(&snapshot, data);
         if stopping && let Some((end, reason)) = stopped(&snapshot) {
+            let (end, reason) = match asked.take().filter(|_| end == End::Interrupted) {
+                Some(question) => (End::NotPassed, question),
+                None => (end, reason),
+            };
             return walk.end(&snapshot, end, &reason, data, note);
+        }
+        if !stopping && let Some(question) = needs_answer(handle, &snapshot) {
+            (stopping, asked) = (true, Some(question));
+            cancel(handle, &snapshot).await;
+            continue;
         }
         let next = if stopping {
             Next::Wait
@@ -100,45 +112,18 @@ pub async fn run(
             changed = snapshots.changed() => if changed.is_err() {
                 return walk.end(&snapshot, End::Journal, "the engine has ended", data, note);
             },
-            () = handle.feed().changed(), if live => {
+            () = handle.feed().changed() => if live {
                 let view = handle.feed().view(usize::MAX);
                 let skip = u64::saturating_sub(said, view.dropped) as usize;
                 view.lines.iter().skip(skip).for_each(|line| note(&line.text));
                 said = view.dropped + view.lines.len() as u64;
-            }
+            },
             () = signals.next() => {
                 stopping = true;
-                if let Some(gate) = snapshot.run.at_work() {
-                    let _ = handle.command(Command::Cancel { gate: gate.id.clone() }).await;
-                }
+                cancel(handle, &snapshot).await;
             }
         }
     }
-}
-
-/// How a walk that was asked to stop ends, when it can.
-fn stopped(snapshot: &Snapshot) -> Option<(End, String)> {
-    if let Some(error) = &snapshot.journal_error {
-        return Some((
-            End::Journal,
-            format!("the journal cannot be written: {error}"),
-        ));
-    }
-    if snapshot.run.at_work().is_some() {
-        return None;
-    }
-    let doubt = snapshot
-        .run
-        .gates
-        .iter()
-        .find(|gate| gate.state == GateState::InDoubt);
-    Some(match doubt {
-        Some(gate) => (
-            End::Unknown,
-            format!("interrupted; gate `{}` is in doubt", gate.id),
-        ),
-        None => (End::Interrupted, "interrupted".to_owned()),
-    })
 }
 
 /// Where the records of this process begin: a run that is continued has older ones.
@@ -363,29 +348,5 @@ fn word(end: End) -> &'static str {
         End::Unknown => "unknown",
         End::Journal => "error",
         End::Interrupted => "interrupted",
-    }
-}
-
-/// The signals that ask a headless run to stop in good order.
-pub(crate) struct Signals(Vec<tokio::signal::unix::Signal>);
-
-impl Signals {
-    pub(crate) fn new() -> Signals {
-        let kinds = [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ];
-        Signals(
-            kinds
-                .into_iter()
-                .filter_map(|kind| signal(kind).ok())
-                .collect(),
-        )
-    }
-
-    pub(crate) async fn next(&mut self) {
-        let waiting = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
-        futures_util::future::select_all(waiting).await;
     }
 }

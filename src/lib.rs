@@ -11,8 +11,9 @@
 //! | 0 | [`untrusted`], [`expectation`], [`digest`] | words that every floor shares: cleaned text, verdicts, hashes |
 //! | 1 | [`runbook`] | the file format: model, strict loading with positions |
 //! | 1 | [`promotion`] | gate states, command -> decide -> events -> apply, journal records and their hash chain |
-//! | 1 | [`sql`] | splitting, classification, meta-commands |
+//! | 1 | [`sql`] | splitting, classification, meta-commands, hazards, relations written |
 //! | 2 | [`postgres`] | connecting, sessions, identity, migration execution, ledger, dumps, private clusters |
+//! | 2 | [`git`] | commits of exactly the named paths, through the `git` program |
 //! | 2 | [`system`] | processes, durable files, fault points |
 //! | 3 | [`gate`] | one file a gate kind: plan, run, reconcile |
 //! | 3 | [`demo`] | sample worlds for `stagegate demo` and for the tests |
@@ -50,6 +51,7 @@ pub mod digest;
 pub mod engine;
 pub mod expectation;
 pub mod gate;
+pub mod git;
 pub mod headless;
 pub mod postgres;
 pub mod promotion;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::{Format, PlanArguments};
 use super::{Exit, runtime, say};
 use crate::engine::OpenError;
-use crate::gate::{self, Context, Feed, Plan, Targets, Tone};
+use crate::gate::{self, Choices, Context, Feed, Plan, Targets, Tone};
 use crate::postgres::environment::Environment;
 use crate::runbook::{self, Gate, Runbook};
 
@@ -92,11 +92,12 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         folder: std::env::temp_dir(),
         values,
         earlier: BTreeMap::new(),
-        choices: Vec::new(),
+        chosen_files: Vec::new(),
         targets: targets.clone(),
         feed: Feed::default(),
         effects: tokio::sync::mpsc::channel(1).0,
         cancel: CancellationToken::new(),
+        choices: Choices::none(),
         planned: None,
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }

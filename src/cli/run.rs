@@ -202,7 +202,15 @@ async fn wait_for_work(handle: &EngineHandle, say_lines: bool) {
                 say::note("stopping: the work in flight is canceled; once more leaves at once");
                 cancel_work(handle).await;
             }
-            () = handle.feed().changed(), if say_lines => {
+            () = handle.feed().changed() => {
+                if handle.feed().asked().question.is_some() && !asked {
+                    asked = true;
+                    say::note("a question is open and nobody is there: the work is canceled, what it set stays");
+                    cancel_work(handle).await;
+                }
+                if !say_lines {
+                    continue;
+                }
                 let view = handle.feed().view(usize::MAX);
                 let skip = shown.saturating_sub(view.dropped) as usize;
                 for line in view.lines.iter().skip(skip) {

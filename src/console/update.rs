@@ -9,10 +9,11 @@ use super::keymap::{self, Action};
 use super::model::{Focus, Model, Tone};
 use super::msg::{Effect, Msg, Origin};
 use super::pointer::on_mouse;
+use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, Subject, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_journal, reading_log};
-use super::screen::{Screen, act, back, copy, run};
+use super::screen::{Screen, act, back, choose, run};
 use crate::engine::{CommandError, Snapshot};
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -38,6 +39,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Feed(feed) => {
             model.dirty |= feed.revision != model.feed.revision;
             model.feed = feed;
+            choose::renew(model);
             Vec::new()
         }
         Msg::Done {
@@ -117,6 +119,9 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         in_search(model, key);
         return Vec::new();
     }
+    if let Some(effects) = choose::key(model, key) {
+        return effects;
+    }
     let Some(action) = keymap::action(key, model.screen) else {
         return Vec::new();
     };
@@ -132,7 +137,7 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Log => show(model, Screen::Log),
         Action::Journal => show(model, Screen::Journal),
         Action::Search => model.search = Some(Input::default()),
-        Action::Copy => return copy::copy(model),
+        Action::Copy => return copy(model),
         Action::RollBack => return back::roll_back(model),
         Action::Tell => return back::tell(model),
         Action::Back => step_back(model),
@@ -255,6 +260,9 @@ fn on_done(
             match command {
                 Command::Cancel { .. } => model.say(Tone::Info, "cancel requested"),
                 Command::Note { .. } => model.say(Tone::Good, "noted in the journal"),
+                Command::Choose { choice, .. } => {
+                    model.say(Tone::Info, format!("chosen: {}", clean_line(choice)));
+                }
                 _ => {}
             }
         }

@@ -16,7 +16,7 @@ pub struct Fault {
     pub gate: &'static str,
 }
 
-static HOUSEKEEPING: [Fault; 11] = [
+static HOUSEKEEPING: [Fault; 13] = [
     Fault {
         name: "audit-errors",
         summary: "The log of the staging run records errors that were repaired by hand",
@@ -66,6 +66,16 @@ static HOUSEKEEPING: [Fault; 11] = [
         name: "analyst-grant",
         summary: "Default privileges let analysts read every new table",
         gate: "analyst-cannot-read",
+    },
+    Fault {
+        name: "ramp-breach",
+        summary: "The ingest logs errors as soon as half of the sources take the new path",
+        gate: "ingest-ramp",
+    },
+    Fault {
+        name: "p95-regression",
+        summary: "Requests are slower over the migrated tables than before",
+        gate: "latency",
     },
     Fault {
         name: "rollback-needed",

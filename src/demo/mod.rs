@@ -13,6 +13,7 @@ mod error;
 mod fault;
 mod repository;
 mod source;
+mod traffic;
 mod world;
 
 pub use error::DemoError;

@@ -83,6 +83,9 @@ pub(super) fn create(
     // An older git has no -b; a symbolic HEAD says the same to every version.
     git(folder, None, &["init", "--quiet"])?;
     git(folder, None, &["symbolic-ref", "HEAD", "refs/heads/main"])?;
+    // Whoever drives the demo commits as this person, whatever their own settings are.
+    git(folder, None, &["config", "user.name", "Ana Duarte"])?;
+    git(folder, None, &["config", "user.email", "ana@ehg.example"])?;
     for entry in &MAIN {
         commit(folder, entry)?;
     }

@@ -24,7 +24,15 @@ static WORLDS: [World; 1] = [World {
     summary: "Two schemas, 19 migrations, views and row level security go to production",
     runbook_name: "database-housekeeping.toml",
     runbook: include_str!("../../runbooks/database-housekeeping.toml"),
-    vars: &[("service", "ops/bin/servicectl")],
+    vars: &[
+        ("service", "ops/bin/servicectl"),
+        // Its waiting takes seconds.
+        ("look_every", "250ms"),
+        ("baseline_for", "1s"),
+        ("soak_10", "2s"),
+        ("soak_50", "3s"),
+        ("success_for", "1s"),
+    ],
 }];
 
 /// Returns the worlds that can be built; the first is the default.

@@ -11,10 +11,14 @@ use super::databases::{self, Connection, DEPLOYER, SUPERUSER};
 use super::fault::{Direction, Fault};
 use super::repository;
 use super::source::{SourceFile, World};
+use super::traffic::{self, Traffic};
 use crate::postgres::cluster::{Cluster, ClusterOptions};
 
 /// Whose session is left open by a fault that leaves one open.
 const HOLDER: &str = "eng_app";
+
+/// The service whose traffic is seen.
+const SERVICE: &str = "vh_ingest";
 
 /// A sample world that stands. Dropping it ends the server and removes every file of it.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct DemoWorld {
     world: &'static World,
     /// Transactions that faults left open, by the fault's name.
     held: Mutex<Vec<(&'static str, Connection)>>,
+    /// Ends before the server does.
+    _traffic: Traffic,
     cluster: Cluster,
     _folder: TempDir,
 }
@@ -65,7 +71,10 @@ impl DemoWorld {
         repository_made?;
         let cluster = cluster?;
         let address = |database| cluster.url(database, DEPLOYER);
+        let settings = repository.join("apps/ingest/config.js");
+        let traffic = traffic::begin(cluster.url("production", SERVICE), settings);
         let built = DemoWorld {
+            _traffic: traffic,
             runbook: repository.join(world.runbook_name),
             repository,
             environment: vec![

@@ -12,12 +12,15 @@ use super::handle::{CommandError, EngineHandle, Request, Snapshot};
 use super::open::{OpenError, Parts, other_open_run};
 use super::store::Store;
 use super::work::{self, Report};
-use crate::gate::{Evidence, Feed, Targets};
+use crate::gate::{Chosen, Evidence, Feed, Targets};
 use crate::promotion::{Actor, Command, Event, Moment, Nature, Record, Refusal, Run, decide};
 use crate::runbook::Runbook;
 
 /// How many requests and reports may wait. Senders wait when there are more.
 const QUEUE: usize = 1024;
+
+/// A place in the queue of choices.
+type Place = mpsc::OwnedPermit<Chosen>;
 
 /// The engine. Made by [`Engine::start`], lives on its own thread.
 pub(super) struct Engine {
@@ -30,6 +33,8 @@ pub(super) struct Engine {
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) run: Run,
     pub(super) cancel: CancellationToken,
+    /// Takes what a person chooses to the work in flight.
+    pub(super) chosen: Option<mpsc::Sender<Chosen>>,
     pub(super) operator: Actor,
     pub(super) records: Vec<Arc<Record>>,
     pub(super) view: Snapshot,
@@ -86,6 +91,7 @@ impl Engine {
             reports,
             run,
             cancel: CancellationToken::new(),
+            chosen: None,
             operator: actor.clone(),
             records,
             view,
@@ -188,6 +194,7 @@ impl Engine {
             return Err(CommandError::Journal(error.clone()));
         }
         self.check_start(command)?;
+        let place = self.check_choice(command)?;
         let now = jiff::Timestamp::now();
         let at = Moment {
             now,
@@ -218,6 +225,9 @@ impl Engine {
                 .plans
                 .retain(|gate, _| run.course().iter().all(|of| of.id != *gate));
         }
+        if let Some((place, chosen)) = place {
+            place.send(chosen);
+        }
         if let Some((gate, attempt)) = started {
             self.view.retrying = None;
             self.view.held = None;
@@ -244,6 +254,36 @@ impl Engine {
             return Err(Refusal::PlanChanged(gate.clone()));
         }
         Ok(())
+    }
+
+    /// What is chosen must be offered at this moment, and the work must be able to hear it. Gives
+    /// the place in its queue, so that a choice that is recorded cannot fail to arrive.
+    fn check_choice(&self, command: &Command) -> Result<Option<(Place, Chosen)>, Refusal> {
+        let Command::Choose {
+            gate,
+            question,
+            choice,
+        } = command
+        else {
+            return Ok(None);
+        };
+        let asked = self.feed.asked();
+        let offered = asked
+            .choices()
+            .any(|(serial, offered)| serial == *question && offered.word == *choice);
+        let place = self.chosen.clone().filter(|_| offered);
+        let place = place.and_then(|sender| sender.try_reserve_owned().ok());
+        let refusal = || Refusal::NotOffered {
+            gate: gate.clone(),
+            choice: choice.clone(),
+        };
+        let at_work = self.run.at_work().is_some_and(|work| work.id == *gate);
+        let chosen = Chosen {
+            question: *question,
+            word: choice.clone(),
+        };
+        let place = place.filter(|_| at_work).ok_or_else(refusal)?;
+        Ok(Some((place, chosen)))
     }
 
     /// Appends events and folds them. A failed append stops the run for good.

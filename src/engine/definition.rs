@@ -1,5 +1,7 @@
 //! A runbook as the state machine needs to know it.
 
+use std::time::Duration;
+
 use crate::promotion::{
     Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
     PhaseDefinition, RoleDefinition, RollbackDefinition, Scope, WindowDefinition,
@@ -95,7 +97,7 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
         title: gate.title.clone(),
         kind: gate.kind.name().to_owned(),
         waivable: gate.waivable,
-        lasts_seconds: 0,
+        lasts_seconds: lasts(&gate.kind).as_secs() as i64,
         typed_name: match nature {
             Nature::Acts => typed_name(runbook, &gate.kind),
             _ => None,
@@ -104,11 +106,21 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
     }
 }
 
+/// How long a gate works at least, where the runbook says so.
+fn lasts(kind: &Kind) -> Duration {
+    match kind {
+        Kind::Ramp(gate) => gate.steps.iter().map(|step| step.soak).sum(),
+        _ => Duration::ZERO,
+    }
+}
+
 fn nature(kind: &Kind) -> Nature {
     match kind {
-        Kind::Query(_) | Kind::File(_) => Nature::Looks,
+        Kind::Query(_) | Kind::File(_) | Kind::Observe(_) => Nature::Looks,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
-        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Restore(_) => Nature::Acts,
+        Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) | Kind::Restore(_) => {
+            Nature::Acts
+        }
         Kind::Message(gate) => Nature::Message(gate.message.clone()),
         Kind::Checklist(gate) => Nature::Items(gate.items.iter().map(item).collect()),
         Kind::Signoff(gate) => Nature::SignOff {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::Engine;
 use super::handle::CommandError;
 use super::work::{self, Report};
-use crate::gate::{Evidence, TargetStatus};
+use crate::gate::{Choices, Evidence, TargetStatus};
 use crate::promotion::{Actor, Command, Event, GateState, Moment, Nature, Via, decide};
 
 /// How many records are written with one sync at most.
@@ -120,6 +120,7 @@ impl Engine {
 
     pub(super) fn ended(&mut self, gate: &str, attempt: u32, outcome: crate::gate::Outcome) {
         self.feed.end();
+        self.chosen = None;
         self.view.plans.remove(gate);
         if outcome.held {
             self.view.held = Some(gate.to_owned());
@@ -266,9 +267,12 @@ impl Engine {
             return;
         }
         self.cancel = CancellationToken::new();
-        let Some(context) = self.context(gate, attempt) else {
+        let Some(mut context) = self.context(gate, attempt) else {
             return;
         };
+        let (chosen, choices) = Choices::channel();
+        context.choices = choices;
+        self.chosen = Some(chosen);
         let log = self
             .store
             .folder()

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::actor::Engine;
 use super::announce::Posted;
 use crate::expectation::Finding;
-use crate::gate::{self, Context, Outcome, Plan, Reconciled, Targets};
+use crate::gate::{self, Choices, Context, Outcome, Plan, Reconciled, Targets};
 use crate::promotion::EffectRecord;
 
 /// What a task says to the engine. Every task that is started says exactly one of these, besides
@@ -64,7 +64,7 @@ impl Engine {
             folder: self.store.folder().to_owned(),
             values,
             earlier: self.view.evidence.clone(),
-            choices: self
+            chosen_files: self
                 .run
                 .rollback
                 .as_ref()
@@ -74,6 +74,7 @@ impl Engine {
             feed: self.feed.clone(),
             effects: mpsc::channel(1).0,
             cancel: self.cancel.clone(),
+            choices: Choices::none(),
             planned: self
                 .run
                 .gate(&gate.id)

@@ -18,7 +18,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    fn symbol(self) -> &'static str {
+    pub(super) fn symbol(self) -> &'static str {
         match self {
             Operator::Equal => "=",
             Operator::NotEqual => "!=",
@@ -29,7 +29,7 @@ impl Operator {
         }
     }
 
-    fn accepts(self, ordering: std::cmp::Ordering) -> bool {
+    pub(super) fn accepts(self, ordering: std::cmp::Ordering) -> bool {
         match self {
             Operator::Equal => ordering.is_eq(),
             Operator::NotEqual => ordering.is_ne(),

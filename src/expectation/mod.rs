@@ -3,15 +3,27 @@
 //! Everything here is a pure function of data: the same evidence gives the same verdict on every
 //! machine and on every replay. No rows, NULL and NaN are never a pass.
 
+mod arithmetic;
 mod comparison;
 mod file;
+mod metric;
+mod number;
 mod process;
 mod query;
+mod series;
+mod soak;
+mod watch;
 
+pub use arithmetic::{ArithmeticError, Expression};
 pub use comparison::{Comparison, ComparisonError, Operator};
 pub use file::{FileExpectation, FileSeen, PatternMatch};
+pub use metric::{Band, Condition, ConditionError, MetricRule, Reading, Statistic, Tally};
+pub use number::{NotANumber, Number};
 pub use process::{ExitSeen, ProcessExpectation, ProcessSeen};
 pub use query::{Answer, ErrorSeen, ExpectedError, QueryExpectation, Table};
+pub use series::{MOST_POINTS, Point, Series};
+pub use soak::Soak;
+pub use watch::{Standing, Watch};
 
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Evidence, Feed, Targets};
+use super::{Choices, Evidence, Feed, Targets};
 use crate::promotion::EffectRecord;
 use crate::runbook::{self, Gate, Runbook};
 
@@ -27,12 +27,14 @@ pub struct Context {
     /// The evidence of each gate's last attempt.
     pub earlier: BTreeMap<String, Arc<Evidence>>,
     /// The files that go back, where the way back asked for them.
-    pub choices: Vec<String>,
+    pub chosen_files: Vec<String>,
     pub targets: Targets,
     pub feed: Feed,
     /// Takes the parts of the work as they end.
     pub effects: mpsc::Sender<EffectRecord>,
     pub cancel: CancellationToken,
+    /// Brings what a person chooses while the gate is at work.
+    pub choices: Choices,
     /// The plan that the attempt carries out, as the journal names it.
     pub planned: Option<String>,
     /// The journal's last record when the gate was started.

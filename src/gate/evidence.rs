@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::watched::Watched;
 use crate::expectation::{Answer, ErrorSeen, FileSeen, Finding, ProcessSeen, QueryExpectation};
 use crate::postgres::dump::Manifest;
 use crate::promotion::Resolution;
@@ -29,6 +30,12 @@ pub enum Evidence {
     File {
         path: String,
         seen: FileSeen,
+    },
+    /// Metrics that were looked at for a while, and the flag of a ramp.
+    Watched {
+        target: String,
+        server: String,
+        watched: Box<Watched>,
     },
     Backup {
         target: String,
@@ -66,6 +73,7 @@ impl Evidence {
     pub fn server(&self) -> Option<(&str, &str)> {
         match self {
             Evidence::Query { target, server, .. }
+            | Evidence::Watched { target, server, .. }
             | Evidence::Backup { target, server, .. }
             | Evidence::Restore { target, server, .. }
             | Evidence::Migrate { target, server, .. } => Some((target, server)),

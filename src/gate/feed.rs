@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::choices::{Choice, Question};
+use super::watched::Watched;
 use crate::system::durable::open_private;
 use crate::untrusted::clean_line;
 
@@ -62,6 +64,27 @@ pub struct Progress {
     pub detail: String,
 }
 
+/// What a gate at work shows and asks besides its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    pub watched: Option<Arc<Watched>>,
+    /// What may be chosen without being asked.
+    pub offers: Arc<[Choice]>,
+    pub question: Option<Arc<Question>>,
+}
+
+impl Asked {
+    /// What may be chosen now, with the question that each answers.
+    pub fn choices(&self) -> impl Iterator<Item = (u64, &Choice)> {
+        let asked = self.question.iter();
+        let answers = asked.flat_map(|question| {
+            let serial = question.serial;
+            question.choices.iter().map(move |choice| (serial, choice))
+        });
+        answers.chain(self.offers.iter().map(|choice| (0, choice)))
+    }
+}
+
 #[derive(Default)]
 struct State {
     gate: Option<Arc<str>>,
@@ -69,6 +92,7 @@ struct State {
     /// How many lines were dropped from the front.
     dropped: u64,
     progress: Option<Progress>,
+    asked: Asked,
     revision: u64,
     log: Option<BufWriter<File>>,
     logged: u64,
@@ -80,6 +104,7 @@ pub struct FeedView {
     pub lines: Vec<FeedLine>,
     pub dropped: u64,
     pub progress: Option<Progress>,
+    pub asked: Asked,
     pub revision: u64,
 }
 
@@ -96,6 +121,7 @@ impl Feed {
         let mut state = self.lock();
         state.gate = Some(Arc::from(gate));
         state.progress = None;
+        state.asked = Asked::default();
         state.logged = 0;
         state.log = log
             .and_then(|path| open_private(path).ok())
@@ -107,6 +133,7 @@ impl Feed {
     pub fn end(&self) {
         let mut state = self.lock();
         state.progress = None;
+        state.asked = Asked::default();
         if let Some(mut log) = state.log.take() {
             let _ = log.flush();
         }
@@ -141,6 +168,20 @@ impl Feed {
         }
     }
 
+    /// Replaces what was seen and what is asked.
+    pub fn ask(&self, asked: Asked) {
+        let mut state = self.lock();
+        if state.asked != asked {
+            state.asked = asked;
+            self.touch(state);
+        }
+    }
+
+    /// What is seen and asked now.
+    pub fn asked(&self) -> Asked {
+        self.lock().asked.clone()
+    }
+
     /// Counts every change; equal numbers mean that nothing changed.
     pub fn revision(&self) -> u64 {
         self.lock().revision
@@ -154,6 +195,7 @@ impl Feed {
             lines: state.lines.iter().skip(skip).cloned().collect(),
             dropped: state.dropped + skip as u64,
             progress: state.progress.clone(),
+            asked: state.asked.clone(),
             revision: state.revision,
         }
     }

@@ -126,7 +126,7 @@ fn refused(migration: &MigrationPlan) -> Option<Finding> {
 fn not_chosen(migration: &MigrationPlan, context: &Context) -> Option<Finding> {
     let undone = migration.pending().filter_map(|file| file.undoes.as_ref());
     let unchosen = undone
-        .filter(|up| !context.choices.contains(up))
+        .filter(|up| !context.chosen_files.contains(up))
         .collect::<Vec<_>>();
     let first = unchosen.first()?;
     Some(

@@ -22,8 +22,9 @@ pub(super) fn stand(
         .filter(ours);
     let mut refusals = Vec::new();
     let mut planned = Vec::new();
-    let chosen =
-        |file: &str| context.choices.is_empty() || context.choices.iter().any(|c| c == file);
+    let chosen = |file: &str| {
+        context.chosen_files.is_empty() || context.chosen_files.iter().any(|c| c == file)
+    };
     for row in applied.rev().filter(|row| chosen(&row.file)) {
         match pair(&row.file, files) {
             Some(down) => planned.push(PlannedFile {
@@ -40,7 +41,7 @@ pub(super) fn stand(
         rows.iter()
             .any(|row| row.file == file && row.state == LedgerState::Reverted)
     };
-    for choice in &context.choices {
+    for choice in &context.chosen_files {
         let is_planned = planned
             .iter()
             .any(|file| file.undoes.as_ref() == Some(choice));

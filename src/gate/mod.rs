@@ -6,11 +6,15 @@
 
 mod backup;
 mod checklist;
+mod choices;
 mod context;
 mod evidence;
 mod exec;
 mod feed;
 mod file;
+mod flag;
+mod flag_file;
+mod measure;
 mod message;
 mod migrate;
 mod migrate_apply;
@@ -19,20 +23,31 @@ mod migrate_plan;
 mod migrate_reconcile;
 mod migrate_session;
 mod migrate_words;
+mod observe;
 mod plan;
 mod query;
+mod ramp;
+mod ramp_choose;
+mod ramp_course;
+mod ramp_plan;
+mod ramp_words;
 mod restore;
 mod restore_plan;
 mod restore_reconcile;
 mod restore_swap;
+mod samples;
 mod signoff;
 mod targets;
+mod watched;
 
+pub use choices::{Choice, Choices, Chosen, Question};
 pub use context::Context;
 pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
-pub use feed::{Feed, FeedLine, FeedView, Progress, Source, Unit};
+pub use feed::{Asked, Feed, FeedLine, FeedView, Progress, Source, Unit};
 pub use plan::{Payload, Plan, PlanLine, Tone};
+pub use ramp_plan::RampPlan;
 pub use targets::{TargetError, TargetStatus, Targets};
+pub use watched::{Rung, RungState, SeenMetric, Watched};
 
 use crate::runbook::Kind;
 
@@ -45,6 +60,8 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::File(gate) => file::plan(gate, context),
         Kind::Backup(gate) => backup::plan(gate, context).await,
         Kind::Migrate(gate) => migrate_plan::plan(gate, context).await,
+        Kind::Observe(gate) => observe::plan(gate, context),
+        Kind::Ramp(gate) => ramp_plan::plan(gate, context).await,
         Kind::Signoff(gate) => signoff::plan(gate, context),
         Kind::Restore(gate) => restore_plan::plan(gate, context).await,
         Kind::Message(gate) => message::plan(gate, context),
@@ -60,6 +77,8 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Backup(gate) => backup::run(gate, context).await,
         Kind::Migrate(gate) => migrate::run(gate, context, plan).await,
         Kind::Restore(gate) => restore::run(gate, context).await,
+        Kind::Observe(gate) => observe::run(gate, context).await,
+        Kind::Ramp(gate) => ramp::run(gate, context, plan).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -72,6 +91,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Backup(gate) => backup::reconcile(gate, context),
         Kind::Migrate(gate) => migrate_reconcile::reconcile(gate, context).await,
         Kind::Restore(gate) => restore_reconcile::reconcile(gate, context).await,
+        Kind::Ramp(gate) => ramp_plan::reconcile(gate, context).await,
         Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
         _ => Reconciled::nothing_happened(),
     }

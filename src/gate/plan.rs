@@ -1,6 +1,7 @@
 //! What a gate is going to do, in words and as a hash.
 
 use super::migrate_plan::MigrationPlan;
+use super::ramp_plan::RampPlan;
 use crate::digest::digest;
 
 /// How a line of a plan is meant.
@@ -27,6 +28,7 @@ pub struct PlanLine {
 pub enum Payload {
     None,
     Migration(Box<MigrationPlan>),
+    Ramp(RampPlan),
 }
 
 /// What a gate is going to do.

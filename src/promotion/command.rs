@@ -98,6 +98,13 @@ pub enum Command {
     },
     /// Asks the running gate to stop.
     Cancel { gate: String },
+    /// Chooses at a gate that is at work: the answer to its question, or what it always offers.
+    Choose {
+        gate: String,
+        /// The question that was answered; 0 when none was asked.
+        question: u64,
+        choice: String,
+    },
     /// Lets the run go past a gate that did not pass; only where the runbook allows it.
     Waive { gate: String, reason: String },
     /// A person in a role decides.

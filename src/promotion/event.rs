@@ -75,6 +75,13 @@ pub enum Event {
         gate: String,
         attempt: u32,
     },
+    /// A person chose at a gate that was at work; written before the work hears of it.
+    ChoiceMade {
+        gate: String,
+        attempt: u32,
+        question: u64,
+        choice: String,
+    },
     GateCanceled {
         gate: String,
         attempt: u32,
@@ -167,6 +174,7 @@ impl Event {
             | Event::EffectRecorded { gate, .. }
             | Event::GateFinished { gate, .. }
             | Event::CancelRequested { gate, .. }
+            | Event::ChoiceMade { gate, .. }
             | Event::GateCanceled { gate, .. }
             | Event::GateInDoubt { gate, .. }
             | Event::GateReconciled { gate, .. }
@@ -218,6 +226,7 @@ impl Event {
                 format!("{}: {}", finding.verdict.word(), finding.summary)
             }
             Event::CancelRequested { .. } => "cancel requested".into(),
+            Event::ChoiceMade { choice, .. } => format!("chosen: {choice}"),
             Event::GateCanceled { finding, .. } => format!("canceled: {}", finding.summary),
             Event::GateInDoubt { finding, .. } => format!("in doubt: {}", finding.summary),
             Event::GateReconciled {

@@ -53,6 +53,8 @@ pub enum Refusal {
     TargetHeld { target: String, holder: String },
     #[error("gate `{gate}` acts on `{name}`; type that name to confirm")]
     NameNotTyped { gate: String, name: String },
+    #[error("gate `{gate}` does not offer `{choice}` now; look at what it asks")]
+    NotOffered { gate: String, choice: String },
     #[error("{what} needs a person at a console; this front end has none")]
     NeedsPerson { what: String },
     #[error("gate `{gate}` has no item {item}")]

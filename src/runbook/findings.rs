@@ -1,9 +1,11 @@
 //! Collects what is wrong with a file while it is read, so that all of it is reported at once.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::problem::{Problem, position};
+use super::template::fill;
 
 /// A value and the bytes it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(super) struct Findings<'a> {
     source: &'a str,
     problems: RefCell<Vec<Problem>>,
     secrets: RefCell<Vec<Range<usize>>>,
+    /// The runbook's variables, for the durations that are filled in while the file is read.
+    vars: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Findings<'a> {
@@ -25,6 +29,7 @@ impl<'a> Findings<'a> {
             source,
             problems: RefCell::new(Vec::new()),
             secrets: RefCell::new(Vec::new()),
+            vars: RefCell::new(BTreeMap::new()),
         }
     }
 
@@ -44,6 +49,16 @@ impl<'a> Findings<'a> {
             label: label.into(),
             valid,
         });
+    }
+
+    /// Remembers the variables once they are read.
+    pub(super) fn know(&self, vars: &BTreeMap<String, String>) {
+        self.vars.borrow_mut().clone_from(vars);
+    }
+
+    /// Fills variables in; `None` when one is not known.
+    pub(super) fn fill(&self, template: &str) -> Option<String> {
+        fill(template, &self.vars.borrow()).ok()
     }
 
     /// Keeps a place of the file out of everything that is said about it.

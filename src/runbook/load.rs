@@ -66,6 +66,7 @@ fn read_top(
         .string("root")
         .map_or_else(|| ".".to_owned(), |s| s.value);
     let vars = read_vars(&mut top, given);
+    top.findings.know(&vars);
     let window = top.table("window", "the window").map(read_window);
     let targets = read_targets(&mut top);
     let roles = read_roles(&mut top);

@@ -19,6 +19,7 @@ mod syntax;
 mod targets;
 mod template;
 mod vars;
+mod watching;
 mod window;
 
 pub use duration::{ParseDurationError, parse_duration};
@@ -30,3 +31,4 @@ pub use model::{
 };
 pub use problem::{Problem, Problems};
 pub use template::{UnknownPlaceholder, fill, placeholders};
+pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};

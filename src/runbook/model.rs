@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::watching::{Observe, Ramp};
 use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
 
 /// The gate kinds of the format, in the order in which they are listed to people.
@@ -189,6 +190,8 @@ pub enum Kind {
     File(FileCheck),
     Backup(Backup),
     Migrate(Migrate),
+    Ramp(Ramp),
+    Observe(Observe),
     Signoff(Signoff),
     Restore(Restore),
     Message(MessageGate),
@@ -347,6 +350,8 @@ impl Kind {
             Kind::File(_) => "file",
             Kind::Backup(_) => "backup",
             Kind::Migrate(_) => "migrate",
+            Kind::Ramp(_) => "ramp",
+            Kind::Observe(_) => "observe",
             Kind::Signoff(_) => "signoff",
             Kind::Restore(_) => "restore",
             Kind::Message(_) => "message",
@@ -361,6 +366,8 @@ impl Kind {
             Kind::Migrate(gate) => Some(&gate.target),
             Kind::Exec(gate) => gate.target.as_deref(),
             Kind::Restore(gate) => Some(&gate.target),
+            Kind::Ramp(gate) => gate.target.as_deref(),
+            Kind::Observe(gate) => gate.target.as_deref(),
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }
     }

@@ -14,6 +14,7 @@ use super::template::placeholders;
 pub(super) const BUILT_IN: [&str; 2] = ["run.id", "date"];
 
 /// What gates may refer to, known before they are read.
+#[derive(Clone)]
 pub(super) struct Names {
     pub(super) targets: BTreeSet<String>,
     pub(super) roles: BTreeSet<String>,

@@ -175,16 +175,32 @@ impl<'a, 'i> TableReader<'a, 'i> {
             self.wrong_type(key, "a duration in quotes", found, Some(help));
             return None;
         };
-        match parse_duration(text) {
+        let Some(filled) = self.findings.fill(text) else {
+            let message = format!(
+                "`{key}` of {} holds a name that has no value here",
+                self.name
+            );
+            let help = "a duration may be filled from [vars], and from nothing else";
+            let label = "not a variable of this runbook";
+            self.findings
+                .add(found.span(), message, label, Some(help.into()));
+            return None;
+        };
+        match parse_duration(&filled) {
             Ok(value) => Some(At {
                 value,
                 span: found.span(),
             }),
             Err(_) => {
+                let label = if filled == text {
+                    "not understood, or longer than 24 days".to_owned()
+                } else {
+                    format!("filled in, this is `{filled}`")
+                };
                 self.findings.add(
                     found.span(),
                     format!("`{key}` of {} is not a duration", self.name),
-                    "not understood, or longer than 24 days",
+                    label,
                     Some(format!("write {units}")),
                 );
                 None

@@ -129,7 +129,12 @@ pub(crate) struct World {
 impl World {
     /// A run that was opened a minute ago.
     pub(crate) fn new() -> World {
-        let runbook = Arc::new(runbook::load("test.toml", RUNBOOK, &BTreeMap::new()).unwrap());
+        World::of(RUNBOOK)
+    }
+
+    /// A run of another runbook.
+    pub(crate) fn of(text: &str) -> World {
+        let runbook = Arc::new(runbook::load("test.toml", text, &BTreeMap::new()).unwrap());
         let opened: Timestamp = "2025-11-22T01:00:00Z".parse().unwrap();
         let event = Event::RunOpened {
             run: "20251122-010000-3fa9".to_owned(),

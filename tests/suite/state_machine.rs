@@ -68,6 +68,15 @@ fn commands(gate: &str) -> Vec<(char, Via, Command)> {
             },
         ),
         ('C', Via::Console, Command::Cancel { gate: gate_named() }),
+        (
+            'O',
+            Via::Console,
+            Command::Choose {
+                gate: gate_named(),
+                question: 1,
+                choice: "off".into(),
+            },
+        ),
         ('W', Via::Console, waive(gate, REASON)),
         (
             'E',
@@ -102,8 +111,8 @@ fn with_state(gate: &str, state: GateState) -> Run {
 /// What each kind of gate grants in each state, in the order of [`STATES`].
 #[test]
 fn every_command_in_every_state() {
-    let looks = ["S", "CEFL", "V", "RW", "RW", "RW", "RW", "D", "", "", "S"];
-    let acts = ["S", "CEFL", "V", "R", "R", "R", "R", "D", "", "", "S"];
+    let looks = ["S", "COEFL", "V", "RW", "RW", "RW", "RW", "D", "", "", "S"];
+    let acts = ["S", "COEFL", "V", "R", "R", "R", "R", "D", "", "", "S"];
     let items = ["I", "I", "V", "", "", "", "", "", "", "", "I"];
     let signed = ["G", "G", "V", "", "", "", "", "", "", "", "G"];
     for (gate, granted) in [
@@ -142,7 +151,7 @@ fn every_command_by_every_way_in() {
     };
     let table = [
         ("count", GateState::Pending, "S", "S", "S"),
-        ("count", GateState::Running, "C", "C", "CEFL"),
+        ("count", GateState::Running, "CO", "C", "CEFL"),
         ("count", GateState::Passed, "", "", "V"),
         ("count", GateState::Failed, "RW", "R", "R"),
         ("count", GateState::InDoubt, "", "", "D"),
@@ -263,7 +272,7 @@ fn hold_is_granted_in_every_state_and_stops_every_start() {
                 .map(|(letter, _, _)| *letter)
                 .collect();
             // What is under way is still reported and may still be canceled; nothing begins.
-            assert!(granted.chars().all(|c| "CEFLDV".contains(c)), "{granted}");
+            assert!(granted.chars().all(|c| "COEFLDV".contains(c)), "{granted}");
         }
     }
 }

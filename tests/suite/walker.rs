@@ -32,6 +32,7 @@ impl Walker {
                     writes
                         || bottom.contains("Enter ")
                         || bottom.contains("r retry")
+                        || bottom.contains("g go on")
                         || screen.contains(SIGN)
                 });
             let screen = self.pty.text();
@@ -50,6 +51,8 @@ impl Walker {
                 return Stop::AllThrough;
             } else if bottom.contains("r retry") {
                 return Stop::Refused;
+            } else if bottom.contains("g go on") {
+                self.choose();
             } else if screen.contains(SIGN) {
                 self.sign();
             } else {
@@ -87,6 +90,26 @@ impl Walker {
                     || screen.contains("> __")
             });
         }
+    }
+
+    /// Answers what a ramp asks: raises the flag when all is well, steps back when it is held.
+    #[track_caller]
+    pub(crate) fn choose(&mut self) {
+        if self.pty.text().contains("held") {
+            self.pty.send("s");
+            self.pty.wait_until("the end of the gate", |screen| {
+                bottom(screen).contains("r retry")
+            });
+            return;
+        }
+        self.pty.send("g");
+        self.pty.wait_until("the last question", |screen| {
+            screen.contains("Raise the flag from") && !screen.contains("keys count in a moment")
+        });
+        self.pty.send("y");
+        self.pty.wait_gone("Raise the flag from");
+        self.pty
+            .wait_until("what follows", |screen| !bottom(screen).contains("g go on"));
     }
 
     #[track_caller]

@@ -36,6 +36,13 @@ CREATE TABLE audit.service_logs (
     request_id uuid
 );
 
+CREATE TABLE audit.request_times (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    timestamp timestamptz NOT NULL DEFAULT now(),
+    service   text        NOT NULL,
+    ms        numeric     NOT NULL
+);
+
 CREATE TABLE audit.migration_log (
     version    text PRIMARY KEY,
     applied_at timestamptz NOT NULL DEFAULT now(),
@@ -219,6 +226,44 @@ CREATE TABLE vh.ingest_runs (
 );
 
 -- ---------------------------------------------------------------------------------------------
+-- traffic: what the services of the sample company do while somebody looks
+
+CREATE SCHEMA traffic AUTHORIZATION ehg_owner;
+COMMENT ON SCHEMA traffic IS 'Makes the sample company live; no service knows it';
+
+-- What is wrong just now.
+CREATE TABLE traffic.weather (fault text PRIMARY KEY);
+
+-- Numbers far above those of the rows that were loaded.
+CREATE SEQUENCE traffic.run_numbers START 1000000;
+
+-- What the services did in the last so many milliseconds, with the flag at so many per cent.
+CREATE FUNCTION traffic.tick(percent integer, milliseconds integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    breach boolean := percent >= 50
+        AND EXISTS (SELECT FROM traffic.weather WHERE fault = 'ramp-breach');
+    slow boolean := to_regclass('vh.experiments') IS NOT NULL
+        AND EXISTS (SELECT FROM traffic.weather WHERE fault = 'p95-regression');
+BEGIN
+    INSERT INTO audit.request_times (service, ms)
+    SELECT 'vh-ingest', round((60 + 40 * random())::numeric * CASE WHEN slow THEN 1.6 ELSE 1 END, 1)
+    FROM generate_series(1, greatest(1, milliseconds / 100));
+    INSERT INTO vh.ingest_runs (id, source_id, status, rows_read, finished_at)
+    SELECT nextval('traffic.run_numbers'), 1 + i % 20, 'success', 200 + i, now() + interval '80 ms'
+    FROM generate_series(1, greatest(1, milliseconds / 250)) AS i;
+    INSERT INTO audit.service_logs (level, service, message)
+    VALUES ('INFO', 'vh-ingest', format('ingest at %s %%', percent));
+    IF breach THEN
+        INSERT INTO audit.service_logs (level, service, message)
+        VALUES ('ERROR', 'vh-ingest', 'new path: source answered in an unknown format');
+    END IF;
+END
+$function$;
+REVOKE EXECUTE ON FUNCTION traffic.tick FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------------------------
 -- who may do what
 
 GRANT USAGE ON SCHEMA eng TO eng_app, eng_lead, analyst_ro;
@@ -231,6 +276,9 @@ GRANT SELECT, INSERT, UPDATE ON vh.ingest_runs, vh.ingest_sources TO vh_ingest;
 
 GRANT USAGE ON SCHEMA views TO analyst_ro, eng_app, eng_lead, vh_app;
 GRANT SELECT ON views.eng_directive_aging TO analyst_ro, eng_app, eng_lead;
+
+GRANT USAGE ON SCHEMA traffic TO vh_ingest;
+GRANT EXECUTE ON FUNCTION traffic.tick TO vh_ingest;
 
 GRANT USAGE ON SCHEMA audit TO eng_app, vh_app, vh_ingest;
 GRANT INSERT ON audit.service_logs TO eng_app, vh_app, vh_ingest;

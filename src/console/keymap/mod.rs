@@ -52,6 +52,8 @@ pub enum Action {
     Back,
     Leave,
     Suspend,
+    /// Choose at a gate that is at work.
+    Choose,
 }
 
 impl Binding {
@@ -60,6 +62,8 @@ impl Binding {
             On::Everywhere => true,
             On::Run => screen == Screen::Run,
             On::Reading => matches!(screen, Screen::Log | Screen::Journal),
+            // They count by the question, before the screen's own keys.
+            On::Question => false,
         }
     }
 }
@@ -88,7 +92,7 @@ pub fn action(key: KeyEvent, screen: Screen) -> Option<Action> {
 pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
     let all: Vec<(&str, &str)> = TABLE
         .iter()
-        .filter(|binding| binding.is_on(model.screen))
+        .filter(|binding| binding.is_on(model.screen) || binding.on == On::Question)
         .filter_map(|binding| Some((binding.shown, (binding.bar)(model)?)))
         .collect();
     let room = |(key, word): &(&str, &str)| cells(key) + cells(word) + 3;
@@ -109,8 +113,9 @@ pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
     out
 }
 
-const SECTIONS: [(On, &str); 3] = [
+const SECTIONS: [(On, &str); 4] = [
     (On::Run, "On the run"),
+    (On::Question, "At a flag that is raised, on the run"),
     (On::Reading, "In the log and the journal"),
     (On::Everywhere, "Everywhere"),
 ];
@@ -141,6 +146,7 @@ pub fn table_markdown() -> String {
     let mut out = String::from("| key | where | what it does |\n|---|---|---|\n");
     let place = |on: On| match on {
         On::Run => "run",
+        On::Question => "run, at a ramp",
         On::Reading => "log, journal",
         On::Everywhere => "everywhere",
     };

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 
 use super::Action;
 use crate::console::model::Model;
-use crate::console::screen::{Screen, act};
+use crate::console::screen::{Screen, act, choose};
 use crate::promotion::RunStatus;
 
 /// A key that a terminal sends.
@@ -22,6 +22,8 @@ pub enum On {
     Run,
     /// The log and the journal.
     Reading,
+    /// The run, while a gate at work offers it.
+    Question,
 }
 
 /// One line of the table.
@@ -90,6 +92,30 @@ pub const TABLE: &[Binding] = &[
         Action::Tick,
         On::Run,
         "confirm the checklist item under the cursor",
+    ),
+    shown(
+        &[Char('g')],
+        "g",
+        Action::Choose,
+        On::Question,
+        "go on: raise the flag where that is asked, or go on after a hold; asks once more",
+        |model| choose::word(model, 'g', "go on"),
+    ),
+    shown(
+        &[Char('s')],
+        "s",
+        Action::Choose,
+        On::Question,
+        "step back: set the flag to the value before, and end the gate",
+        |model| choose::word(model, 's', "step back"),
+    ),
+    shown(
+        &[Char('o')],
+        "o",
+        Action::Choose,
+        On::Question,
+        "off: set the flag to 0 % at once, at any time while the ramp works",
+        |model| choose::word(model, 'o', "off"),
     ),
     shown(
         &[Char('c')],

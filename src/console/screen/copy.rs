@@ -1,4 +1,4 @@
-//! Writes what a screen shows into a file of the run's folder.
+//! What the copy of a screen holds.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::console::model::Model;
 use crate::console::msg::Effect;
 use crate::untrusted::clean_line;
 
-/// The text of the screen, to be written.
-pub fn copy(model: &mut Model) -> Vec<Effect> {
+/// Writes what the screen shows into a file of the run's folder.
+pub fn copy(model: &Model) -> Vec<Effect> {
     let (name, text) = match model.screen {
         Screen::Log => ("log".to_owned(), model.log.doc.plain()),
         Screen::Closing => (

@@ -2,6 +2,8 @@
 
 pub mod act;
 pub mod back;
+pub mod chart;
+pub mod choose;
 pub mod closing;
 pub mod copy;
 pub mod detail;

@@ -48,6 +48,11 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::Sign { .. } => people::sign(run, at, command),
         Command::Waive { gate, reason } => people::waive(run, at, gate, reason),
         Command::Cancel { gate } => start::cancel(run, gate),
+        Command::Choose {
+            gate,
+            question,
+            choice,
+        } => start::choose(run, at, gate, *question, choice),
         Command::Hold { reason } => Ok(vec![Event::RunHeld {
             reason: conditions::said(reason),
         }]),

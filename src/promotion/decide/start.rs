@@ -1,7 +1,7 @@
 //! Grants the start, the retry and the end by request of a gate that has work of its own.
 
 use super::Decided;
-use super::conditions::{definition, find, in_state, may_move, needs_console};
+use super::conditions::{definition, find, in_state, may_move, needs_console, said};
 use crate::promotion::run::has_work;
 use crate::promotion::{Event, GateDefinition, GateState, Moment, Nature, Refusal, Run, Via};
 
@@ -114,5 +114,29 @@ pub(super) fn cancel(run: &Run, id: &str) -> Decided {
     Ok(vec![Event::CancelRequested {
         gate: id.to_owned(),
         attempt: record.attempt,
+    }])
+}
+
+/// Passes on what a person chose at a gate that is at work. A held run is no reason to refuse: what
+/// is chosen may be to switch something off.
+pub(super) fn choose(run: &Run, at: &Moment, id: &str, question: u64, choice: &str) -> Decided {
+    let record = find(run, id)?;
+    if !has_work(definition(run, id)?) {
+        return Err(Refusal::MovedByPeople(id.to_owned()));
+    }
+    needs_console(at, || format!("choosing at gate `{id}`"))?;
+    in_state(record, "chosen at", |s| s == GateState::Running)?;
+    let choice = said(choice);
+    if choice.is_empty() {
+        return Err(Refusal::NotOffered {
+            gate: id.to_owned(),
+            choice,
+        });
+    }
+    Ok(vec![Event::ChoiceMade {
+        gate: id.to_owned(),
+        attempt: record.attempt,
+        question,
+        choice,
     }])
 }

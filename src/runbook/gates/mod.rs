@@ -1,13 +1,17 @@
 //! Reads one gate: what all gates share, then its one kind, each in a file of its own.
 
+mod argv;
 mod backup;
 mod checklist;
 mod exec;
 mod file;
 mod message;
+mod metric;
 mod migrate;
+mod observe;
 mod pattern;
 mod query;
+mod ramp;
 mod restore;
 mod signoff;
 
@@ -19,7 +23,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 9] = [
+const RUNNABLE: [&str; 11] = [
     "checklist",
     "query",
     "exec",
@@ -28,6 +32,8 @@ const RUNNABLE: [&str; 9] = [
     "migrate",
     "restore",
     "message",
+    "ramp",
+    "observe",
     "signoff",
 ];
 
@@ -168,6 +174,8 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "migrate" => Kind::Migrate(migrate::read(table, names)),
         "restore" => Kind::Restore(restore::read(table, names)),
         "message" => Kind::Message(message::read(table, names)),
+        "ramp" => Kind::Ramp(ramp::read(table, names)),
+        "observe" => Kind::Observe(observe::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),
     }
 }

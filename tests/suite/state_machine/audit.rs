@@ -77,6 +77,11 @@ impl Auditor {
                     self.set(gate, GateState::InDoubt);
                 }
             }
+            Event::ChoiceMade { gate, attempt, .. } => {
+                assert_eq!(record.actor.via, Via::Console);
+                assert_eq!(self.at_work().as_ref(), Some(gate));
+                assert_eq!(self.gates[gate].attempt, *attempt);
+            }
             Event::RunHeld { .. } => self.held = true,
             Event::RunResumed => self.held = false,
             Event::RunRejected { .. } | Event::RunAbandoned { .. } | Event::RunClosed => {

@@ -106,6 +106,7 @@ impl Model {
                 self.set(may, gate, S::Waived)
             }
             Move::Cancel { gate } => self.at_work() == Some(gate),
+            Move::Choose { gate, blank } => person && !blank && self.at_work() == Some(gate),
             Move::Hold => self.course(true, "held"),
             Move::Resume => self.course(true, "open"),
             Move::Note => true,

@@ -41,6 +41,10 @@ pub(crate) enum Move {
     Cancel {
         gate: usize,
     },
+    Choose {
+        gate: usize,
+        blank: bool,
+    },
     Hold,
     Resume,
     Note,
@@ -114,6 +118,7 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(role, person, approve)| Move::Sign { role, person, approve }),
         2 => (gate(), often()).prop_map(|(gate, long)| Move::Waive { gate, long }),
         2 => gate().prop_map(|gate| Move::Cancel { gate }),
+        2 => (gate(), seldom()).prop_map(|(gate, blank)| Move::Choose { gate, blank }),
         1 => Just(Move::Hold),
         2 => Just(Move::Resume),
         1 => Just(Move::Note),
@@ -173,6 +178,7 @@ fn aim(run: &Run, asked: &mut Move) -> bool {
         Move::Start { gate, .. }
         | Move::Retry { gate, .. }
         | Move::Waive { gate, .. }
+        | Move::Choose { gate, .. }
         | Move::Cancel { gate } => (gate, run.current(), false),
         Move::Effect { gate, .. }
         | Move::Finish { gate, .. }
@@ -281,6 +287,11 @@ pub(crate) fn command(run: &Run, asked: &Move) -> Command {
         Move::Waive { gate, long } => waive(GATES[gate], if long { REASON } else { "no time" }),
         Move::Cancel { gate } => Command::Cancel {
             gate: text(GATES[gate]),
+        },
+        Move::Choose { gate, blank } => Command::Choose {
+            gate: text(GATES[gate]),
+            question: 1,
+            choice: text(if blank { " " } else { "go on" }),
         },
         Move::Hold => Command::Hold {
             reason: text("load"),

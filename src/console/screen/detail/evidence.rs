@@ -45,6 +45,14 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
             duration_ms,
         } => program(doc, argv, seen, *duration_ms),
         Evidence::File { path, seen } => file(doc, path, seen),
+        Evidence::Watched {
+            server, watched, ..
+        } => {
+            super::work::effects(doc, gate);
+            super::watch::seen(doc, watched, 0);
+            doc.blank();
+            doc.text(Ink::Muted, &format!("asked {}", clean_line(server)));
+        }
         Evidence::Backup {
             server, manifest, ..
         } => backup(doc, server, manifest),

@@ -4,6 +4,7 @@ mod evidence;
 mod people;
 mod plan;
 mod restored;
+mod watch;
 mod work;
 
 pub use people::item_text;

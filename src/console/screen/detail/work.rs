@@ -31,6 +31,7 @@ pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord, height: u
             &format!("running for {elapsed}"),
         );
     }
+    super::watch::live(doc, model, height);
     if let Some(seen) = &model.feed.progress {
         progress(doc, seen);
     }

@@ -4,12 +4,14 @@
 //! stays open until the answer is there, so that a refusal is read beside what was typed.
 
 mod back;
+mod choose;
 mod message;
 mod prompt;
 mod sign;
 mod start;
 
 pub use back::BackSheet;
+pub use choose::ChooseSheet;
 pub use message::MessageSheet;
 pub use prompt::{Prompt, PromptKind};
 pub use sign::{Field, SignSheet};
@@ -30,6 +32,8 @@ pub enum Dialog {
     Sign(SignSheet),
     Back(Box<BackSheet>),
     Message(Box<MessageSheet>),
+    /// A choice at a gate that is at work.
+    Choose(ChooseSheet),
     /// Work is in flight and the operator wants to leave.
     Quit,
     Help(Pager),
@@ -84,7 +88,11 @@ impl Dialog {
     /// Tells whether keys must not count before the dialog has been seen.
     pub fn is_guarded(&self) -> bool {
         match self {
-            Dialog::Start(_) | Dialog::Quit | Dialog::Sign(_) | Dialog::Back(_) => true,
+            Dialog::Start(_)
+            | Dialog::Quit
+            | Dialog::Sign(_)
+            | Dialog::Back(_)
+            | Dialog::Choose(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
             Dialog::Help(_) | Dialog::Message(_) => false,
         }
@@ -101,6 +109,7 @@ impl Dialog {
             Dialog::Sign(sheet) => sheet.key(key),
             Dialog::Back(sheet) => sheet.key(key),
             Dialog::Message(sheet) => sheet.key(key),
+            Dialog::Choose(sheet) => sheet.key(key),
             Dialog::Quit => match key.code {
                 KeyCode::Char('l') => Answer::LeaveRunning,
                 KeyCode::Char('c') => Answer::CancelAndLeave,
@@ -118,7 +127,7 @@ impl Dialog {
             Dialog::Sign(sheet) => sheet.paste(text),
             Dialog::Back(sheet) => sheet.paste(text),
             Dialog::Message(sheet) => sheet.paste(text),
-            Dialog::Quit | Dialog::Help(_) => {}
+            Dialog::Choose(_) | Dialog::Quit | Dialog::Help(_) => {}
         }
     }
 
@@ -130,6 +139,7 @@ impl Dialog {
             Dialog::Sign(sheet) => sheet.refused(reason),
             Dialog::Back(sheet) => sheet.refused(reason),
             Dialog::Message(sheet) => sheet.refused(reason),
+            Dialog::Choose(sheet) => sheet.refused(reason),
             Dialog::Quit | Dialog::Help(_) => {}
         }
     }
@@ -142,6 +152,7 @@ impl Dialog {
             Dialog::Sign(sheet) => sheet.sheet(width),
             Dialog::Back(sheet) => sheet.sheet(width),
             Dialog::Message(sheet) => sheet.sheet(width),
+            Dialog::Choose(sheet) => sheet.sheet(width),
             Dialog::Quit => quit(width),
             Dialog::Help(_) => help(width),
         }
