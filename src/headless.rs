@@ -71,16 +71,11 @@ pub async fn run(
     handle.ask(Request::Look).await;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
-        for notice in snapshot.notices.iter().skip(noticed) {
-            note(&format!("stagegate: {notice}"));
-        }
-        noticed = snapshot.notices.len();
+        noticed = say_notices(&snapshot, noticed, note);
         walk.show(&snapshot, data);
         if stopping && let Some((end, reason)) = stopped(&snapshot) {
-            let (end, reason) = match asked.take().filter(|_| end == End::Interrupted) {
-                Some(question) => (End::NotPassed, question),
-                None => (end, reason),
-            };
+            let question = asked.take().filter(|_| end == End::Interrupted);
+            let (end, reason) = question.map_or((end, reason), |said| (End::NotPassed, said));
             return walk.end(&snapshot, end, &reason, data, note);
         }
         if !stopping && let Some(question) = needs_answer(handle, &snapshot) {
@@ -99,12 +94,12 @@ pub async fn run(
             Next::Ask(request) => handle.ask(request).await,
             Next::Send(command) => match handle.command(command).await {
                 Ok(()) => continue,
-                Err(CommandError::Refused(refusal)) => {
-                    let text = refusal.to_string();
-                    return walk.end(&snapshot, End::NotPassed, &text, data, note);
-                }
                 Err(error) => {
-                    return walk.end(&snapshot, End::Journal, &error.to_string(), data, note);
+                    let end = match &error {
+                        CommandError::Refused(_) => End::NotPassed,
+                        _ => End::Journal,
+                    };
+                    return walk.end(&snapshot, end, &error.to_string(), data, note);
                 }
             },
         }
@@ -124,6 +119,14 @@ pub async fn run(
             }
         }
     }
+}
+
+/// Says what a person should know that was not said yet; returns how many have been said.
+fn say_notices(snapshot: &Snapshot, said: usize, note: &mut impl FnMut(&str)) -> usize {
+    for notice in snapshot.notices.iter().skip(said) {
+        note(&format!("stagegate: {notice}"));
+    }
+    snapshot.notices.len()
 }
 
 /// Where the records of this process begin: a run that is continued has older ones.

@@ -12,6 +12,7 @@ mod model;
 mod names;
 mod problem;
 mod reader;
+mod reader_time;
 mod roles;
 mod rollbacks;
 mod secrets;

@@ -1,14 +1,16 @@
 //! One table of keys. What a key does, the bar at the bottom, the help screen and the table in the
 //! README all come from it.
 
+mod binding;
 mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub use table::{Binding, Key, On, TABLE};
+pub use binding::{Binding, Key, On};
+pub use table::TABLE;
 
+use self::binding::Key::{Char, Code, Control};
 use self::table::DIALOGS;
-use self::table::Key::{Char, Code, Control};
 use super::model::Model;
 use super::screen::Screen;
 use super::screen::text::{Doc, Ink, cells, span};
