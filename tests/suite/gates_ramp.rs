@@ -86,6 +86,10 @@ fn no_data_and_no_source_are_never_a_pass() {
         ("SELECT 'NaN'::float8", "no data (NaN)"),
         ("SELECT 1/0", "m could not be measured 4 times in a row"),
         ("SELECT 'many'", "is not a number"),
+        (
+            "COMMIT; CREATE TABLE t (n int)",
+            "a look is one statement; this is 2",
+        ),
     ] {
         site.gate(&observe(sql)).exits(4).says(said);
     }
