@@ -6,11 +6,15 @@
 
 mod backup;
 mod checklist;
+mod commit;
 mod context;
 mod evidence;
 mod exec;
 mod feed;
 mod file;
+mod lint;
+mod lint_seen;
+mod lint_survey;
 mod migrate;
 mod migrate_apply;
 mod migrate_plan;
@@ -19,13 +23,17 @@ mod migrate_session;
 mod migrate_words;
 mod plan;
 mod query;
+mod recovery_point;
+mod recovery_seen;
 mod signoff;
 mod targets;
 
 pub use context::Context;
 pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
 pub use feed::{Feed, FeedLine, FeedView, Progress, Source, Unit};
+pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard};
 pub use plan::{Payload, Plan, PlanLine, Tone};
+pub use recovery_seen::{ArchiverSeen, RecoverySeen};
 pub use targets::{TargetError, TargetStatus, Targets};
 
 use crate::runbook::Kind;
@@ -40,6 +48,9 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::Backup(gate) => backup::plan(gate, context).await,
         Kind::Migrate(gate) => migrate_plan::plan(gate, context).await,
         Kind::Signoff(gate) => signoff::plan(gate, context),
+        Kind::Commit(gate) => commit::plan(gate, context).await,
+        Kind::Lint(gate) => lint::plan(gate, context),
+        Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
     }
 }
 
@@ -51,6 +62,9 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::File(gate) => file::run(gate, context),
         Kind::Backup(gate) => backup::run(gate, context).await,
         Kind::Migrate(gate) => migrate::run(gate, context, plan).await,
+        Kind::Commit(gate) => commit::run(gate, context, plan).await,
+        Kind::Lint(gate) => lint::run(gate, context, plan).await,
+        Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Checklist(_) | Kind::Signoff(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -63,6 +77,8 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Backup(gate) => backup::reconcile(gate, context),
         Kind::Migrate(gate) => migrate_reconcile::reconcile(gate, context).await,
         Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
+        Kind::Commit(gate) => commit::reconcile(gate, context).await,
+        Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
     }
 }
@@ -73,6 +89,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
 pub fn inputs(context: &Context) -> Option<String> {
     match &context.gate.kind {
         Kind::Migrate(gate) => migrate_plan::inputs(gate, context),
+        Kind::Lint(gate) => lint::inputs(gate, context),
         _ => None,
     }
 }

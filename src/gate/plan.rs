@@ -27,6 +27,7 @@ pub struct PlanLine {
 pub enum Payload {
     None,
     Migration(Box<MigrationPlan>),
+    Commit(Box<crate::git::commit::CommitPlan>),
 }
 
 /// What a gate is going to do.

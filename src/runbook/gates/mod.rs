@@ -2,11 +2,14 @@
 
 mod backup;
 mod checklist;
+mod commit;
 mod exec;
 mod file;
+mod lint;
 mod migrate;
 mod pattern;
 mod query;
+mod recovery_point;
 mod signoff;
 
 use std::ops::Range;
@@ -17,12 +20,15 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 7] = [
+const RUNNABLE: [&str; 10] = [
     "checklist",
     "query",
     "exec",
     "file",
+    "commit",
     "backup",
+    "recovery-point",
+    "lint",
     "migrate",
     "signoff",
 ];
@@ -103,7 +109,9 @@ fn read_retry(mut table: TableReader<'_, '_>) -> Retry {
 fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
     let looks = match kind {
         Kind::Query(_) | Kind::File(_) => true,
+        Kind::Lint(_) => true,
         Kind::Exec(exec) => exec.looks,
+        Kind::RecoveryPoint(gate) => gate.restore_point.is_none(),
         _ => false,
     };
     if !looks {
@@ -111,7 +119,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
             span,
             format!("`retry` on {}, which does not only look", gate.name),
             "a gate that acts is never retried by itself",
-            Some("gates that may have it: query, file, and exec with `looks = true`".into()),
+            Some("gates that may have it: query, file, lint, recovery-point without `restore_point`, and exec with `looks = true`".into()),
         );
     }
 }
@@ -159,6 +167,9 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "file" => Kind::File(file::read(table, names)),
         "backup" => Kind::Backup(backup::read(table, names)),
         "migrate" => Kind::Migrate(migrate::read(table, names)),
+        "commit" => Kind::Commit(commit::read(table, names)),
+        "lint" => Kind::Lint(lint::read(table, names)),
+        "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),
     }
 }

@@ -138,6 +138,16 @@ impl Hazard {
     }
 }
 
+/// Tells whether a rule has that code.
+pub fn is_code(code: &str) -> bool {
+    rules().iter().any(|rule| rule.code == code)
+}
+
+/// Every rule, in the order in which they are listed to people.
+pub fn rules() -> &'static [Rule] {
+    rule::ALL
+}
+
 /// A hazard before its place is known.
 pub(super) struct Found {
     rule: Rule,
