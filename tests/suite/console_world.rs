@@ -344,7 +344,9 @@ fn definition(runbook: &Runbook) -> Definition {
 
 fn nature(kind: &Kind) -> Nature {
     match kind {
-        Kind::Query(_) | Kind::File(_) => Nature::Looks,
+        Kind::Query(_) | Kind::File(_) | Kind::Lint(_) => Nature::Looks,
+        Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
+        Kind::RecoveryPoint(_) | Kind::Commit(_) => Nature::Acts,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) => Nature::Acts,
         Kind::Signoff(gate) => Nature::SignOff {
             roles: gate.roles.clone(),

@@ -31,7 +31,16 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Recover
             Some("leave out `require_archiving = false`".into()),
         );
     }
+    let (span, findings) = (table.span.clone(), table.findings);
     table.finish();
+    if names.vars.contains(RECOVERY_POINT_CAPTURE) {
+        findings.add(
+            span,
+            format!("a variable is called `{RECOVERY_POINT_CAPTURE}`"),
+            "what this gate finds has that name for later gates",
+            Some("give the variable another name".into()),
+        );
+    }
     // Later gates may name what this one finds; a second gate of the kind replaces it.
     names.captures.insert(RECOVERY_POINT_CAPTURE.to_owned());
     RecoveryPoint {
