@@ -64,7 +64,9 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
 
 fn nature(kind: &Kind) -> Nature {
     match kind {
-        Kind::Query(_) | Kind::File(_) | Kind::Observe(_) => Nature::Looks,
+        Kind::Query(_) | Kind::File(_) | Kind::Lint(_) | Kind::Observe(_) => Nature::Looks,
+        Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
+        Kind::RecoveryPoint(_) | Kind::Commit(_) => Nature::Acts,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) => Nature::Acts,
         Kind::Checklist(gate) => Nature::Items(gate.items.iter().map(item).collect()),

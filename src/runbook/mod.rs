@@ -16,6 +16,7 @@ mod secrets;
 mod syntax;
 mod targets;
 mod template;
+mod times;
 mod vars;
 mod watching;
 mod window;
@@ -23,9 +24,13 @@ mod window;
 pub use duration::{ParseDurationError, parse_duration};
 pub use load::load;
 pub use model::{
+    AllowedHazard, Boundary, Commit, CommittedFile, ContentSource, Lint, RECOVERY_POINT_CAPTURE,
+    RecoveryPoint,
+};
+pub use model::{
     Backup, BackupFormat, Checklist, Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS,
     Kind, Migrate, Phase, Query, Retry, Role, Runbook, Signoff, SqlSource, Target, Window,
 };
 pub use problem::{Problem, Problems};
-pub use template::{UnknownPlaceholder, fill, placeholders};
+pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};

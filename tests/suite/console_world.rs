@@ -349,8 +349,10 @@ fn definition(runbook: &Runbook) -> Definition {
 
 fn nature(kind: &Kind) -> Nature {
     match kind {
-        Kind::Query(_) | Kind::File(_) | Kind::Observe(_) => Nature::Looks,
+        Kind::Query(_) | Kind::File(_) | Kind::Lint(_) | Kind::Observe(_) => Nature::Looks,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) => Nature::Acts,
+        Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
+        Kind::RecoveryPoint(_) | Kind::Commit(_) => Nature::Acts,
         Kind::Signoff(gate) => Nature::SignOff {
             roles: gate.roles.clone(),
             distinct: gate.distinct,

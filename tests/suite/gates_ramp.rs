@@ -88,7 +88,7 @@ fn no_data_and_no_source_are_never_a_pass() {
         ("SELECT 'many'", "is not a number"),
         (
             "COMMIT; CREATE TABLE t (n int)",
-            "a look is one statement; this is 2",
+            "`COMMIT` would begin or end a transaction",
         ),
     ] {
         site.gate(&observe(sql)).exits(4).says(said);
@@ -200,7 +200,10 @@ fn samples(site: &Site) -> String {
     let Ok(mut runs) = std::fs::read_dir(site.path("runs")) else {
         return String::new();
     };
-    let folder = runs.next().unwrap().unwrap().path();
+    let Some(Ok(run)) = runs.next() else {
+        return String::new();
+    };
+    let folder = run.path();
     std::fs::read_to_string(folder.join("samples/gate.jsonl")).unwrap_or_default()
 }
 
@@ -289,7 +292,7 @@ fn killed_in_a_soak_it_goes_on_there_with_what_was_observed() {
     let evidence = site.evidence("gate-2.json");
     let observed = evidence["watched"]["observed_ms"].as_u64().unwrap();
     assert!(
-        observed >= 900,
+        observed >= 800,
         "seven gaps of before and those of now: {observed}"
     );
     let log = site.output("gate-2.log");

@@ -187,6 +187,27 @@ const WATCHING_KEYS: [&str; 22] = [
     "on_breach",
     "every",
 ];
+const LATER_KEYS: [&str; 19] = [
+    "commit",
+    "repository",
+    "branch",
+    "message",
+    "template",
+    "source",
+    "lint",
+    "deny",
+    "allow",
+    "hazard",
+    "predicate",
+    "reason",
+    "boundary",
+    "from",
+    "may_not_write",
+    "recovery-point",
+    "max_archive_age",
+    "restore_point",
+    "require_archiving",
+];
 const MORE_KEYS: [&str; 7] = [
     "search_path",
     "lock_timeout",
@@ -227,6 +248,7 @@ fn every_key_of_the_format_loads_somewhere() {
         .into_iter()
         .chain(MORE_KEYS)
         .chain(WATCHING_KEYS)
+        .chain(LATER_KEYS)
         .filter(|key| !used.contains(*key))
         .collect();
     assert!(unused.is_empty(), "no file uses {unused:?}");

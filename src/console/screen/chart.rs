@@ -76,7 +76,7 @@ fn range(points: &[Point], lines: &[Line]) -> Option<(f64, f64)> {
     let low = all.iter().copied().reduce(f64::min)?;
     let high = all.iter().copied().reduce(f64::max)?;
     // A flat line needs room above and below it.
-    let pad = if high - low < f64::EPSILON {
+    let pad = if (high - low).abs() < f64::EPSILON {
         (high.abs() * 0.1).max(1.0)
     } else {
         0.0

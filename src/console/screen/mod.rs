@@ -13,10 +13,13 @@ pub mod layout;
 pub mod log;
 pub mod pager;
 pub mod reading;
+mod recovery;
 pub mod run;
 mod sql_ink;
 pub mod text;
 pub mod times;
+
+pub use recovery::recovery_point;
 
 use super::model::Model;
 use crate::promotion::{GateState, RunStatus};

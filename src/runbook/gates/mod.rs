@@ -3,14 +3,17 @@
 mod argv;
 mod backup;
 mod checklist;
+mod commit;
 mod exec;
 mod file;
+mod lint;
 mod metric;
 mod migrate;
 mod observe;
 mod pattern;
 mod query;
 mod ramp;
+mod recovery_point;
 mod signoff;
 
 use std::ops::Range;
@@ -21,12 +24,15 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 9] = [
+const RUNNABLE: [&str; 12] = [
     "checklist",
     "query",
     "exec",
     "file",
+    "commit",
     "backup",
+    "recovery-point",
+    "lint",
     "migrate",
     "ramp",
     "observe",
@@ -109,7 +115,9 @@ fn read_retry(mut table: TableReader<'_, '_>) -> Retry {
 fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
     let looks = match kind {
         Kind::Query(_) | Kind::File(_) => true,
+        Kind::Lint(_) => true,
         Kind::Exec(exec) => exec.looks,
+        Kind::RecoveryPoint(gate) => gate.restore_point.is_none(),
         _ => false,
     };
     if !looks {
@@ -117,7 +125,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
             span,
             format!("`retry` on {}, which does not only look", gate.name),
             "a gate that acts is never retried by itself",
-            Some("gates that may have it: query, file, and exec with `looks = true`".into()),
+            Some("gates that may have it: query, file, lint, recovery-point without `restore_point`, and exec with `looks = true`".into()),
         );
     }
 }
@@ -167,6 +175,9 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "migrate" => Kind::Migrate(migrate::read(table, names)),
         "ramp" => Kind::Ramp(ramp::read(table, names)),
         "observe" => Kind::Observe(observe::read(table, names)),
+        "commit" => Kind::Commit(commit::read(table, names)),
+        "lint" => Kind::Lint(lint::read(table, names)),
+        "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),
     }
 }
