@@ -63,9 +63,7 @@ pub async fn run(
     };
     let mut snapshots = handle.snapshots();
     let mut signals = Signals::new();
-    let mut said = 0;
-    let mut stopping = false;
-    let mut noticed = 0;
+    let (mut said, mut noticed, mut stopping) = (0, 0, false);
     let mut asked: Option<String> = None;
     // What passed before may have passed on another server than the one that answers now.
     handle.ask(Request::Look).await;
@@ -107,12 +105,7 @@ pub async fn run(
             changed = snapshots.changed() => if changed.is_err() {
                 return walk.end(&snapshot, End::Journal, "the engine has ended", data, note);
             },
-            () = handle.feed().changed() => if live {
-                let view = handle.feed().view(usize::MAX);
-                let skip = u64::saturating_sub(said, view.dropped) as usize;
-                view.lines.iter().skip(skip).for_each(|line| note(&line.text));
-                said = view.dropped + view.lines.len() as u64;
-            },
+            () = handle.feed().changed() => if live { said = say_new(handle, said, note) },
             () = signals.next() => {
                 stopping = true;
                 cancel(handle, &snapshot).await;
@@ -127,6 +120,17 @@ fn say_notices(snapshot: &Snapshot, said: usize, note: &mut impl FnMut(&str)) ->
         note(&format!("stagegate: {notice}"));
     }
     snapshot.notices.len()
+}
+
+/// Says the lines that are new; returns how many there are in all.
+fn say_new(handle: &EngineHandle, said: u64, note: &mut impl FnMut(&str)) -> u64 {
+    let view = handle.feed().view(usize::MAX);
+    let skip = said.saturating_sub(view.dropped) as usize;
+    view.lines
+        .iter()
+        .skip(skip)
+        .for_each(|line| note(&line.text));
+    view.dropped + view.lines.len() as u64
 }
 
 /// Where the records of this process begin: a run that is continued has older ones.

@@ -35,6 +35,8 @@ pub(super) enum Subcommand {
     Check(CheckArguments),
     /// Show what every gate would do, read only
     Plan(PlanArguments),
+    /// Look for what is dangerous in SQL files, offline
+    Lint(LintArguments),
     /// Open the console on a sample world with a private PostgreSQL
     Demo(DemoArguments),
     /// List the runs on this machine
@@ -51,6 +53,13 @@ pub(super) enum Subcommand {
 pub(super) enum Format {
     Text,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LintFormat {
+    Text,
+    Json,
+    Sarif,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,6 +143,27 @@ pub(super) struct PlanArguments {
     pub(super) gate: Option<String>,
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Hazards of the classes data-loss and host-level are refused: exit code 3. Locks, rewrites and what
+cannot be told are shown: exit code 0, as when nothing was found. A file that cannot be read: 78.
+No comment in a file suppresses anything; --allow does, for this call, by code (DS102) or by kind
+(DELETES_DATA). In a run, the lint gate allows a hazard for one file under a condition.
+
+  stagegate lint db/migrations
+  stagegate lint change.sql --allow DS102
+  stagegate lint db/migrations --format sarif > lint.sarif")]
+pub(super) struct LintArguments {
+    /// SQL files, or folders that hold them
+    #[arg(required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Do not refuse this hazard: a code or a kind
+    #[arg(long, value_name = "HAZARD")]
+    pub(super) allow: Vec<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: LintFormat,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,8 @@ mod control;
 mod demo;
 mod doctor;
 mod exit;
+mod lint;
+mod lint_sarif;
 mod log;
 mod plan;
 mod run;
@@ -44,6 +46,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Demo(arguments) => demo::run(&arguments),
         Subcommand::Plan(arguments) => plan::run(arguments),
         Subcommand::Runs(arguments) => runs::run(&arguments),
+        Subcommand::Lint(arguments) => lint::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

@@ -14,7 +14,7 @@ use super::screen::layout::{Layout, dialog_height, dialog_width};
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
 use super::screen::text::{Doc, DocLine};
-use super::screen::{Row, Screen, Verb, banner, closing, detail};
+use super::screen::{Row, Screen, Verb, banner, closing, detail, recovery_point};
 use crate::engine::Snapshot;
 use crate::gate::{FeedView, Plan};
 use crate::promotion::{
@@ -306,7 +306,8 @@ impl Model {
 
     /// The places of this screen; `None` when it is too small.
     pub fn layout(&self) -> Option<Layout> {
-        Layout::of(self.size, banner(self).is_some())
+        let more = u16::from(banner(self).is_some()) + u16::from(recovery_point(self).is_some());
+        Layout::of(self.size, more)
     }
 
     /// Tells whether the screen shows what workers say.

@@ -65,6 +65,27 @@ pub enum Evidence {
         ended_sessions: u64,
         duration_ms: u64,
     },
+    Commit {
+        repository: String,
+        branch: String,
+        message: String,
+        /// The commit that has the content.
+        commit: String,
+        /// False when the branch had it before.
+        changed: bool,
+        author: String,
+        files: Vec<crate::git::commit::PlannedFile>,
+    },
+    Lint {
+        #[serde(flatten)]
+        seen: super::LintSeen,
+    },
+    RecoveryPoint {
+        target: String,
+        server: String,
+        #[serde(flatten)]
+        seen: super::RecoverySeen,
+    },
 }
 
 impl Evidence {
@@ -76,8 +97,10 @@ impl Evidence {
             | Evidence::Watched { target, server, .. }
             | Evidence::Backup { target, server, .. }
             | Evidence::Restore { target, server, .. }
-            | Evidence::Migrate { target, server, .. } => Some((target, server)),
+            | Evidence::Migrate { target, server, .. }
+            | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
+            Evidence::Commit { .. } | Evidence::Lint { .. } => None,
         }
     }
 }

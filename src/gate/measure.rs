@@ -15,6 +15,7 @@ use crate::expectation::{ArithmeticError, Condition, MetricRule, Number, Reading
 use crate::postgres::ask::{self, Question};
 use crate::postgres::session::{Session, SessionSettings};
 use crate::runbook::{Metric, MetricSource, placeholders};
+use crate::sql::Script;
 use crate::system::clock;
 use crate::system::process::{self, Ending, Invocation};
 use crate::untrusted::{clean, clean_bytes, clean_line};
@@ -272,7 +273,27 @@ pub(super) fn rules(
     metrics: &[Metric],
     values: &BTreeMap<String, String>,
 ) -> Result<Vec<(MetricRule, Option<Number>)>, String> {
+    for metric in metrics {
+        if let MetricSource::Sql(sql) = &metric.source {
+            one_statement(sql).map_err(|why| format!("`{}`: {why}", metric.name))?;
+        }
+    }
     metrics.iter().map(|metric| rule(metric, values)).collect()
+}
+
+/// A second statement could end the transaction that keeps a look from changing anything.
+///
+/// # Errors
+/// What else it is.
+pub(super) fn one_statement(sql: &str) -> Result<(), String> {
+    let script = Script::read(sql);
+    if let Some(problem) = script.problems.first() {
+        return Err(format!("line {}: {}", problem.line, problem.message));
+    }
+    match script.statements.len() {
+        1 => Ok(()),
+        n => Err(format!("a look is one statement; this is {n}")),
+    }
 }
 
 fn rule(

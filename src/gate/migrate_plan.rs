@@ -150,7 +150,7 @@ fn read_files(gate: &Migrate, context: &Context) -> Result<Vec<PlannedFile>, Vec
     }
 }
 
-fn expand(pattern: &std::path::Path) -> Vec<PathBuf> {
+pub(super) fn expand(pattern: &std::path::Path) -> Vec<PathBuf> {
     // A folder's own name may hold what a glob would read as a pattern.
     if pattern.is_file() {
         return vec![pattern.to_owned()];

@@ -7,6 +7,7 @@
 mod backup;
 mod checklist;
 mod choices;
+mod commit;
 mod context;
 mod evidence;
 mod exec;
@@ -14,6 +15,9 @@ mod feed;
 mod file;
 mod flag;
 mod flag_file;
+mod lint;
+mod lint_seen;
+mod lint_survey;
 mod measure;
 mod message;
 mod migrate;
@@ -31,6 +35,8 @@ mod ramp_choose;
 mod ramp_course;
 mod ramp_plan;
 mod ramp_words;
+mod recovery_point;
+mod recovery_seen;
 mod restore;
 mod restore_plan;
 mod restore_reconcile;
@@ -44,8 +50,10 @@ pub use choices::{Choice, Choices, Chosen, Question};
 pub use context::Context;
 pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
 pub use feed::{Asked, Feed, FeedLine, FeedView, Progress, Source, Unit};
+pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard};
 pub use plan::{Payload, Plan, PlanLine, Tone};
 pub use ramp_plan::RampPlan;
+pub use recovery_seen::{ArchiverSeen, RecoverySeen};
 pub use targets::{TargetError, TargetStatus, Targets};
 pub use watched::{Rung, RungState, SeenMetric, Watched};
 
@@ -65,6 +73,9 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::Signoff(gate) => signoff::plan(gate, context),
         Kind::Restore(gate) => restore_plan::plan(gate, context).await,
         Kind::Message(gate) => message::plan(gate, context),
+        Kind::Commit(gate) => commit::plan(gate, context).await,
+        Kind::Lint(gate) => lint::plan(gate, context),
+        Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
     }
 }
 
@@ -79,6 +90,9 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Restore(gate) => restore::run(gate, context).await,
         Kind::Observe(gate) => observe::run(gate, context).await,
         Kind::Ramp(gate) => ramp::run(gate, context, plan).await,
+        Kind::Commit(gate) => commit::run(gate, context, plan).await,
+        Kind::Lint(gate) => lint::run(gate, context, plan).await,
+        Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -93,6 +107,8 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Restore(gate) => restore_reconcile::reconcile(gate, context).await,
         Kind::Ramp(gate) => ramp_plan::reconcile(gate, context).await,
         Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
+        Kind::Commit(gate) => commit::reconcile(gate, context).await,
+        Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
     }
 }
@@ -103,6 +119,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
 pub fn inputs(context: &Context) -> Option<String> {
     match &context.gate.kind {
         Kind::Migrate(gate) => migrate_plan::inputs(gate, context),
+        Kind::Lint(gate) => lint::inputs(gate, context),
         _ => None,
     }
 }

@@ -29,6 +29,7 @@ pub enum Payload {
     None,
     Migration(Box<MigrationPlan>),
     Ramp(RampPlan),
+    Commit(Box<crate::git::commit::CommitPlan>),
 }
 
 /// What a gate is going to do.

@@ -175,6 +175,9 @@ async fn flag_lines(plan: &mut Plan, gate: &Ramp, context: &Context, now: Option
     plan.line(Tone::Heading, "the flag");
     match &gate.flag {
         FlagWay::Sql { set, read } => {
+            if let Err(why) = measure::one_statement(read) {
+                plan.refuses = Some(format!("reading the flag: {why}"));
+            }
             plan.line(Tone::Sql, set.trim());
             plan.line(Tone::Sql, read.trim());
         }

@@ -12,13 +12,13 @@ mod model;
 mod names;
 mod problem;
 mod reader;
-mod reader_time;
 mod roles;
 mod rollbacks;
 mod secrets;
 mod syntax;
 mod targets;
 mod template;
+mod times;
 mod vars;
 mod watching;
 mod window;
@@ -26,10 +26,14 @@ mod window;
 pub use duration::{ParseDurationError, parse_duration};
 pub use load::load;
 pub use model::{
+    AllowedHazard, Boundary, Commit, CommittedFile, ContentSource, Lint, RECOVERY_POINT_CAPTURE,
+    RecoveryPoint,
+};
+pub use model::{
     Backup, BackupFormat, Checklist, Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS,
     Kind, Message, MessageGate, Migrate, Phase, Query, Restore, RestoreMode, Retry, Role, Rollback,
     Runbook, Scope, Sessions, Shape, Signoff, SqlSource, Target, Webhook, Window,
 };
 pub use problem::{Problem, Problems};
-pub use template::{UnknownPlaceholder, fill, placeholders};
+pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};

@@ -193,6 +193,9 @@ pub enum Kind {
     Ramp(Ramp),
     Observe(Observe),
     Signoff(Signoff),
+    Commit(Commit),
+    Lint(Lint),
+    RecoveryPoint(RecoveryPoint),
     Restore(Restore),
     Message(MessageGate),
 }
@@ -340,6 +343,78 @@ pub struct Signoff {
     pub distinct: bool,
 }
 
+/// Files to commit, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The repository's top folder.
+    pub repository: String,
+    /// The branch that must be checked out.
+    pub branch: String,
+    pub message: String,
+    pub files: Vec<CommittedFile>,
+}
+
+/// A file and where its content comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedFile {
+    /// Relative to the repository.
+    pub path: String,
+    pub content: ContentSource,
+}
+
+/// Where a file's content comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContentSource {
+    /// Filled in by [`super::fill_content`].
+    Template(String),
+    /// A file that is taken as it is.
+    File(String),
+}
+
+/// SQL files whose hazards are looked for, and folders whose writes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lint {
+    /// Paths or globs.
+    pub files: Vec<String>,
+    /// The classes of hazards that refuse, by their words.
+    pub deny: Vec<String>,
+    pub allow: Vec<AllowedHazard>,
+    pub boundary: Vec<Boundary>,
+}
+
+/// One hazard that is allowed in one file, if a question to a target is answered with true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedHazard {
+    pub file: String,
+    /// The rule's code, such as `DS102`.
+    pub hazard: String,
+    pub target: String,
+    pub predicate: String,
+    pub reason: String,
+}
+
+/// What the code below a folder may not write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundary {
+    pub from: String,
+    /// Patterns such as `eng.*` or `eng_*`.
+    pub may_not_write: Vec<String>,
+}
+
+/// The point to which a target could be recovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryPoint {
+    pub target: String,
+    /// How old the last archived segment may be while the log grows.
+    pub max_archive_age: Option<Duration>,
+    /// The name of a restore point to make; without one the gate only looks.
+    pub restore_point: Option<String>,
+    pub require_archiving: bool,
+}
+
+/// The name under which later gates know what a recovery-point gate found.
+pub const RECOVERY_POINT_CAPTURE: &str = "recovery_point";
+
 impl Kind {
     /// The kind's name in the format.
     pub fn name(&self) -> &'static str {
@@ -355,6 +430,9 @@ impl Kind {
             Kind::Signoff(_) => "signoff",
             Kind::Restore(_) => "restore",
             Kind::Message(_) => "message",
+            Kind::Commit(_) => "commit",
+            Kind::Lint(_) => "lint",
+            Kind::RecoveryPoint(_) => "recovery-point",
         }
     }
 
@@ -368,6 +446,8 @@ impl Kind {
             Kind::Restore(gate) => Some(&gate.target),
             Kind::Ramp(gate) => gate.target.as_deref(),
             Kind::Observe(gate) => gate.target.as_deref(),
+            Kind::RecoveryPoint(gate) => Some(&gate.target),
+            Kind::Commit(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::findings::{At, Findings};
 use super::problem::choices;
 use super::reader::TableReader;
-use super::template::placeholders;
+use super::template::{content_placeholders, placeholders};
 
 /// Names that every template may use besides the runbook's own variables and captures.
 pub(super) const BUILT_IN: [&str; 2] = ["run.id", "date"];
@@ -172,7 +172,16 @@ pub(super) fn check_gate(given: &At<String>, valid: &[&str], table: &TableReader
 }
 
 pub(super) fn check_template(text: &At<String>, table: &TableReader<'_, '_>, names: &Names) {
-    for name in placeholders(&text.value) {
+    check_names(placeholders(&text.value), text, table, names);
+}
+
+/// Checks the content of a file, in which `${…}` is the file's own.
+pub(super) fn check_content(text: &At<String>, table: &TableReader<'_, '_>, names: &Names) {
+    check_names(content_placeholders(&text.value), text, table, names);
+}
+
+fn check_names(asked: Vec<String>, text: &At<String>, table: &TableReader<'_, '_>, names: &Names) {
+    for name in asked {
         let known = names.vars.contains(&name)
             || names.captures.contains(&name)
             || BUILT_IN.contains(&name.as_str());

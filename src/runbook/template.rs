@@ -41,6 +41,43 @@ pub fn fill(
     }
 }
 
+/// Fills the content of a file in. Unlike [`fill`], `${…}` and `${{…}}` are the file's own: shells
+/// and continuous integration write their variables so.
+///
+/// # Errors
+/// When a placeholder has no value.
+pub fn fill_content(
+    template: &str,
+    values: &BTreeMap<String, String>,
+) -> Result<String, UnknownPlaceholder> {
+    let mut out = String::with_capacity(template.len());
+    for (text, own) in around_dollars(template) {
+        out.push_str(&fill(text, values)?);
+        out.push_str(own);
+    }
+    Ok(out)
+}
+
+/// The names that the content of a file asks for, in order.
+pub fn content_placeholders(template: &str) -> Vec<String> {
+    let texts = around_dollars(template).into_iter();
+    texts.flat_map(|(text, _)| placeholders(text)).collect()
+}
+
+/// Cuts a text at every `${`, which is given with all the braces that follow it.
+fn around_dollars(template: &str) -> Vec<(&str, &str)> {
+    let mut out = Vec::new();
+    let mut rest = template;
+    while let Some(at) = rest.find("${") {
+        let braces = rest[at + 1..].bytes().take_while(|b| *b == b'{').count();
+        let end = at + 1 + braces;
+        out.push((&rest[..at], &rest[at..end]));
+        rest = &rest[end..];
+    }
+    out.push((rest, ""));
+    out
+}
+
 enum Part<'a> {
     Text(&'a str),
     Name(&'a str),
@@ -94,5 +131,16 @@ mod tests {
         );
         assert_eq!(fill("{zz}", &values), Err(UnknownPlaceholder("zz".into())));
         assert_eq!(placeholders("{a}/{run.id}"), ["a", "run.id"]);
+    }
+
+    #[test]
+    fn content_keeps_the_variables_of_shells_and_pipelines() {
+        let values = BTreeMap::from([("app".to_owned(), "vh".to_owned())]);
+        let text = "${{ github.sha }} ${HOME} $app {app} {{app} ${{{ {app}";
+        assert_eq!(
+            fill_content(text, &values).as_deref(),
+            Ok("${{ github.sha }} ${HOME} $app vh {app} ${{{ vh")
+        );
+        assert_eq!(content_placeholders(text), ["app", "app"]);
     }
 }

@@ -86,6 +86,10 @@ fn no_data_and_no_source_are_never_a_pass() {
         ("SELECT 'NaN'::float8", "no data (NaN)"),
         ("SELECT 1/0", "m could not be measured 4 times in a row"),
         ("SELECT 'many'", "is not a number"),
+        (
+            "COMMIT; CREATE TABLE t (n int)",
+            "`COMMIT` would begin or end a transaction",
+        ),
     ] {
         site.gate(&observe(sql)).exits(4).says(said);
     }
@@ -196,11 +200,10 @@ fn samples(site: &Site) -> String {
     let Ok(mut runs) = std::fs::read_dir(site.path("runs")) else {
         return String::new();
     };
-    // The folder of runs may be there a moment before the run's own.
-    let Some(Ok(folder)) = runs.next() else {
+    let Some(Ok(run)) = runs.next() else {
         return String::new();
     };
-    let folder = folder.path();
+    let folder = run.path();
     std::fs::read_to_string(folder.join("samples/gate.jsonl")).unwrap_or_default()
 }
 

@@ -163,6 +163,51 @@ const KEYS: [&str; 62] = [
     "files",
     "signoff",
 ];
+const WATCHING_KEYS: [&str; 22] = [
+    "observe",
+    "for",
+    "metrics",
+    "success",
+    "failure",
+    "min_samples",
+    "failures_allowed",
+    "errors_allowed",
+    "inconclusive_allowed",
+    "statistic",
+    "ramp",
+    "set_sql",
+    "read_sql",
+    "set",
+    "read",
+    "pattern",
+    "steps",
+    "percent",
+    "soak",
+    "confirm",
+    "on_breach",
+    "every",
+];
+const LATER_KEYS: [&str; 19] = [
+    "commit",
+    "repository",
+    "branch",
+    "message",
+    "template",
+    "source",
+    "lint",
+    "deny",
+    "allow",
+    "hazard",
+    "predicate",
+    "reason",
+    "boundary",
+    "from",
+    "may_not_write",
+    "recovery-point",
+    "max_archive_age",
+    "restore_point",
+    "require_archiving",
+];
 const MORE_KEYS: [&str; 7] = [
     "search_path",
     "lock_timeout",
@@ -202,6 +247,8 @@ fn every_key_of_the_format_loads_somewhere() {
     let unused: Vec<&str> = KEYS
         .into_iter()
         .chain(MORE_KEYS)
+        .chain(WATCHING_KEYS)
+        .chain(LATER_KEYS)
         .filter(|key| !used.contains(*key))
         .collect();
     assert!(unused.is_empty(), "no file uses {unused:?}");
@@ -249,6 +296,12 @@ fn values_mean_what_they_say() {
     assert_eq!(rest.lock_timeout, Duration::from_secs(3));
     assert_eq!(rest.statement_timeout, Duration::from_secs(600));
     assert_eq!((rest.attempts, rest.out_of_order), (5, false));
+    let runbook = valid("observe-and-ramp.toml");
+    let Kind::Ramp(ramp) = &runbook.gate("by-sql").unwrap().kind else {
+        panic!("a ramp");
+    };
+    let soaks: Vec<u64> = ramp.steps.iter().map(|step| step.soak.as_secs()).collect();
+    assert_eq!(soaks, [5400, 3600, 0]);
     let window = valid("06-window-by-times.toml").window.unwrap();
     assert_eq!(window.opens.unwrap().to_string(), "2025-11-22T00:00:00Z");
 }

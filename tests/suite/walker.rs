@@ -95,7 +95,7 @@ impl Walker {
     /// Answers what a ramp asks: raises the flag when all is well, steps back when it is held.
     #[track_caller]
     pub(crate) fn choose(&mut self) {
-        if self.pty.text().contains("held") {
+        if bottom(&self.pty.text()).contains("s step back") {
             self.pty.send("s");
             self.pty.wait_until("the end of the gate", |screen| {
                 bottom(screen).contains("r retry")

@@ -26,13 +26,14 @@ impl Layout {
         size.0 < SMALLEST.0 || size.1 < SMALLEST.1
     }
 
-    /// Divides a screen; `None` when it is too small to work on.
-    pub fn of(size: (u16, u16), banner: bool) -> Option<Layout> {
+    /// Divides a screen whose header has `more` lines than usual; `None` when it is too small to
+    /// work on.
+    pub fn of(size: (u16, u16), more: u16) -> Option<Layout> {
         let (width, height) = size;
         if Layout::is_too_small(size) {
             return None;
         }
-        let header = 3 + u16::from(banner);
+        let header = 3 + more;
         let top = header + 1;
         let body = Rect::new(0, top, width, height - top - 1);
         let list_width = list_width(width);
@@ -77,8 +78,8 @@ mod tests {
         for width in 0..=210 {
             for height in 0..=70 {
                 let screen = Rect::new(0, 0, width, height);
-                for banner in [false, true] {
-                    let Some(layout) = Layout::of((width, height), banner) else {
+                for more in 0..=2 {
+                    let Some(layout) = Layout::of((width, height), more) else {
                         assert!(width < SMALLEST.0 || height < SMALLEST.1);
                         continue;
                     };

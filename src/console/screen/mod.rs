@@ -14,12 +14,14 @@ pub mod layout;
 pub mod log;
 pub mod pager;
 pub mod reading;
+mod recovery;
 mod row;
 pub mod run;
 mod sql_ink;
 pub mod text;
 pub mod times;
 
+pub use recovery::recovery_point;
 pub use row::Row;
 
 use super::model::Model;

@@ -10,7 +10,7 @@ use crate::console::model::Model;
 use crate::console::screen::layout::Layout;
 use crate::console::screen::text::{Ink, cells, clip, clip_start};
 use crate::console::screen::times::{minute, watch};
-use crate::console::screen::{Screen, banner, elsewhere};
+use crate::console::screen::{Screen, banner, elsewhere, recovery_point};
 use crate::gate::TargetStatus;
 use crate::runbook::Environment;
 use crate::untrusted::clean_line;
@@ -24,8 +24,21 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, layout: &Layout, model: &Model, them
     place(canvas, row(0), model, theme);
     titles(canvas, row(1), model, theme);
     progress(canvas, row(2), model, theme);
+    let mut next = 3;
+    if let Some(point) = recovery_point(model) {
+        let area = row(next);
+        let room = usize::from(area.width.saturating_sub(2));
+        canvas.put(
+            area.x + 1,
+            area.y,
+            &clip(&point, room),
+            room,
+            theme.ink(Ink::Muted),
+        );
+        next += 1;
+    }
     if let Some(banner) = banner(model) {
-        let area = row(3);
+        let area = row(next);
         let style = theme.banner(banner.loudness);
         canvas.paint(area, style);
         let text = format!(" {}  {}", banner.word, clean_line(&banner.text));

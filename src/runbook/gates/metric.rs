@@ -122,6 +122,7 @@ fn read_metric(
 
 fn read_source(table: &mut TableReader<'_, '_>, rules: Rules, names: &Names) -> MetricSource {
     let sql = table.string("sql");
+    table.any("argv");
     let argv = table.has("argv").then(|| read_argv(table, "argv", names));
     match (sql, argv) {
         (Some(sql), Some(_)) => {

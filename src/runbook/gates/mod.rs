@@ -3,8 +3,10 @@
 mod argv;
 mod backup;
 mod checklist;
+mod commit;
 mod exec;
 mod file;
+mod lint;
 mod message;
 mod metric;
 mod migrate;
@@ -12,6 +14,7 @@ mod observe;
 mod pattern;
 mod query;
 mod ramp;
+mod recovery_point;
 mod restore;
 mod signoff;
 
@@ -23,12 +26,15 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 11] = [
+const RUNNABLE: [&str; 14] = [
     "checklist",
     "query",
     "exec",
     "file",
+    "commit",
     "backup",
+    "recovery-point",
+    "lint",
     "migrate",
     "restore",
     "message",
@@ -116,7 +122,9 @@ fn read_retry(mut table: TableReader<'_, '_>) -> Retry {
 fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
     let looks = match kind {
         Kind::Query(_) | Kind::File(_) => true,
+        Kind::Lint(_) => true,
         Kind::Exec(exec) => exec.looks,
+        Kind::RecoveryPoint(gate) => gate.restore_point.is_none(),
         _ => false,
     };
     if !looks {
@@ -124,7 +132,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
             span,
             format!("`retry` on {}, which does not only look", gate.name),
             "a gate that acts is never retried by itself",
-            Some("gates that may have it: query, file, and exec with `looks = true`".into()),
+            Some("gates that may have it: query, file, lint, recovery-point without `restore_point`, and exec with `looks = true`".into()),
         );
     }
 }
@@ -176,6 +184,9 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "message" => Kind::Message(message::read(table, names)),
         "ramp" => Kind::Ramp(ramp::read(table, names)),
         "observe" => Kind::Observe(observe::read(table, names)),
+        "commit" => Kind::Commit(commit::read(table, names)),
+        "lint" => Kind::Lint(lint::read(table, names)),
+        "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),
     }
 }

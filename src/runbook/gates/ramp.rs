@@ -64,6 +64,8 @@ fn read_flag(table: &mut TableReader<'_, '_>, target: bool, names: &mut Names) -
     with_percent.captures.insert(PERCENT.to_owned());
     // Every way is read, so that no key of another one is called unknown.
     let sql = (table.string("set_sql"), table.string("read_sql"));
+    table.any("set");
+    table.any("read");
     let set = table
         .has("set")
         .then(|| read_argv(table, "set", &with_percent));

@@ -53,6 +53,11 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
             doc.blank();
             doc.text(Ink::Muted, &format!("asked {}", clean_line(server)));
         }
+        Evidence::Lint { seen } => super::linted::seen(doc, seen),
+        Evidence::Commit { .. } => super::noted::commit(doc, evidence),
+        Evidence::RecoveryPoint { server, seen, .. } => {
+            super::noted::recovery_point(doc, server, seen);
+        }
         Evidence::Backup {
             server, manifest, ..
         } => backup(doc, server, manifest),

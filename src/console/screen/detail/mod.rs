@@ -1,6 +1,8 @@
 //! The selected gate in full: what it would do, what it does, what it found.
 
 mod evidence;
+mod linted;
+mod noted;
 mod people;
 mod plan;
 mod restored;

@@ -1,4 +1,4 @@
-//! Reads durations: a number with its unit, or a variable that holds one.
+//! Reads spans of time from tables; they may be filled from the runbook's variables.
 
 use std::time::Duration;
 

@@ -1,0 +1,94 @@
+//! What a commit did, and what a recovery point is.
+
+use crate::console::screen::text::{Doc, Ink, span};
+use crate::gate::{Evidence, RecoverySeen};
+use crate::git::commit::PlannedFile;
+use crate::untrusted::clean_line;
+
+pub(super) fn commit(doc: &mut Doc, evidence: &Evidence) {
+    let Evidence::Commit {
+        repository,
+        branch,
+        message,
+        commit,
+        changed,
+        author,
+        files,
+    } = evidence
+    else {
+        return;
+    };
+    doc.heading(if *changed {
+        "The commit"
+    } else {
+        "The commit that had it already"
+    });
+    doc.pair("commit", Ink::Strong, &clean_line(commit));
+    doc.pair("branch", Ink::Plain, &clean_line(branch));
+    doc.pair("message", Ink::Plain, &clean_line(message));
+    doc.pair("author", Ink::Plain, &clean_line(author));
+    doc.pair("in", Ink::Plain, &clean_line(repository));
+    for file in files {
+        changed_file(doc, file);
+    }
+}
+
+fn changed_file(doc: &mut Doc, file: &PlannedFile) {
+    doc.heading(&clean_line(&file.path));
+    doc.pair("sha256", Ink::Muted, &file.sha256);
+    for line in file.diff.lines() {
+        let ink = match line.as_bytes().first() {
+            Some(b'+') => Ink::Good,
+            Some(b'-') => Ink::Bad,
+            Some(b'@') => Ink::Muted,
+            _ => Ink::Plain,
+        };
+        doc.fixed(vec![span(ink, clean_line(line))]);
+    }
+}
+
+pub(super) fn recovery_point(doc: &mut Doc, server: &str, seen: &RecoverySeen) {
+    doc.heading("The recovery point");
+    doc.pair("WAL", Ink::Strong, &clean_line(&seen.wal_position));
+    doc.pair("at", Ink::Strong, &clean_line(&seen.at));
+    if let Some(timeline) = seen.timeline {
+        doc.pair("timeline", Ink::Plain, &timeline.to_string());
+    }
+    if let Some((name, _)) = &seen.restore_point {
+        doc.pair("named", Ink::Plain, &clean_line(name));
+    }
+    doc.pair("from", Ink::Plain, &clean_line(server));
+    doc.heading("The archive");
+    let settings = format!(
+        "wal_level {}, archive_mode {}, {}",
+        seen.wal_level,
+        seen.archive_mode,
+        match seen.archived_by.as_str() {
+            "" => "nothing archives",
+            by => by,
+        }
+    );
+    doc.pair("settings", Ink::Plain, &clean_line(&settings));
+    let archiver = &seen.archiver;
+    let last = |segment: &Option<String>, at: &Option<String>| match (segment, at) {
+        (Some(segment), Some(at)) => clean_line(&format!("{segment} at {at}")),
+        _ => "never".to_owned(),
+    };
+    let archived = last(&archiver.last_archived, &archiver.last_archived_at);
+    doc.pair(
+        "archived",
+        Ink::Plain,
+        &format!("{archived}, {} in all", archiver.archived),
+    );
+    let failed = last(&archiver.last_failed, &archiver.last_failed_at);
+    let ink = if archiver.failing {
+        Ink::Bad
+    } else {
+        Ink::Plain
+    };
+    doc.pair(
+        "failed",
+        ink,
+        &format!("{failed}, {} in all", archiver.failed),
+    );
+}
