@@ -201,10 +201,13 @@ faults! {
     missing_role "missing-role"
     role_not_granted "role-not-granted"
     backup_forbidden "backup-forbidden"
+    archiver_failing "archiver-failing"
+    destructive_migration "destructive-migration"
     locked_table "locked-table"
     rls_off "rls-off"
     failing_migration "failing-migration"
     cross_boundary_grant "cross-boundary-grant"
+    boundary_violation "boundary-violation"
     view_broken "view-broken"
     analyst_grant "analyst-grant"
 }

@@ -45,7 +45,7 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
             duration_ms,
         } => program(doc, argv, seen, *duration_ms),
         Evidence::File { path, seen } => file(doc, path, seen),
-        Evidence::Lint { seen } => super::linted::seen(doc, seen),
+        Evidence::Lint { seen, .. } => super::linted::seen(doc, seen),
         Evidence::Commit { .. } => super::noted::commit(doc, evidence),
         Evidence::RecoveryPoint { server, seen, .. } => {
             super::noted::recovery_point(doc, server, seen);
