@@ -8,7 +8,7 @@ use super::lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, Lint
 use crate::digest::digest;
 use crate::runbook::{Boundary, Lint};
 use crate::sql::hazard::{self, Hazard};
-use crate::sql::{Script, find_embedded, is_meant, position, writes};
+use crate::sql::{Places, Script, find_embedded, is_meant, writes};
 use crate::untrusted::{clean_line, clip};
 
 /// A file larger than this is no source file, in bytes.
@@ -221,8 +221,9 @@ fn written(path: &Path, text: &str) -> Vec<(usize, &'static str, String)> {
         let found = writes(text).into_iter();
         return found.map(|w| (w.line, w.verb, w.relation)).collect();
     }
+    let places = Places::new(text);
     let found = find_embedded(text).into_iter();
     found
-        .map(|f| (position(text, f.at).0, f.verb, f.relation))
+        .map(|f| (places.of(f.at).0, f.verb, f.relation))
         .collect()
 }

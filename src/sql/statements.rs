@@ -42,6 +42,11 @@ impl Parsed {
         self.parse.tree().stmts().collect()
     }
 
+    /// Tells whether it is a statement of the file itself: it runs, and only once.
+    pub(super) fn is_top(&self) -> bool {
+        self.at == self.outer.start
+    }
+
     pub(super) fn place(&self, node: &SyntaxNode) -> usize {
         self.at + start(node)
     }
@@ -111,30 +116,27 @@ fn bodies(stmt: &Stmt, parsed: &mut Parsed, scope: &Scope, out: &mut Vec<Part>) 
         Runs::Now => Runs::WhenCalled(name),
         already => already.clone(),
     };
+    let named = |node: Option<&SyntaxNode>| called(node.map_or(String::new(), last));
     let (plpgsql, sql, runs, language) = match stmt {
         Stmt::Do(block) => {
             let language = block.do_language().and_then(|l| l.language_name());
             (block.plpgsql(), None, scope.runs.clone(), language)
         }
         Stmt::CreateFunction(function) => {
-            let name = function.name().map_or(String::new(), |n| last(n.syntax()));
+            let runs = named(function.name().as_ref().map(AstNode::syntax));
             let language = language(function.option_list());
-            (
-                function.plpgsql(),
-                function.sql_body(),
-                called(name),
-                language,
-            )
+            (function.plpgsql(), function.sql_body(), runs, language)
         }
         Stmt::CreateProcedure(procedure) => {
-            let name = procedure.name().map_or(String::new(), |n| last(n.syntax()));
+            let runs = named(procedure.name().as_ref().map(AstNode::syntax));
             let language = language(procedure.option_list());
-            (
-                procedure.plpgsql(),
-                procedure.sql_body(),
-                called(name),
-                language,
-            )
+            (procedure.plpgsql(), procedure.sql_body(), runs, language)
+        }
+        Stmt::CreateRule(rule) => {
+            let name = rule.rule().map_or(String::new(), |r| {
+                super::relations::fold(r.syntax().text().to_string().trim())
+            });
+            (None, None, called(name), None)
         }
         _ => return,
     };
@@ -148,22 +150,12 @@ fn bodies(stmt: &Stmt, parsed: &mut Parsed, scope: &Scope, out: &mut Vec<Part>) 
         let place = |node: &SyntaxNode| {
             parsed.at + usize::from(body.source_range(node.text_range()).start())
         };
-        for node in root.descendants() {
-            if matches!(
-                node.kind(),
-                SyntaxKind::PLPGSQL_DYN_EXECUTE_STMT
-                    | SyntaxKind::PLPGSQL_FOR_DYN_STMT
-                    | SyntaxKind::PLPGSQL_RETURN_QUERY_EXECUTE_STMT
-                    | SyntaxKind::PLPGSQL_OPEN_EXECUTE
-            ) {
-                let place = place(&node) + leading(&node);
-                parsed.dynamic.push(place);
-            }
-        }
+        let dynamic = root.descendants().filter(|node| is_dynamic(node.kind()));
+        let dynamic: Vec<usize> = dynamic.map(|n| place(&n) + leading(&n)).collect();
+        parsed.dynamic.extend(dynamic);
         for node in topmost(&root) {
-            let text = node.text().to_string();
-            let at = place(&node);
-            read(&text, at, &inside, out);
+            let text = selected(node.text().to_string());
+            read(&text, place(&node), &inside, out);
         }
     } else if let Some(body) = &sql {
         let text = body.text().to_owned();
@@ -176,6 +168,40 @@ fn bodies(stmt: &Stmt, parsed: &mut Parsed, scope: &Scope, out: &mut Vec<Part>) 
         }
     } else if language.is_some_and(|l| !matches!(l.name.as_str(), "sql" | "plpgsql" | "internal")) {
         parsed.opaque = true;
+    } else {
+        // BEGIN ATOMIC, and what a rule does instead: statements of the tree itself.
+        for node in topmost(stmt.syntax()) {
+            read(&node.text().to_string(), parsed.place(&node), &inside, out);
+        }
+    }
+}
+
+/// Tells whether a statement holds others that run at another time than itself.
+pub(super) fn holds_others(stmt: &Stmt) -> bool {
+    matches!(
+        stmt,
+        Stmt::CreateFunction(_) | Stmt::CreateProcedure(_) | Stmt::CreateRule(_)
+    )
+}
+
+fn is_dynamic(kind: SyntaxKind) -> bool {
+    matches!(
+        kind,
+        SyntaxKind::PLPGSQL_DYN_EXECUTE_STMT
+            | SyntaxKind::PLPGSQL_FOR_DYN_STMT
+            | SyntaxKind::PLPGSQL_RETURN_QUERY_EXECUTE_STMT
+            | SyntaxKind::PLPGSQL_OPEN_EXECUTE
+    )
+}
+
+/// `PERFORM` stands for a SELECT whose result nobody wants, and is just as long.
+fn selected(text: String) -> String {
+    let before = text.len() - text.trim_start().len();
+    match text.get(before..before + 7) {
+        Some(word) if word.eq_ignore_ascii_case("perform") => {
+            format!("{}SELECT {}", &text[..before], &text[before + 7..])
+        }
+        _ => text,
     }
 }
 

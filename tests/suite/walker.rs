@@ -11,6 +11,9 @@ pub(crate) struct Walker {
 /// The title of the sheet that is signed.
 const SIGN: &str = "─ Sign `";
 
+/// What is asked before something acts on no production database.
+const ACTS: &str = "It acts. Press y or Enter to go on.";
+
 /// What a walk came to.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stop {
@@ -39,10 +42,10 @@ impl Walker {
             let bottom = bottom(&screen);
             if screen.contains("Type the name of the target") {
                 self.type_name();
-            } else if screen.contains("It acts. Press y") {
+            } else if screen.contains(ACTS) {
                 self.pty.wait_gone("keys count in a moment");
                 self.pty.send("y");
-                self.pty.wait_gone("It acts. Press y");
+                self.pty.wait_gone(ACTS);
             } else if screen.contains("Tell people: read it") {
                 self.tell();
             } else if screen.contains("Confirm with a value") {

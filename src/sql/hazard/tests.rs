@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn wrong(mismatches: &mut Vec<String>, seen: String, wanted: &str, sql: &str) {
+fn wrong(mismatches: &mut Vec<String>, seen: &str, wanted: &str, sql: &str) {
     if seen != wanted {
         mismatches.push(format!("{sql}: `{seen}`, not `{wanted}`"));
     }
 }
 
 /// The codes that are found, once each, in order.
-fn codes(sql: &str) -> Vec<String> {
+pub(super) fn codes(sql: &str) -> Vec<String> {
     let mut codes: Vec<String> = Vec::new();
     for hazard in hazards(sql) {
         if !codes.contains(&hazard.code) {
@@ -87,14 +87,12 @@ fn data_that_would_be_lost() {
             "lossy-type-change",
         ),
         ("alter type ty drop attribute a", "drop-attribute"),
-        ("select 'drop table t'", ""),
-        ("insert into t values (1)", ""),
         ("drop view v", ""),
         ("drop index i", ""),
     ] {
         wrong(
             &mut mismatches,
-            class(sql, HazardClass::DataLoss).join(" "),
+            &class(sql, HazardClass::DataLoss).join(" "),
             wanted,
             sql,
         );
@@ -144,7 +142,7 @@ fn what_reaches_beyond_the_database() {
         ("\\! rm x", "psql-host-command"),
     ] {
         assert_eq!(
-            class(sql, HazardClass::HostLevel).join(" "),
+            &class(sql, HazardClass::HostLevel).join(" "),
             wanted,
             "{sql}"
         );
@@ -206,7 +204,7 @@ fn locks_that_others_wait_for() {
         if wanted != "alter-table" {
             seen.retain(|code| code != "alter-table");
         }
-        wrong(&mut mismatches, seen.join(" "), wanted, sql);
+        wrong(&mut mismatches, &seen.join(" "), wanted, sql);
     }
     assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
 }
@@ -243,7 +241,7 @@ fn tables_that_are_written_anew() {
     ] {
         wrong(
             &mut mismatches,
-            class(sql, HazardClass::Rewrite).join(" "),
+            &class(sql, HazardClass::Rewrite).join(" "),
             wanted,
             sql,
         );
@@ -263,44 +261,14 @@ fn what_the_file_makes_is_in_nobodys_way() {
     assert!(!codes("create table eng.t (a int); delete from t;").is_empty());
     assert!(!codes("drop table t; create table t (a int);").is_empty());
     assert!(!codes("create table t (a int); drop table t; delete from t;").is_empty());
+    assert!(!codes("do $$ declare t int; begin select 1 into t; end $$; drop table t;").is_empty());
+    assert!(
+        !codes("do $$ begin if x then create table t (); end if; end $$; drop table t;").is_empty()
+    );
     assert_eq!(
         codes("create table t (a int); truncate t cascade;"),
         ["ban-truncate-cascade"]
     );
-}
-
-#[test]
-fn bodies_are_read() {
-    let found = hazards(
-        "select 1;\ndo $$\nbegin\n  if true then\n    delete from eng.t;\n  end if;\nend $$;",
-    );
-    assert_eq!(found.len(), 1);
-    assert_eq!(
-        (found[0].code.as_str(), found[0].line, found[0].column),
-        ("delete-without-where", 5, 5)
-    );
-    assert!(found[0].statement.starts_with("do $$ begin if true"));
-    assert_eq!(found[0].relation.as_deref(), Some("eng.t"));
-    assert!(found[0].is_refusable());
-    let function =
-        "create function reset() returns void language plpgsql as $f$ begin truncate t; end $f$;";
-    let found = hazards(function);
-    assert_eq!(found[0].when_called.as_deref(), Some("reset"));
-    assert!(!found[0].is_refusable());
-    for call in [
-        "select reset();",
-        "do $$ begin perform reset(); end $$;",
-        "select * from x.reset()",
-    ] {
-        assert!(
-            hazards(&format!("{function}\n{call}"))
-                .iter()
-                .any(Hazard::is_refusable),
-            "{call}"
-        );
-    }
-    let sql = "create function f() returns void language sql as $$ delete from t $$;";
-    assert_eq!(hazards(sql)[0].when_called.as_deref(), Some("f"));
 }
 
 #[test]
@@ -341,7 +309,7 @@ fn what_cannot_be_told_is_said_and_not_refused() {
     let path = "create function f() returns int language sql security definer set search_path = pg_catalog as 'select 1'";
     assert_eq!(codes(path), [""; 0]);
     // A statement that cannot be read is still known by its first words.
-    assert!(class("drop table t wat wat", HazardClass::DataLoss).len() >= 1);
+    assert!(!class("drop table t wat wat", HazardClass::DataLoss).is_empty());
 }
 
 #[test]
