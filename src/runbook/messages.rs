@@ -1,6 +1,6 @@
 //! Reads what people are told: templates with fields, and where they may be posted.
 
-use super::model::{Message, Shape, Webhook};
+use super::going_back::{Message, Shape, Webhook};
 use super::names::{Names, check_template};
 use super::problem::choices;
 use super::reader::TableReader;

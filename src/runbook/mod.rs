@@ -6,6 +6,7 @@
 mod duration;
 mod findings;
 mod gates;
+mod going_back;
 mod load;
 mod messages;
 mod model;
@@ -24,15 +25,15 @@ mod watching;
 mod window;
 
 pub use duration::{ParseDurationError, parse_duration};
+pub use going_back::{
+    Message, MessageGate, Restore, RestoreMode, Rollback, Scope, Sessions, Shape, Webhook,
+};
 pub use load::load;
 pub use model::{
-    AllowedHazard, Boundary, Commit, CommittedFile, ContentSource, Lint, RECOVERY_POINT_CAPTURE,
-    RecoveryPoint,
-};
-pub use model::{
-    Backup, BackupFormat, Checklist, Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS,
-    Kind, Message, MessageGate, Migrate, Phase, Query, Restore, RestoreMode, Retry, Role, Rollback,
-    Runbook, Scope, Sessions, Shape, Signoff, SqlSource, Target, Webhook, Window,
+    AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Commit, CommittedFile, ContentSource,
+    Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS, Kind, Lint, Migrate, Phase, Query,
+    RECOVERY_POINT_CAPTURE, RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target,
+    Window,
 };
 pub use problem::{Problem, Problems};
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};

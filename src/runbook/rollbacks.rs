@@ -1,7 +1,8 @@
 //! Reads the ways back: procedures whose gates stand aside until a person starts one.
 
 use super::gates::read_gate;
-use super::model::{Gate, Kind, Rollback, Scope};
+use super::going_back::{Rollback, Scope};
+use super::model::{Gate, Kind};
 use super::names::{Names, need_gate, optional_gate};
 use super::problem::choices;
 use super::reader::TableReader;

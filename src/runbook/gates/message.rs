@@ -1,6 +1,6 @@
 //! Reads a gate that waits until a message was sent.
 
-use crate::runbook::model::MessageGate;
+use crate::runbook::going_back::MessageGate;
 use crate::runbook::names::Names;
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::runbook::model::{Restore, RestoreMode, Sessions};
+use crate::runbook::going_back::{Restore, RestoreMode, Sessions};
 use crate::runbook::names::{Names, need_gate_of, need_target};
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
