@@ -156,7 +156,7 @@ pub async fn commit(
     plan: &CommitPlan,
     cancel: &CancellationToken,
 ) -> Result<CommitOutcome, CommitError> {
-    let now = survey(request, cancel).await?;
+    let mut now = survey(request, cancel).await?;
     let planned = |path: &str| plan.files.iter().find(|file| file.path == path);
     for file in &now.plan.files {
         let as_planned = planned(&file.path).is_some_and(|p| {
@@ -177,10 +177,14 @@ pub async fn commit(
     crate::system::fault::point("before_git_commit");
     let said = make(&now, request).await;
     crate::system::fault::point("after_git_commit");
-    // Whatever git said: what the branch has now is what counts.
+    // Whatever git said, or whoever stopped it: what the branch has now is what counts.
+    now.git = now.git.to_its_end();
     let head = now.git.must(&["rev-parse", "HEAD"]).await?.text();
     if head == now.plan.head {
         let put_back = put_all_back(&now).await;
+        if let (Err(GitError::Canceled(what)), true) = (&said, put_back) {
+            return Err(GitError::Canceled(what.clone()).into());
+        }
         return Err(CommitError::NotCommitted {
             said: said.err().map_or_else(
                 || "git ended well, but the branch has not moved".to_owned(),

@@ -113,6 +113,16 @@ impl Git {
         })
     }
 
+    /// The same program, which no request to stop reaches any more: for finding out what became of
+    /// work that was stopped, and for putting back what it left.
+    #[must_use]
+    pub fn to_its_end(&self) -> Git {
+        Git {
+            cancel: CancellationToken::new(),
+            ..self.clone()
+        }
+    }
+
     /// Runs a command and gives its answer, whatever its exit code.
     ///
     /// # Errors

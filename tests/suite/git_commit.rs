@@ -274,6 +274,30 @@ async fn a_hook_that_refuses_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_commit_that_is_canceled_leaves_everything_as_it_was() {
+    let repository = Repository::new();
+    let before = repository.git(&["status", "--porcelain"]);
+    repository.hook("pre-commit", "touch .git/began; sleep 60");
+    let request = repository.request(&[("a.txt", "1\n"), ("n.txt", "n\n")]);
+    let plan = planned(&request).await.unwrap();
+    let cancel = CancellationToken::new();
+    let began = repository.path().join(".git/began");
+    let stop = async {
+        while !began.exists() {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    let (done, ()) = tokio::join!(commit(&request, &plan, &cancel), stop);
+    let error = done.unwrap_err();
+    assert_eq!(error.to_string(), "git commit was canceled");
+    assert_eq!(repository.git(&["status", "--porcelain"]), before);
+    assert_eq!(repository.read("a.txt"), "one\n");
+    assert!(!repository.path().join("n.txt").exists());
+    assert!(!repository.path().join(".git/index.lock").exists());
+}
+
+#[tokio::test]
 async fn a_hook_that_changes_the_file_is_noticed() {
     let repository = Repository::new();
     repository.hook("pre-commit", "echo changed > a.txt; git add a.txt");

@@ -30,10 +30,16 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Lint {
         }
     }
     let findings = table.findings;
-    let mut allow = Vec::new();
+    let mut allow: Vec<AllowedHazard> = Vec::new();
     for (span, fields) in table.tables("allow", "phase.gate.lint.allow") {
-        let reader = TableReader::new("an `allow` of `lint`", span, fields, findings);
-        allow.push(read_allowed(reader, names));
+        let reader = TableReader::new("an `allow` of `lint`", span.clone(), fields, findings);
+        let read = read_allowed(reader, names);
+        let same = |a: &AllowedHazard| a.file == read.file && a.hazard == read.hazard;
+        if allow.iter().any(same) {
+            let message = format!("`{}` is allowed twice in `{}`", read.hazard, read.file);
+            findings.add(span, message, "one predicate says it all; join them", None);
+        }
+        allow.push(read);
     }
     let mut boundary = Vec::new();
     for (span, fields) in table.tables("boundary", "phase.gate.lint.boundary") {
