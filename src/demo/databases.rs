@@ -95,8 +95,13 @@ pub(super) async fn load(cluster: &Cluster, world: &World) -> Result<(), DemoErr
     }
     production.close().await;
     copy_production(cluster, &server).await?;
+    promote(cluster, world).await?;
+    // A company's archive holds a segment already when a promotion begins.
+    server
+        .run("archiving the log", "SELECT pg_switch_wal()")
+        .await?;
     server.close().await;
-    promote(cluster, world).await
+    Ok(())
 }
 
 /// Makes staging from production. Nobody may be connected to production meanwhile; a session that

@@ -16,7 +16,7 @@ pub struct Fault {
     pub gate: &'static str,
 }
 
-static HOUSEKEEPING: [Fault; 12] = [
+static HOUSEKEEPING: [Fault; 15] = [
     Fault {
         name: "audit-errors",
         summary: "The log of the staging run records errors that were repaired by hand",
@@ -38,6 +38,16 @@ static HOUSEKEEPING: [Fault; 12] = [
         gate: "logical-backup",
     },
     Fault {
+        name: "archiver-failing",
+        summary: "The archive is full, so there is no way back to this point in time",
+        gate: "point-in-time",
+    },
+    Fault {
+        name: "destructive-migration",
+        summary: "A migration drops a table of which nobody asked whether it is empty",
+        gate: "hazards",
+    },
+    Fault {
         name: "locked-table",
         summary: "A dashboard holds eng.services in a transaction that it left open",
         gate: "eng-migrations",
@@ -56,6 +66,11 @@ static HOUSEKEEPING: [Fault; 12] = [
         name: "cross-boundary-grant",
         summary: "A role of the venture hub may write a table of engineering",
         gate: "no-cross-boundary-writes",
+    },
+    Fault {
+        name: "boundary-violation",
+        summary: "The ingest of the venture hub writes a table of engineering",
+        gate: "boundary-in-code",
     },
     Fault {
         name: "view-broken",

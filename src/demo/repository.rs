@@ -14,6 +14,15 @@ const AUTHOR: [&str; 4] = [
     "user.email=erik@ehg.example",
 ];
 
+/// The repository's own settings, which hold for a gate that commits as well.
+const SETTINGS: [(&str, &str); 5] = [
+    ("user.name", "Erik Lindqvist"),
+    ("user.email", "erik@ehg.example"),
+    ("commit.gpgSign", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.autocrlf", "false"),
+];
+
 /// One entry of the history: what it says, when, and which paths it adds.
 struct Entry {
     message: &'static str,
@@ -82,9 +91,10 @@ pub(super) fn create(
     // An older git has no -b; a symbolic HEAD says the same to every version.
     git(folder, None, &["init", "--quiet"])?;
     git(folder, None, &["symbolic-ref", "HEAD", "refs/heads/main"])?;
-    // Whoever drives the demo commits as this person, whatever their own settings are.
-    git(folder, None, &["config", "user.name", "Ana Duarte"])?;
-    git(folder, None, &["config", "user.email", "ana@ehg.example"])?;
+    // Whoever commits in the sample is somebody of the sample, and signs nothing.
+    for (name, value) in SETTINGS {
+        git(folder, None, &["config", name, value])?;
+    }
     for entry in &MAIN {
         commit(folder, entry)?;
     }

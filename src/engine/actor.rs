@@ -13,7 +13,9 @@ use super::open::{OpenError, Parts, other_open_run};
 use super::store::Store;
 use super::work::{self, Report};
 use crate::gate::{Chosen, Evidence, Feed, Targets};
-use crate::promotion::{Actor, Command, Event, Moment, Nature, Record, Refusal, Run, decide};
+use crate::promotion::{
+    Actor, Command, Event, GateDefinition, Moment, Nature, Record, Refusal, Run, decide,
+};
 use crate::runbook::Runbook;
 
 /// How many requests and reports may wait. Senders wait when there are more.
@@ -181,6 +183,7 @@ impl Engine {
         if let Some(error) = &self.view.journal_error {
             return Err(CommandError::Journal(error.clone()));
         }
+        self.look_again(command);
         self.check_start(command)?;
         let place = self.check_choice(command)?;
         let now = jiff::Timestamp::now();
@@ -215,6 +218,18 @@ impl Engine {
             self.begin_work(&gate, attempt);
         }
         Ok(())
+    }
+
+    /// Before something acts, what passed before it is looked at again: files that were judged must
+    /// still be the files that are there.
+    fn look_again(&mut self, command: &Command) {
+        let (Command::Start { gate, .. } | Command::Retry { gate, .. }) = command else {
+            return;
+        };
+        let acts = |gate: &GateDefinition| gate.nature == Nature::Acts;
+        if self.run.definition_of(gate).is_some_and(acts) {
+            self.check_inputs();
+        }
     }
 
     /// What only the engine knows and the state machine must respect: the plan that was shown is

@@ -326,7 +326,10 @@ impl Engine {
                 continue;
             };
             let now = crate::gate::inputs(&context);
-            if let (Some(was), Some(now)) = (plan, now)
+            // A gate that looks judges what is there, whatever was planned before.
+            let judged = self.view.evidence.get(&gate).and_then(|e| e.inputs());
+            let was = judged.map(str::to_owned).or(plan);
+            if let (Some(was), Some(now)) = (was, now)
                 && was != now
             {
                 let reason = "its files have changed since it passed".to_owned();

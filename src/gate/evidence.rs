@@ -61,6 +61,8 @@ pub enum Evidence {
         files: Vec<crate::git::commit::PlannedFile>,
     },
     Lint {
+        /// The hash of everything that was read.
+        inputs: String,
         #[serde(flatten)]
         seen: super::LintSeen,
     },
@@ -73,6 +75,14 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// The hash of the files that were judged, for a gate that reads files when it runs.
+    pub fn inputs(&self) -> Option<&str> {
+        match self {
+            Evidence::Lint { inputs, .. } => Some(inputs),
+            _ => None,
+        }
+    }
+
     /// The target and the server that answered for it, as [`crate::postgres::Identity::describe`]
     /// names it.
     pub fn server(&self) -> Option<(&str, &str)> {

@@ -6,7 +6,6 @@
 use super::lint_seen::{HazardStanding, LintSeen, LintedFile, LintedHazard, place};
 use super::lint_survey::{same_path, survey};
 use super::{Context, Evidence, Outcome, Plan, Tone};
-use crate::expectation::Finding;
 use crate::postgres::ask::{self, Question};
 use crate::postgres::session::SessionSettings;
 use crate::runbook::{AllowedHazard, Lint};
@@ -138,15 +137,8 @@ fn said(linted: &LintedHazard) -> (Tone, &'static str) {
     }
 }
 
-pub(super) async fn run(gate: &Lint, context: &Context, plan: &Plan) -> Outcome {
+pub(super) async fn run(gate: &Lint, context: &Context) -> Outcome {
     let mut survey = survey(gate, context);
-    if survey.digest != plan.digest {
-        return Outcome::of(
-            Finding::errored("the files are not what they were when the plan was made")
-                .because("somebody changed them meanwhile")
-                .can("look at the new plan, then retry this gate"),
-        );
-    }
     for file in &mut survey.seen.files {
         let LintedFile {
             file: name,
@@ -177,7 +169,10 @@ pub(super) async fn run(gate: &Lint, context: &Context, plan: &Plan) -> Outcome 
             }
         }
     }
-    Outcome::of(survey.seen.judge()).with(Evidence::Lint { seen: survey.seen })
+    Outcome::of(survey.seen.judge()).with(Evidence::Lint {
+        inputs: survey.digest,
+        seen: survey.seen,
+    })
 }
 
 /// Asks a predicate: one row with one value, and that value true.

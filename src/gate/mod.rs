@@ -82,7 +82,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Observe(gate) => observe::run(gate, context).await,
         Kind::Ramp(gate) => ramp::run(gate, context, plan).await,
         Kind::Commit(gate) => commit::run(gate, context, plan).await,
-        Kind::Lint(gate) => lint::run(gate, context, plan).await,
+        Kind::Lint(gate) => lint::run(gate, context).await,
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Checklist(_) | Kind::Signoff(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")

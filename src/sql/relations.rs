@@ -35,6 +35,10 @@ pub fn writes(text: &str) -> Vec<Write> {
             .iter()
             .flat_map(|stmt| written(stmt.syntax()))
         {
+            // In a block, INTO fills a variable.
+            if verb == "SELECT INTO" && !parsed.is_top() {
+                continue;
+            }
             let at = parsed.at + start(&node);
             let (line, column) = super::position(&text, at);
             out.push(Write {
@@ -316,6 +320,14 @@ mod tests {
                 "DROP TABLE eng.a DROP TABLE b",
             ),
             ("create unique index i on eng.t (a)", "CREATE INDEX eng.t"),
+        ] {
+            assert_eq!(seen(sql).join(" "), wanted, "{sql}");
+        }
+    }
+
+    #[test]
+    fn writes_of_other_objects_and_inside_others_are_seen() {
+        for (sql, wanted) in [
             (
                 "create or replace view eng.v as select 1",
                 "CREATE VIEW eng.v",

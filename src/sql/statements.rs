@@ -42,6 +42,11 @@ impl Parsed {
         self.parse.tree().stmts().collect()
     }
 
+    /// Tells whether it is a statement of the file itself: it runs, and only once.
+    pub(super) fn is_top(&self) -> bool {
+        self.at == self.outer.start
+    }
+
     pub(super) fn place(&self, node: &SyntaxNode) -> usize {
         self.at + start(node)
     }
@@ -148,22 +153,12 @@ fn bodies(stmt: &Stmt, parsed: &mut Parsed, scope: &Scope, out: &mut Vec<Part>) 
         let place = |node: &SyntaxNode| {
             parsed.at + usize::from(body.source_range(node.text_range()).start())
         };
-        for node in root.descendants() {
-            if matches!(
-                node.kind(),
-                SyntaxKind::PLPGSQL_DYN_EXECUTE_STMT
-                    | SyntaxKind::PLPGSQL_FOR_DYN_STMT
-                    | SyntaxKind::PLPGSQL_RETURN_QUERY_EXECUTE_STMT
-                    | SyntaxKind::PLPGSQL_OPEN_EXECUTE
-            ) {
-                let place = place(&node) + leading(&node);
-                parsed.dynamic.push(place);
-            }
-        }
+        let dynamic = root.descendants().filter(|node| is_dynamic(node.kind()));
+        let dynamic: Vec<usize> = dynamic.map(|n| place(&n) + leading(&n)).collect();
+        parsed.dynamic.extend(dynamic);
         for node in topmost(&root) {
-            let text = node.text().to_string();
-            let at = place(&node);
-            read(&text, at, &inside, out);
+            let text = selected(node.text().to_string());
+            read(&text, place(&node), &inside, out);
         }
     } else if let Some(body) = &sql {
         let text = body.text().to_owned();
@@ -176,6 +171,27 @@ fn bodies(stmt: &Stmt, parsed: &mut Parsed, scope: &Scope, out: &mut Vec<Part>) 
         }
     } else if language.is_some_and(|l| !matches!(l.name.as_str(), "sql" | "plpgsql" | "internal")) {
         parsed.opaque = true;
+    }
+}
+
+fn is_dynamic(kind: SyntaxKind) -> bool {
+    matches!(
+        kind,
+        SyntaxKind::PLPGSQL_DYN_EXECUTE_STMT
+            | SyntaxKind::PLPGSQL_FOR_DYN_STMT
+            | SyntaxKind::PLPGSQL_RETURN_QUERY_EXECUTE_STMT
+            | SyntaxKind::PLPGSQL_OPEN_EXECUTE
+    )
+}
+
+/// `PERFORM` stands for a SELECT whose result nobody wants, and is just as long.
+fn selected(text: String) -> String {
+    let before = text.len() - text.trim_start().len();
+    match text.get(before..before + 7) {
+        Some(word) if word.eq_ignore_ascii_case("perform") => {
+            format!("{}SELECT {}", &text[..before], &text[before + 7..])
+        }
+        _ => text,
     }
 }
 

@@ -92,7 +92,7 @@ fn the_demo_runs_by_keys_to_its_signed_end() {
     let status = walker.pty.wait_end();
     assert_eq!(status.exit_code(), 0, "{}", walker.pty.text());
     assert!(walker.pty.is_restored());
-    assert_eq!(demo.status(), ("closed".to_owned(), 49));
+    assert_eq!(demo.status(), ("closed".to_owned(), 48));
 }
 
 #[test]
@@ -221,10 +221,13 @@ faults! {
     missing_role "missing-role"
     role_not_granted "role-not-granted"
     backup_forbidden "backup-forbidden"
+    archiver_failing "archiver-failing"
+    destructive_migration "destructive-migration"
     locked_table "locked-table"
     rls_off "rls-off"
     failing_migration "failing-migration"
     cross_boundary_grant "cross-boundary-grant"
+    boundary_violation "boundary-violation"
     view_broken "view-broken"
     analyst_grant "analyst-grant"
     ramp_breach "ramp-breach"

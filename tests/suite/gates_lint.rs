@@ -270,3 +270,30 @@ fn a_commit_whose_end_nobody_saw_is_found_by_its_content() {
         assert_eq!(repository.git(&["status", "--porcelain"]), "", "{point}");
     }
 }
+
+#[test]
+fn files_that_change_after_they_were_judged_stop_what_acts() {
+    let site = Site::new();
+    site.write("db/1.sql", "select 1;\n");
+    site.runbook(
+        "[[phase.gate]]\nid = \"lint\"\ntitle = \"Lint\"\n[phase.gate.lint]\nfiles = [\"db/*.sql\"]\n\
+         [[phase.gate]]\nid = \"change\"\ntitle = \"Change\"\n[phase.gate.exec]\n\
+         argv = [\"sh\", \"-c\", \"echo 'drop table t;' > db/1.sql\"]\n\
+         [[phase.gate]]\nid = \"act\"\ntitle = \"Act\"\n[phase.gate.exec]\n\
+         argv = [\"sh\", \"-c\", \"touch acted\"]\n",
+    );
+    site.run().exits(4).says("`lint` is stale");
+    site.resume().exits(4).says("DS102 data-loss");
+    assert!(!site.path("acted").exists());
+    let events: Vec<serde_json::Value> =
+        std::fs::read_to_string(site.run_folder().join("journal.jsonl"))
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+    let text = serde_json::to_string(&events).unwrap();
+    assert!(
+        text.contains("its files have changed since it passed"),
+        "{text}"
+    );
+}

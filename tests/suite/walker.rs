@@ -11,6 +11,9 @@ pub(crate) struct Walker {
 /// The title of the sheet that is signed.
 const SIGN: &str = "─ Sign `";
 
+/// What is asked before something acts on no production database.
+const ACTS: &str = "It acts. Press y or Enter to go on.";
+
 /// What a walk came to.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stop {
@@ -32,6 +35,7 @@ impl Walker {
                         || bottom.contains("r retry")
                         || bottom.contains("g go on")
                         || screen.contains(SIGN)
+                        || screen.contains(ACTS)
                 });
             let screen = self.pty.text();
             let bottom = bottom(&screen);
@@ -39,6 +43,8 @@ impl Walker {
                 self.type_name();
             } else if screen.contains("Confirm with a value") {
                 self.answer("42", "Confirm with a value");
+            } else if screen.contains(ACTS) {
+                self.press_and_wait("y");
             } else if bottom.contains("Enter close the run") {
                 return Stop::AllThrough;
             } else if bottom.contains("r retry") {

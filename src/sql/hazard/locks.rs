@@ -7,34 +7,35 @@ use super::super::relations::parts_of;
 use super::Found;
 use super::rule::{self, Rule};
 
+macro_rules! on {
+    ($out:expr, $rule:expr, $stmt:expr, $name:expr) => {
+        $out.push(Found::new(
+            $rule,
+            $stmt.syntax(),
+            name($name.as_ref().map(AstNode::syntax)),
+        ))
+    };
+}
+
 /// Looks at one statement.
 pub(super) fn look(stmt: &Stmt, out: &mut Vec<Found>) {
-    macro_rules! on {
-        ($rule:expr, $stmt:expr, $name:expr) => {
-            out.push(Found::new(
-                $rule,
-                $stmt.syntax(),
-                name($name.as_ref().map(AstNode::syntax)),
-            ))
-        };
-    }
     match stmt {
         Stmt::AlterTable(s) => {
             let relation = name(s.table_relation_name().as_ref().map(AstNode::syntax));
             alter_table(s, relation.as_deref(), out);
         }
         Stmt::AlterIndex(s) if has::<ast::SetTablespace>(s.syntax()) => {
-            on!(rule::SET_TABLESPACE, s, s.index_ref());
+            on!(out, rule::SET_TABLESPACE, s, s.index_ref());
         }
         Stmt::AlterMaterializedView(s) if has::<ast::SetTablespace>(s.syntax()) => {
-            on!(rule::SET_TABLESPACE, s, s.view_ref());
+            on!(out, rule::SET_TABLESPACE, s, s.view_ref());
         }
-        Stmt::Cluster(s) => on!(rule::CLUSTER, s, s.table_name_ref()),
+        Stmt::Cluster(s) => on!(out, rule::CLUSTER, s, s.table_name_ref()),
         Stmt::Vacuum(s) if vacuums_full(s) => {
             out.push(Found::new(rule::VACUUM_FULL, s.syntax(), None));
         }
         Stmt::Refresh(s) if s.concurrently_token().is_none() => {
-            on!(rule::REFRESH, s, s.view_ref());
+            on!(out, rule::REFRESH, s, s.view_ref());
         }
         Stmt::Lock(s) => {
             for relation in s
@@ -49,12 +50,20 @@ pub(super) fn look(stmt: &Stmt, out: &mut Vec<Found>) {
                 ));
             }
         }
+        other => of_triggers_and_policies(other, out),
+    }
+}
+
+/// Triggers, policies and views: each a lock for a moment.
+fn of_triggers_and_policies(stmt: &Stmt, out: &mut Vec<Found>) {
+    match stmt {
         Stmt::CreateTrigger(s) => {
             let table = s.on_relation().and_then(|on| on.relation_name_ref());
-            on!(rule::CREATE_TRIGGER, s, table);
+            on!(out, rule::CREATE_TRIGGER, s, table);
         }
         Stmt::CreatePolicy(s) => {
             on!(
+                out,
                 rule::ROW_SECURITY,
                 s,
                 s.on_table().and_then(|on| on.table_name_ref())
@@ -62,6 +71,7 @@ pub(super) fn look(stmt: &Stmt, out: &mut Vec<Found>) {
         }
         Stmt::AlterPolicy(s) => {
             on!(
+                out,
                 rule::ROW_SECURITY,
                 s,
                 s.on_table().and_then(|on| on.table_name_ref())
@@ -69,6 +79,7 @@ pub(super) fn look(stmt: &Stmt, out: &mut Vec<Found>) {
         }
         Stmt::DropPolicy(s) => {
             on!(
+                out,
                 rule::ROW_SECURITY,
                 s,
                 s.on_table().and_then(|on| on.table_name_ref())
@@ -76,7 +87,7 @@ pub(super) fn look(stmt: &Stmt, out: &mut Vec<Found>) {
         }
         Stmt::DropTrigger(s) => {
             let table = s.on_relation().and_then(|on| on.relation_name_ref());
-            on!(rule::DROP_RELATION, s, table);
+            on!(out, rule::DROP_RELATION, s, table);
         }
         Stmt::DropView(s) => {
             for view in s.view_refs() {

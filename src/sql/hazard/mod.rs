@@ -220,7 +220,8 @@ fn statement(text: &str, parsed: &Parsed, called: &Called, made: &mut Made, out:
             add(parsed.at, &rule, None);
         }
     }
-    if parsed.runs == Runs::Now {
+    // In a block it may not run at all, and its INTO fills a variable.
+    if parsed.is_top() {
         parsed.stmts().iter().for_each(|stmt| made.note(stmt));
     }
 }
