@@ -112,7 +112,9 @@ fn describe(plan: &mut Plan, planned: &CommitPlan) {
             FileState::ToWrite => {}
         }
         for line in file.diff.lines() {
+            let header = line.starts_with("--- ") || line.starts_with("+++ ");
             let tone = match line.as_bytes().first() {
+                _ if header => Tone::Muted,
                 Some(b'+') => Tone::Good,
                 Some(b'-') => Tone::Bad,
                 Some(b'@') => Tone::Muted,

@@ -56,7 +56,7 @@ pub(super) fn plan(gate: &Lint, context: &Context) -> Plan {
     }
     if !seen.skipped.is_empty() {
         let skipped = format!(
-            "not read, no text or too large: {}",
+            "not read, no text, too large or a link: {}",
             seen.skipped.join(", ")
         );
         plan.line(Tone::Muted, skipped);

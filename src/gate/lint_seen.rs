@@ -70,7 +70,7 @@ pub struct LintSeen {
     pub boundary: Vec<BoundaryWrite>,
     /// How many files below the boundaries were read.
     pub boundary_files: usize,
-    /// Files below the boundaries that are no text, or too large.
+    /// Files below the boundaries that are no text, too large, or links.
     pub skipped: Vec<String>,
     /// Why something could not be looked at.
     pub problems: Vec<String>,

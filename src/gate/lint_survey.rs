@@ -8,7 +8,7 @@ use super::lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, Lint
 use crate::digest::digest;
 use crate::runbook::{Boundary, Lint};
 use crate::sql::hazard::{self, Hazard};
-use crate::sql::{Script, find_embedded, is_meant, position, writes};
+use crate::sql::{Places, Script, find_embedded, is_meant, writes};
 use crate::untrusted::{clean_line, clip};
 
 /// A file larger than this is no source file, in bytes.
@@ -143,6 +143,10 @@ fn walk(boundary: &Boundary, context: &Context, seen: &mut LintSeen, read: &mut 
     builder
         .hidden(false)
         .require_git(false)
+        // What a machine or a person ignores must not decide what a repository may hold.
+        .ignore(false)
+        .git_global(false)
+        .git_exclude(false)
         .follow_links(false)
         .sort_by_file_path(Path::cmp)
         .filter_entry(|entry| entry.file_name() != ".git");
@@ -154,13 +158,23 @@ fn walk(boundary: &Boundary, context: &Context, seen: &mut LintSeen, read: &mut 
                 continue;
             }
         };
-        if entry.file_type().is_some_and(|kind| kind.is_file()) {
-            source_file(boundary, &from, entry.path(), context, seen, read);
+        match entry.file_type() {
+            Some(kind) if kind.is_file() => {
+                source_file(boundary, &from, entry.path(), context, seen, read);
+            }
+            Some(kind) if kind.is_symlink() => skip(seen, context.shown(entry.path())),
+            _ => {}
         }
     }
     if seen.boundary_files == before {
         seen.problems
             .push(format!("no file below `{from}` was read"));
+    }
+}
+
+fn skip(seen: &mut LintSeen, name: String) {
+    if seen.skipped.len() < SKIPPED_NAMED {
+        seen.skipped.push(name);
     }
 }
 
@@ -176,12 +190,7 @@ fn source_file(
     let small = std::fs::metadata(path).is_ok_and(|found| found.len() <= LARGEST);
     let bytes = match std::fs::read(path) {
         Ok(bytes) if small && !bytes.contains(&0) => bytes,
-        Ok(_) => {
-            if seen.skipped.len() < SKIPPED_NAMED {
-                seen.skipped.push(name);
-            }
-            return;
-        }
+        Ok(_) => return skip(seen, name),
         Err(error) => {
             seen.problems.push(format!("{name}: {error}"));
             return;
@@ -221,8 +230,9 @@ fn written(path: &Path, text: &str) -> Vec<(usize, &'static str, String)> {
         let found = writes(text).into_iter();
         return found.map(|w| (w.line, w.verb, w.relation)).collect();
     }
+    let places = Places::new(text);
     let found = find_embedded(text).into_iter();
     found
-        .map(|f| (position(text, f.at).0, f.verb, f.relation))
+        .map(|f| (places.of(f.at).0, f.verb, f.relation))
         .collect()
 }

@@ -19,16 +19,31 @@ pub use names::possible_relations;
 pub use relations::{Write, is_meant, writes};
 pub use script::{CopyData, Script, ScriptProblem, Statement};
 
-/// Line and column, both from 1, of a byte of a text.
-pub fn position(text: &str, byte: usize) -> (usize, usize) {
-    let mut byte = byte.min(text.len());
-    while !text.is_char_boundary(byte) {
-        byte -= 1;
+/// Where the lines of a text begin, to name places in it quickly.
+pub struct Places<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Places<'a> {
+    /// Reads the text once.
+    pub fn new(text: &'a str) -> Places<'a> {
+        let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+        let mut starts = vec![0];
+        starts.extend(ends.map(|(at, _)| at + 1));
+        Places { text, starts }
     }
-    let before = &text[..byte];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-    (line, before[line_start..].chars().count() + 1)
+
+    /// Line and column, both from 1, of a byte.
+    pub fn of(&self, byte: usize) -> (usize, usize) {
+        let mut byte = byte.min(self.text.len());
+        while !self.text.is_char_boundary(byte) {
+            byte -= 1;
+        }
+        let line = self.starts.partition_point(|start| *start <= byte);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0);
+        (line, self.text[start..byte].chars().count() + 1)
+    }
 }
 
 /// How much of a statement is kept beside a finding, in characters.

@@ -1,9 +1,9 @@
 //! Which relations a statement writes: its rows, its definition, or what hangs on it.
 
-use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Stmt};
+use squawk_syntax::{SyntaxElement, SyntaxNode};
 
-use super::statements::{Part, parts, start};
+use super::statements::{Part, holds_others, parts, start};
 
 /// One write of a relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub struct Write {
 /// Finds what the statements of a SQL file write, those in function bodies included.
 pub fn writes(text: &str) -> Vec<Write> {
     let text = super::normalise(text);
+    let places = super::Places::new(&text);
     let mut out = Vec::new();
     for part in parts(&text) {
         let Part::Statement(parsed) = part else {
@@ -40,7 +41,7 @@ pub fn writes(text: &str) -> Vec<Write> {
                 continue;
             }
             let at = parsed.at + start(&node);
-            let (line, column) = super::position(&text, at);
+            let (line, column) = places.of(at);
             out.push(Write {
                 relation,
                 verb,
@@ -53,7 +54,7 @@ pub fn writes(text: &str) -> Vec<Write> {
         if !parsed.dynamic.is_empty() {
             let guessed = super::embedded::find(&parsed.text);
             out.extend(guessed.into_iter().map(|found| {
-                let (line, column) = super::position(&text, parsed.at + found.at);
+                let (line, column) = places.of(parsed.at + found.at);
                 Write {
                     relation: found.relation,
                     verb: found.verb,
@@ -73,7 +74,9 @@ type Written = (String, &'static str, SyntaxNode);
 /// Walks a statement and those inside it.
 pub(super) fn written(root: &SyntaxNode) -> Vec<Written> {
     let mut out = Vec::new();
-    for node in root.descendants() {
+    let inside = !Stmt::cast(root.clone()).is_some_and(|stmt| holds_others(&stmt));
+    let inner = root.descendants().skip(1).filter(|_| inside);
+    for node in std::iter::once(root.clone()).chain(inner) {
         if let Some(stmt) = Stmt::cast(node) {
             of_rows(&stmt, &mut out);
             of_tables(&stmt, &mut out);
@@ -229,7 +232,7 @@ pub(super) fn parts_of(node: &SyntaxNode) -> Vec<String> {
     let mut current = String::new();
     for token in path
         .descendants_with_tokens()
-        .filter_map(|e| e.into_token())
+        .filter_map(SyntaxElement::into_token)
     {
         match token.text() {
             "." => parts.push(fold(&std::mem::take(&mut current))),
@@ -362,6 +365,14 @@ mod tests {
             (
                 "prepare p as insert into eng.t values ($1)",
                 "INSERT INTO eng.t",
+            ),
+            (
+                "create function f() returns void begin atomic insert into eng.t values (1); end",
+                "INSERT INTO eng.t",
+            ),
+            (
+                "create rule r as on insert to v do instead delete from eng.t",
+                "DELETE FROM eng.t",
             ),
             ("explain analyze delete from eng.t", "DELETE FROM eng.t"),
         ] {

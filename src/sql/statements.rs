@@ -116,30 +116,27 @@ fn bodies(stmt: &Stmt, parsed: &mut Parsed, scope: &Scope, out: &mut Vec<Part>) 
         Runs::Now => Runs::WhenCalled(name),
         already => already.clone(),
     };
+    let named = |node: Option<&SyntaxNode>| called(node.map_or(String::new(), last));
     let (plpgsql, sql, runs, language) = match stmt {
         Stmt::Do(block) => {
             let language = block.do_language().and_then(|l| l.language_name());
             (block.plpgsql(), None, scope.runs.clone(), language)
         }
         Stmt::CreateFunction(function) => {
-            let name = function.name().map_or(String::new(), |n| last(n.syntax()));
+            let runs = named(function.name().as_ref().map(AstNode::syntax));
             let language = language(function.option_list());
-            (
-                function.plpgsql(),
-                function.sql_body(),
-                called(name),
-                language,
-            )
+            (function.plpgsql(), function.sql_body(), runs, language)
         }
         Stmt::CreateProcedure(procedure) => {
-            let name = procedure.name().map_or(String::new(), |n| last(n.syntax()));
+            let runs = named(procedure.name().as_ref().map(AstNode::syntax));
             let language = language(procedure.option_list());
-            (
-                procedure.plpgsql(),
-                procedure.sql_body(),
-                called(name),
-                language,
-            )
+            (procedure.plpgsql(), procedure.sql_body(), runs, language)
+        }
+        Stmt::CreateRule(rule) => {
+            let name = rule.rule().map_or(String::new(), |r| {
+                super::relations::fold(r.syntax().text().to_string().trim())
+            });
+            (None, None, called(name), None)
         }
         _ => return,
     };
@@ -171,7 +168,20 @@ fn bodies(stmt: &Stmt, parsed: &mut Parsed, scope: &Scope, out: &mut Vec<Part>) 
         }
     } else if language.is_some_and(|l| !matches!(l.name.as_str(), "sql" | "plpgsql" | "internal")) {
         parsed.opaque = true;
+    } else {
+        // BEGIN ATOMIC, and what a rule does instead: statements of the tree itself.
+        for node in topmost(stmt.syntax()) {
+            read(&node.text().to_string(), parsed.place(&node), &inside, out);
+        }
     }
+}
+
+/// Tells whether a statement holds others that run at another time than itself.
+pub(super) fn holds_others(stmt: &Stmt) -> bool {
+    matches!(
+        stmt,
+        Stmt::CreateFunction(_) | Stmt::CreateProcedure(_) | Stmt::CreateRule(_)
+    )
 }
 
 fn is_dynamic(kind: SyntaxKind) -> bool {

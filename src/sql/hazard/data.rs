@@ -4,13 +4,16 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterTableAction, AstNode, DropBehavior, Stmt};
 
 use super::super::relations::parts_of;
+use super::super::statements::holds_others;
 use super::Found;
 use super::rule::{self, Rule};
 
 /// Looks at a statement and at those inside it.
 pub(super) fn look(stmt: &Stmt, out: &mut Vec<Found>) {
     // A function's own statements are read from its body, with the time at which they run.
-    for node in stmt.syntax().descendants() {
+    let inside = !holds_others(stmt);
+    let inner = stmt.syntax().descendants().skip(1).filter(|_| inside);
+    for node in std::iter::once(stmt.syntax().clone()).chain(inner) {
         if let Some(inner) = Stmt::cast(node) {
             drops(&inner, out);
             rows(&inner, out);

@@ -16,6 +16,7 @@ mod rule;
 use serde::{Deserialize, Serialize};
 use squawk_syntax::SyntaxNode;
 
+use super::Places;
 use super::statements::{Parsed, Part, Runs, parts};
 pub use rule::Rule;
 
@@ -168,6 +169,7 @@ impl Found {
 /// Finds the hazards of a SQL file, in the order of the file.
 pub fn hazards(text: &str) -> Vec<Hazard> {
     let text = super::normalise(text);
+    let places = Places::new(&text);
     let parts = parts(&text);
     let called = Called::read(&parts);
     // What a file makes is empty and nobody else has it: nobody waits for it, nothing in it is lost.
@@ -175,10 +177,10 @@ pub fn hazards(text: &str) -> Vec<Hazard> {
     let mut out = Vec::new();
     for part in &parts {
         match part {
-            Part::Statement(parsed) => statement(&text, parsed, &called, &mut made, &mut out),
-            Part::Meta(span) => out.extend(meta(&text, span.start, &text[span.clone()])),
+            Part::Statement(parsed) => statement(&places, parsed, &called, &mut made, &mut out),
+            Part::Meta(span) => out.extend(meta(&places, span.start, &text[span.clone()])),
             Part::Unterminated(at) => {
-                out.push(placed(&text, *at, &rule::UNREADABLE, String::new(), None))
+                out.push(placed(&places, *at, &rule::UNREADABLE, String::new(), None));
             }
         }
     }
@@ -186,7 +188,13 @@ pub fn hazards(text: &str) -> Vec<Hazard> {
     out
 }
 
-fn statement(text: &str, parsed: &Parsed, called: &Called, made: &mut Made, out: &mut Vec<Hazard>) {
+fn statement(
+    places: &Places<'_>,
+    parsed: &Parsed,
+    called: &Called,
+    made: &mut Made,
+    out: &mut Vec<Hazard>,
+) {
     let mut found = Vec::new();
     for stmt in parsed.stmts() {
         data::look(&stmt, &mut found);
@@ -194,14 +202,27 @@ fn statement(text: &str, parsed: &Parsed, called: &Called, made: &mut Made, out:
         locks::look(&stmt, &mut found);
     }
     linter::look(parsed, &mut found);
+    // What holds a lock for long says more than that the statement takes one at all.
+    let waits = |f: &Found| matches!(f.rule.class, HazardClass::Lock | HazardClass::Rewrite);
+    if found
+        .iter()
+        .any(|f| waits(f) && f.rule != rule::ALTER_TABLE)
+    {
+        found.retain(|f| f.rule != rule::ALTER_TABLE);
+    }
     found.retain(|f| !made.excuses(f));
     let waits = match &parsed.runs {
         Runs::WhenCalled(name) if !called.holds(name) => Some(name.clone()),
         _ => None,
     };
-    let said = super::one_line(text.get(parsed.outer.clone()).unwrap_or(&parsed.text));
+    let said = super::one_line(
+        places
+            .text
+            .get(parsed.outer.clone())
+            .unwrap_or(&parsed.text),
+    );
     let mut add = |at: usize, rule: &Rule, relation: Option<String>| {
-        let mut hazard = placed(text, at, rule, said.clone(), relation);
+        let mut hazard = placed(places, at, rule, said.clone(), relation);
         hazard.when_called = waits.clone();
         out.push(hazard);
     };
@@ -226,24 +247,24 @@ fn statement(text: &str, parsed: &Parsed, called: &Called, made: &mut Made, out:
     }
 }
 
-fn meta(text: &str, at: usize, command: &str) -> Option<Hazard> {
+fn meta(places: &Places<'_>, at: usize, command: &str) -> Option<Hazard> {
     let word = command.split_whitespace().next().unwrap_or_default();
     let rule = match word {
         "\\restrict" | "\\unrestrict" => return None,
         "\\!" | "\\o" | "\\g" | "\\copy" | "\\w" => &rule::PSQL_HOST,
         _ => &rule::PSQL,
     };
-    Some(placed(text, at, rule, super::one_line(command), None))
+    Some(placed(places, at, rule, super::one_line(command), None))
 }
 
 fn placed(
-    text: &str,
+    places: &Places<'_>,
     at: usize,
     rule: &Rule,
     statement: String,
     relation: Option<String>,
 ) -> Hazard {
-    let (line, column) = super::position(text, at);
+    let (line, column) = places.of(at);
     Hazard {
         class: rule.class,
         kind: rule.kind,
@@ -354,3 +375,5 @@ impl Made {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_bodies;

@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn wrong(mismatches: &mut Vec<String>, seen: String, wanted: &str, sql: &str) {
+fn wrong(mismatches: &mut Vec<String>, seen: &str, wanted: &str, sql: &str) {
     if seen != wanted {
         mismatches.push(format!("{sql}: `{seen}`, not `{wanted}`"));
     }
 }
 
 /// The codes that are found, once each, in order.
-fn codes(sql: &str) -> Vec<String> {
+pub(super) fn codes(sql: &str) -> Vec<String> {
     let mut codes: Vec<String> = Vec::new();
     for hazard in hazards(sql) {
         if !codes.contains(&hazard.code) {
@@ -92,7 +92,7 @@ fn data_that_would_be_lost() {
     ] {
         wrong(
             &mut mismatches,
-            class(sql, HazardClass::DataLoss).join(" "),
+            &class(sql, HazardClass::DataLoss).join(" "),
             wanted,
             sql,
         );
@@ -142,7 +142,7 @@ fn what_reaches_beyond_the_database() {
         ("\\! rm x", "psql-host-command"),
     ] {
         assert_eq!(
-            class(sql, HazardClass::HostLevel).join(" "),
+            &class(sql, HazardClass::HostLevel).join(" "),
             wanted,
             "{sql}"
         );
@@ -200,11 +200,8 @@ fn locks_that_others_wait_for() {
         ("create table t (a int)", ""),
         ("select 1", ""),
     ] {
-        let mut seen = class(sql, HazardClass::Lock);
-        if wanted != "alter-table" {
-            seen.retain(|code| code != "alter-table");
-        }
-        wrong(&mut mismatches, seen.join(" "), wanted, sql);
+        let seen = class(sql, HazardClass::Lock);
+        wrong(&mut mismatches, &seen.join(" "), wanted, sql);
     }
     assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
 }
@@ -241,7 +238,7 @@ fn tables_that_are_written_anew() {
     ] {
         wrong(
             &mut mismatches,
-            class(sql, HazardClass::Rewrite).join(" "),
+            &class(sql, HazardClass::Rewrite).join(" "),
             wanted,
             sql,
         );
@@ -269,40 +266,6 @@ fn what_the_file_makes_is_in_nobodys_way() {
         codes("create table t (a int); truncate t cascade;"),
         ["ban-truncate-cascade"]
     );
-}
-
-#[test]
-fn bodies_are_read() {
-    let found = hazards(
-        "select 1;\ndo $$\nbegin\n  if true then\n    delete from eng.t;\n  end if;\nend $$;",
-    );
-    assert_eq!(found.len(), 1);
-    assert_eq!(
-        (found[0].code.as_str(), found[0].line, found[0].column),
-        ("delete-without-where", 5, 5)
-    );
-    assert!(found[0].statement.starts_with("do $$ begin if true"));
-    assert_eq!(found[0].relation.as_deref(), Some("eng.t"));
-    assert!(found[0].is_refusable());
-    let function =
-        "create function reset() returns void language plpgsql as $f$ begin truncate t; end $f$;";
-    let found = hazards(function);
-    assert_eq!(found[0].when_called.as_deref(), Some("reset"));
-    assert!(!found[0].is_refusable());
-    for call in [
-        "select reset();",
-        "do $$ begin perform reset(); end $$;",
-        "select * from x.reset()",
-    ] {
-        assert!(
-            hazards(&format!("{function}\n{call}"))
-                .iter()
-                .any(Hazard::is_refusable),
-            "{call}"
-        );
-    }
-    let sql = "create function f() returns void language sql as $$ delete from t $$;";
-    assert_eq!(hazards(sql)[0].when_called.as_deref(), Some("f"));
 }
 
 #[test]
@@ -343,7 +306,7 @@ fn what_cannot_be_told_is_said_and_not_refused() {
     let path = "create function f() returns int language sql security definer set search_path = pg_catalog as 'select 1'";
     assert_eq!(codes(path), [""; 0]);
     // A statement that cannot be read is still known by its first words.
-    assert!(class("drop table t wat wat", HazardClass::DataLoss).len() >= 1);
+    assert!(!class("drop table t wat wat", HazardClass::DataLoss).is_empty());
 }
 
 #[test]
@@ -372,19 +335,6 @@ fn codes_are_unique() {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), rule::ALL.len());
-}
-
-#[test]
-fn blocks_that_only_call_are_read_to_their_end() {
-    for sql in [
-        "do $$ declare w text; begin foreach w in array array['a', 'b'] loop \
-         perform audit.watch(format('eng.%I', w)::regclass); raise notice '% seen', w; end loop; end $$",
-        "do $$ declare w regclass; begin foreach w in array array['a']::regclass[] loop \
-         perform audit.watch(w); end loop; end $$",
-        "do $$ declare n int; begin n := 1; if n > 0 then perform 1; end if; end $$",
-    ] {
-        assert_eq!(codes(sql), [""; 0], "{sql}");
-    }
 }
 
 /// Nothing that PostgreSQL or a person can write ends the program.

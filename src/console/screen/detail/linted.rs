@@ -38,7 +38,7 @@ pub(super) fn seen(doc: &mut Doc, seen: &LintSeen) {
         doc.text(Ink::Muted, &read);
     }
     for skipped in &seen.skipped {
-        let line = format!("not read, no text: {}", clean_line(skipped));
+        let line = format!("not read: {}", clean_line(skipped));
         doc.text(Ink::Muted, &line);
     }
 }
