@@ -314,8 +314,9 @@ impl Model {
     pub fn shows_feed(&self) -> bool {
         match self.screen {
             Screen::Log => true,
-            Screen::Run => self.run().at_work().is_some(),
-            Screen::Journal | Screen::Closing => false,
+            // What a gate asks is said on both.
+            Screen::Run | Screen::Journal => self.run().at_work().is_some(),
+            Screen::Closing => false,
         }
     }
 

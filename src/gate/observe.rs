@@ -129,11 +129,8 @@ impl Observation<'_> {
         let target = gate.target.as_deref();
         let mut looking = measure::begin(self.context, target, &gate.metrics, gate.every, None);
         let begun = clock::since_start();
-        let patience = gate
-            .lasts
-            .saturating_mul(PATIENCE)
-            .saturating_add(gate.every.saturating_mul(10))
-            .max(Duration::from_secs(10));
+        let given = self.context.gate.timeout;
+        let patience = given.unwrap_or_else(|| patience(gate));
         loop {
             let look = tokio::select! {
                 biased;
@@ -233,6 +230,14 @@ impl Observation<'_> {
             watched: Box::new(self.watched),
         })
     }
+}
+
+/// How long an observation may take in all when the runbook does not say.
+fn patience(gate: &Observe) -> Duration {
+    gate.lasts
+        .saturating_mul(PATIENCE)
+        .saturating_add(gate.every.saturating_mul(10))
+        .max(Duration::from_secs(10))
 }
 
 /// Who answered for a target, as the evidence names it.

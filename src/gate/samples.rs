@@ -25,7 +25,7 @@ const MOST_LINES: usize = 2_000_000;
 pub(super) enum Sample {
     /// An attempt began, or went on: what comes next is no neighbour of what was before.
     Began { attempt: u32, time: jiff::Timestamp },
-    /// The flag is about to be set to the value of a step, counted from 0; `None` is no step.
+    /// The flag is about to be set.
     Setting { percent: u8 },
     /// The flag was read back as this.
     Stands { percent: u8 },

@@ -117,6 +117,15 @@ fn a_ramp_raises_step_by_step_and_reads_back() {
     assert!(looks >= 9, "{samples}");
     let evidence = site.evidence("gate-1.json");
     assert_eq!(evidence["watched"]["ladder"][1]["state"], "done");
+    let evidence = serde_json::from_value(evidence).unwrap();
+    let stagegate::gate::Evidence::Watched { watched, .. } = evidence else {
+        panic!("something else");
+    };
+    // Whoever has the evidence can judge it again.
+    assert_eq!(
+        watched.judge().verdict,
+        stagegate::expectation::Verdict::Passed
+    );
 }
 
 #[test]
@@ -300,4 +309,85 @@ fn killed_in_a_soak_it_goes_on_there_with_what_was_observed() {
         !log.contains("set 50 %") && !log.contains("set 100 %"),
         "{log}"
     );
+}
+
+#[test]
+fn taken_up_without_its_flag_it_holds_and_raises_nothing() {
+    let site = site();
+    let mut child = at_fifty(&site, &ramp(LONG, ""));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    site.sql("ALTER TABLE flag RENAME TO hidden");
+    site.resume()
+        .exits(4)
+        .shows("the value of the flag is not known")
+        .says("FLAG UNKNOWN");
+    assert_eq!(site.one("SELECT percent FROM hidden"), "50");
+}
+
+#[test]
+fn killed_between_setting_and_reading_back_it_finds_out_what_was_set() {
+    for point in ["before_flag_set:2", "after_flag_set:2"] {
+        let site = site();
+        let steps = "{ percent = 10, soak = \"200ms\" }, { percent = 50, soak = \"200ms\" }";
+        let gate = ramp(steps, "");
+        site.runbook(&format!(
+            "[[phase.gate]]\nid = \"gate\"\ntitle = \"Gate\"\n{gate}\n"
+        ));
+        let mut command =
+            site.command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"]);
+        let killed = ended(command.env("STAGEGATE_DIE_AT", point).output().unwrap());
+        assert_eq!(
+            killed.signal,
+            Some(9),
+            "{point}: {}{}",
+            killed.out,
+            killed.err
+        );
+        site.resume().exits(0);
+        assert_eq!(flag(&site), "50", "{point}");
+        let first = effects(&site).first().cloned().unwrap();
+        assert!(
+            first.starts_with("soaked"),
+            "{point}: nothing is raised first: {first}"
+        );
+    }
+}
+
+#[test]
+fn a_flag_in_a_file_is_committed_alone_step_by_step() {
+    let site = site();
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git")
+            .args(["-c", "user.name=Ana", "-c", "user.email=ana@example.com"])
+            .args(arguments)
+            .current_dir(site.path(""))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    git(&["init", "--quiet"]);
+    git(&["config", "user.name", "Ana"]);
+    git(&["config", "user.email", "ana@example.com"]);
+    site.write("app/config.js", "const PERCENT = 0; // per cent\n");
+    site.write("app/other.js", "one\n");
+    git(&["add", "app"]);
+    git(&["commit", "--quiet", "--message", "app"]);
+    site.write("app/other.js", "somebody is at work here\n");
+    site.gate(&format!(
+        "[phase.gate.ramp]\ntarget = \"db\"\nfile = \"app/config.js\"\n\
+         pattern = 'const PERCENT = (\\d+);'\nsteps = [{STEPS}]\nevery = \"100ms\"\n\
+         [[phase.gate.ramp.metrics]]\nname = \"m\"\nsql = \"SELECT 1\"\nsuccess = \"> 0\"\n"
+    ))
+    .exits(0);
+    let text = std::fs::read_to_string(site.path("app/config.js")).unwrap();
+    assert_eq!(text, "const PERCENT = 100; // per cent\n");
+    let subjects = git(&["log", "--format=%s"]);
+    assert_eq!(subjects, "gate: 100 %\ngate: 10 %\napp\n");
+    assert_eq!(
+        git(&["show", "--format=", "--name-only", "HEAD"]),
+        "app/config.js\n"
+    );
+    assert!(git(&["status", "--porcelain"]).contains(" M app/other.js"));
 }

@@ -37,6 +37,7 @@ impl Walker {
                         || bottom.contains("r retry")
                         || bottom.contains("g go on")
                         || screen.contains(SIGN)
+                        || screen.contains(ACTS)
                 });
             let screen = self.pty.text();
             let bottom = bottom(&screen);

@@ -115,6 +115,16 @@ pub fn banner(model: &Model) -> Option<Banner> {
         };
         return make(Loudness::Alarm, "IN DOUBT", text);
     }
+    if let Some(question) = &model.feed.asked.question
+        && let Some(gate) = run.at_work()
+    {
+        // It waits for a person whatever that person is reading.
+        let text = format!("{}: {}", gate.id, question.text);
+        return match question.causes.is_empty() {
+            true => make(Loudness::Caution, "QUESTION", text),
+            false => make(Loudness::Alarm, "HELD", text),
+        };
+    }
     if model.leaving {
         let text = "as soon as the work has stopped; Esc stays".to_owned();
         return make(Loudness::Caution, "LEAVING", text);

@@ -82,6 +82,12 @@ pub(super) fn read_gate(
             Some("leave `waivable` out".into()),
         );
     }
+    if timeout.is_some() && matches!(kind, Some(Kind::Ramp(_))) {
+        let message = format!("`timeout` on {}, which is a ramp", gate.name);
+        let label = "it ends by its steps or by a person, and not by the clock";
+        gate.findings
+            .add(gate.place("timeout"), message, label, None);
+    }
     let (span, name, findings) = (gate.span.clone(), gate.name.clone(), gate.findings);
     let kindless = !KINDS.iter().any(|kind| gate.has(kind));
     let unknown = gate.finish_beside(&RUNNABLE, &KINDS);
