@@ -73,3 +73,80 @@ fn without_address(error: &ureq::Error) -> String {
         _ => "the request failed".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A chat that gives these answers, one a request, and hands over what it was sent.
+    fn chat(answers: &'static [&'static str]) -> (SecretString, mpsc::Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/T0/secret-path", listener.local_addr().unwrap());
+        let (sender, received) = mpsc::channel();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut bytes = Vec::new();
+                let mut buffer = [0; 4096];
+                while !String::from_utf8_lossy(&bytes).ends_with('}') {
+                    let read = stream.read(&mut buffer).unwrap();
+                    bytes.extend_from_slice(&buffer[..read]);
+                }
+                sender.send(String::from_utf8(bytes).unwrap()).unwrap();
+                let reply = format!(
+                    "HTTP/1.1 {answer}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nno_x"
+                );
+                stream.write_all(reply.as_bytes()).unwrap();
+            }
+        });
+        (SecretString::from(address), received)
+    }
+
+    #[test]
+    fn what_is_posted_arrives_once() {
+        let (address, received) = chat(&["200 OK"]);
+        post(&address, &serde_json::json!({ "text": "hello" })).unwrap();
+        let request = received.recv().unwrap();
+        assert!(
+            request.starts_with("POST /T0/secret-path HTTP/1.1"),
+            "{request}"
+        );
+        let body = &request[request.find("\r\n\r\n").unwrap()..];
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body, serde_json::json!({ "text": "hello" }));
+    }
+
+    #[test]
+    fn an_error_of_the_other_side_is_tried_again_and_a_refusal_is_not() {
+        let (address, received) = chat(&["503 Busy", "500 Oops", "200 OK"]);
+        post(&address, &serde_json::json!({})).unwrap();
+        assert_eq!(received.iter().count(), 3);
+        let (address, received) = chat(&["404 Not Found"]);
+        let error = post(&address, &serde_json::json!({})).unwrap_err();
+        assert_eq!(
+            error,
+            PostError::Refused {
+                status: 404,
+                said: "no_x".into()
+            }
+        );
+        assert_eq!(received.iter().count(), 1);
+    }
+
+    #[test]
+    fn the_address_is_in_no_error() {
+        // Nothing listens there.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = format!("http://{}/T0/secret-path", listener.local_addr().unwrap());
+        drop(listener);
+        for address in [gone, "no address secret-path".to_owned()] {
+            let error = post(&SecretString::from(address), &serde_json::json!({})).unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("secret-path"), "{said}");
+        }
+    }
+}

@@ -26,6 +26,7 @@ mod pty;
 mod ramp_choices;
 mod readme;
 mod rollback;
+mod rollback_killed;
 mod runbooks;
 mod screens;
 mod server;
