@@ -10,6 +10,9 @@ use crate::gate::Payload;
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
 
+/// How many files are shown at a time.
+const SHOWN: usize = 10;
+
 /// One way back, as it may be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Way {
@@ -283,7 +286,14 @@ impl BackSheet {
             "Which of the applied files are undone? The last applied goes first.",
         );
         doc.blank();
-        for (at, file) in self.files().iter().enumerate() {
+        let files = self.files();
+        // As many as the smallest screen has room for, the one under the cursor among them.
+        let last = files.len().saturating_sub(SHOWN);
+        let first = self.file.saturating_sub(SHOWN / 2).min(last);
+        if first > 0 {
+            doc.text(Ink::Muted, &format!("  ↑ {first} more"));
+        }
+        for (at, file) in files.iter().enumerate().skip(first).take(SHOWN) {
             let mark = if at == self.file { "▸ " } else { "  " };
             let chosen = self.chosen.contains(file);
             let tick = if chosen { "[x] " } else { "[ ] " };
@@ -294,7 +304,10 @@ impl BackSheet {
                 &clean_line(file),
             );
         }
-        if self.files().is_empty() {
+        if first < last {
+            doc.text(Ink::Muted, &format!("  ↓ {} more", last - first));
+        }
+        if files.is_empty() {
             doc.text(
                 Ink::Warning,
                 "The ledger holds no file that this way undoes.",
@@ -359,7 +372,7 @@ fn ways(model: &Model) -> Vec<Way> {
                 scope: back.scope.word(),
                 help: help
                     .and_then(|back| back.help.as_deref())
-                    .map(clean_line)
+                    .map(|help| clean_line(&help.split_whitespace().collect::<Vec<_>>().join(" ")))
                     .unwrap_or_default(),
                 minutes: (back.expected_seconds + 59) / 60,
                 name: back.typed_name.clone(),
