@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::arguments::DemoArguments;
 use super::doctor::offer_to_install;
 use super::{Exit, control, run, runtime, say};
+use crate::console;
 use crate::demo::{self, DemoError, DemoWorld};
 use crate::engine::{OpenOptions, Which, open};
 use crate::postgres::cluster::ClusterError;
@@ -79,7 +80,9 @@ async fn open_console(arguments: &DemoArguments, runtime: &tokio::runtime::Handl
         Ok(handle) => handle,
         Err(error) => return say::open_error(&error),
     };
-    let exit = run::in_console(handle, arguments.look).await;
+    let handle = Arc::new(handle);
+    let console = console::open(&handle, run::console_options(arguments.look));
+    let exit = run::in_console(handle, console).await;
     say::note("The demo's server, databases and files are removed.");
     exit
 }

@@ -2,12 +2,13 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments::{Format, Look, Place, RunArguments, Theme};
 use super::{Exit, runtime, say};
-use crate::console::{self, ConsoleEnd, ConsoleOptions, ThemeName};
-use crate::engine::{self, EngineHandle, OpenOptions, Snapshot, Which, open};
+use crate::console::{self, Console, ConsoleEnd, ConsoleOptions, ThemeName};
+use crate::engine::{self, EngineHandle, OpenError, OpenOptions, Snapshot, Which, open_asleep};
 use crate::headless::{self, Report, Signals};
 use crate::postgres::environment::Environment;
 use crate::promotion::{Command, GateState, RunStatus, Via};
@@ -45,17 +46,24 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
         via,
         surroundings: Environment::of_process(),
     };
+    let handle = match open_asleep(&options) {
+        Ok(handle) => Arc::new(handle),
+        Err(error) => return say::open_error(&error),
+    };
+    // The first frame waits for nothing that it does not show: threads come after it.
+    let console =
+        (!arguments.headless).then(|| console::open(&handle, console_options(arguments.look)));
     let Ok(runtime) = runtime() else {
         return Exit::Error;
     };
-    let handle = match open(&options, runtime.handle()) {
-        Ok(handle) => handle,
-        Err(error) => return say::open_error(&error),
-    };
-    let exit = if arguments.headless {
-        runtime.block_on(walk_headless(handle, arguments.format))
-    } else {
-        runtime.block_on(in_console(handle, arguments.look))
+    if let Err(error) = handle.begin(runtime.handle()) {
+        drop(console);
+        let refused = OpenError::Refused(format!("no thread for the engine: {error}"));
+        return say::open_error(&refused);
+    }
+    let exit = match console {
+        None => runtime.block_on(walk_headless(handle, arguments.format)),
+        Some(console) => runtime.block_on(in_console(handle, console)),
     };
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
@@ -81,7 +89,7 @@ pub(super) fn runs_folder(place: &Place) -> Option<PathBuf> {
     folder
 }
 
-async fn walk_headless(handle: EngineHandle, format: Format) -> Exit {
+async fn walk_headless(handle: Arc<EngineHandle>, format: Format) -> Exit {
     let report = match format {
         Format::Text => Report::Text,
         Format::Json => Report::Json,
@@ -99,21 +107,39 @@ async fn walk_headless(handle: EngineHandle, format: Format) -> Exit {
     if exit != Exit::Well {
         resume_hint(&handle.snapshot());
     }
-    handle.close();
+    close(handle);
     exit
 }
 
-/// Opens the console on a run, and sees to what is left when it is closed.
-pub(super) async fn in_console(handle: EngineHandle, look: Look) -> Exit {
-    let options = ConsoleOptions {
+/// Ends the engine, when nobody else holds it any more.
+fn close(handle: Arc<EngineHandle>) {
+    if let Ok(handle) = Arc::try_unwrap(handle) {
+        handle.close();
+    }
+}
+
+/// How the console is to look.
+pub(super) fn console_options(look: Look) -> ConsoleOptions {
+    ConsoleOptions {
         theme: look.theme.map(|theme| match theme {
             Theme::Dark => ThemeName::Dark,
             Theme::Light => ThemeName::Light,
         }),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         mouse: !look.no_mouse,
+    }
+}
+
+/// Lives in the console on a run, and sees to what is left when it is closed.
+pub(super) async fn in_console(
+    handle: Arc<EngineHandle>,
+    console: color_eyre::Result<Console>,
+) -> Exit {
+    let lived = match console {
+        Ok(console) => console.live().await,
+        Err(error) => Err(error),
     };
-    let ended = match console::run(&handle, options).await {
+    let ended = match lived {
         Ok(end) => end,
         Err(error) => {
             say::Trouble {
@@ -147,7 +173,7 @@ pub(super) async fn in_console(handle: EngineHandle, look: Look) -> Exit {
         resume_hint(&snapshot);
     }
     if snapshot.run.at_work().is_none() {
-        handle.close();
+        close(handle);
     }
     match (&snapshot.run.status, ended) {
         (RunStatus::Closed, _) => Exit::Well,

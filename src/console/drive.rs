@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::path::Path;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,12 +15,12 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
 use super::model::Model;
 use super::msg::{Effect, Msg};
 use super::screen::run::wanted_plan;
+use super::signals::{Asked, Signals};
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::view::theme::Theme;
@@ -38,12 +39,14 @@ const HANG_UP_CHECK: Duration = Duration::from_secs(2);
 /// How many input events are taken before other things are looked at.
 const DRAIN: usize = 4096;
 
-/// Shows a run until the operator leaves.
+/// A console that has taken the terminal over and drawn its first frame.
+pub struct Console(Driver);
+
+/// Takes the terminal over and draws the first frame, whether the engine has begun or not.
 ///
 /// # Errors
-/// When the terminal cannot be taken over. A terminal that goes away later is
-/// [`ConsoleEnd::HungUp`].
-pub async fn run(handle: &EngineHandle, options: ConsoleOptions) -> color_eyre::Result<ConsoleEnd> {
+/// When the terminal cannot be taken over.
+pub fn open(handle: &Arc<EngineHandle>, options: ConsoleOptions) -> color_eyre::Result<Console> {
     let screen = Screen::enter(options.mouse)?;
     let model = Model::new(
         handle.snapshot(),
@@ -54,7 +57,7 @@ pub async fn run(handle: &EngineHandle, options: ConsoleOptions) -> color_eyre::
         local_zone(),
     );
     let mut driver = Driver {
-        handle,
+        handle: Arc::clone(handle),
         model,
         theme: terminal::theme(options),
         screen,
@@ -66,60 +69,30 @@ pub async fn run(handle: &EngineHandle, options: ConsoleOptions) -> color_eyre::
         end: None,
     };
     driver.frame();
-    let mut first = vec![Effect::Look];
-    first.extend(wanted_plan(&mut driver.model));
-    driver.carry_out(first);
-    driver.live().await
+    Ok(Console(driver))
 }
 
-/// What signals ask for.
-struct Signals {
-    terminate: Signal,
-    hang_up: Signal,
-    interrupt: Signal,
-    resume: Signal,
-    suspend: Signal,
-}
-
-/// A signal that counts.
-enum Asked {
-    Terminate,
-    HangUp,
-    Interrupt,
-    Resume,
-    Suspend,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Signals> {
-        let raw = |signal: rustix::process::Signal| SignalKind::from_raw(signal.as_raw());
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            resume: signal(raw(rustix::process::Signal::CONT))?,
-            suspend: signal(raw(rustix::process::Signal::TSTP))?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Terminate,
-            _ = self.hang_up.recv() => Asked::HangUp,
-            _ = self.interrupt.recv() => Asked::Interrupt,
-            _ = self.resume.recv() => Asked::Resume,
-            _ = self.suspend.recv() => Asked::Suspend,
-        }
+impl Console {
+    /// Shows the run until the operator leaves.
+    ///
+    /// # Errors
+    /// When signals cannot be listened to. A terminal that goes away is [`ConsoleEnd::HungUp`].
+    pub async fn live(self) -> color_eyre::Result<ConsoleEnd> {
+        let Console(mut driver) = self;
+        let mut first = vec![Effect::Look];
+        first.extend(wanted_plan(&mut driver.model));
+        driver.carry_out(first);
+        driver.live().await
     }
 }
 
-struct Driver<'a> {
-    handle: &'a EngineHandle,
+struct Driver {
+    handle: Arc<EngineHandle>,
     model: Model,
     theme: Theme,
     screen: Screen,
     /// Commands that the engine has not answered yet.
-    answers: FuturesUnordered<LocalBoxFuture<'a, Msg>>,
+    answers: FuturesUnordered<LocalBoxFuture<'static, Msg>>,
     /// When the last frame was drawn.
     drawn: Option<Instant>,
     /// When keys count for the dialog that is guarded.
@@ -131,7 +104,7 @@ struct Driver<'a> {
     end: Option<ConsoleEnd>,
 }
 
-impl Driver<'_> {
+impl Driver {
     async fn live(mut self) -> color_eyre::Result<ConsoleEnd> {
         let mut signals = Signals::listen()?;
         let mut events = EventStream::new();
@@ -324,7 +297,7 @@ impl Driver<'_> {
         for effect in effects {
             match effect {
                 Effect::Command { command, origin } => {
-                    let handle = self.handle;
+                    let handle = Arc::clone(&self.handle);
                     self.answers.push(
                         async move {
                             let result = handle.command(command.clone()).await;
@@ -355,7 +328,7 @@ impl Driver<'_> {
             let text = format!("{}\n\n{}\n", announcement.subject, announcement.body);
             self.screen.copy(&text);
         }
-        let handle = self.handle;
+        let handle = Arc::clone(&self.handle);
         let sent = async move { Msg::Announced(handle.announce(announcement).await) };
         self.answers.push(sent.boxed_local());
     }

@@ -10,11 +10,12 @@ pub mod model;
 pub mod msg;
 mod pointer;
 pub mod screen;
+mod signals;
 mod terminal;
 pub mod update;
 pub mod view;
 
-pub use drive::run;
+pub use drive::{Console, open};
 pub use keymap::table_markdown;
 pub use view::theme::ThemeName;
 

@@ -1,37 +1,34 @@
 //! The engine's thread: the only owner of the journal and of the state.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{CommandError, EngineHandle, Request, Snapshot};
-use super::open::{OpenError, Parts, other_open_run};
+use super::begin::{Reports, Requests, Siblings};
+use super::handle::{CommandError, Request, Snapshot};
+use super::open::other_open_run;
 use super::store::Store;
-use super::work::{self, Report};
-use crate::gate::{Chosen, Evidence, Feed, Targets};
+use super::work::{self, Report, Tasks};
+use crate::gate::{Chosen, Feed, Targets};
 use crate::promotion::{
     Actor, Command, Event, GateDefinition, Moment, Nature, Record, Refusal, Run, decide,
 };
 use crate::runbook::Runbook;
 
-/// How many requests and reports may wait. Senders wait when there are more.
-const QUEUE: usize = 1024;
-
 /// A place in the queue of choices.
 type Place = mpsc::OwnedPermit<Chosen>;
 
-/// The engine. Made by [`Engine::start`], lives on its own thread.
+/// The engine. Made by [`Engine::asleep`], lives on its own thread.
 pub(super) struct Engine {
     pub(super) store: Store,
     pub(super) runbook: Arc<Runbook>,
     pub(super) base: PathBuf,
     pub(super) targets: Targets,
     pub(super) feed: Feed,
-    pub(super) runtime: Handle,
+    pub(super) tasks: Tasks,
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) run: Run,
     pub(super) cancel: CancellationToken,
@@ -40,93 +37,20 @@ pub(super) struct Engine {
     pub(super) operator: Actor,
     pub(super) records: Vec<Arc<Record>>,
     pub(super) view: Snapshot,
-    snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     /// Tasks that will still report.
     pub(super) in_flight: usize,
 }
 
 impl Engine {
-    pub(super) fn start(
-        parts: Parts,
-        targets: Targets,
-        actor: Actor,
-        runtime: &Handle,
-    ) -> Result<EngineHandle, OpenError> {
-        let Parts {
-            runbook,
-            mut store,
-            mut records,
-            first,
-            base,
-            notices,
-            siblings,
-        } = parts;
-        let runbook = Arc::new(runbook);
-        let run = first_record(&mut store, &mut records, &first, &actor)?;
-        let feed = Feed::default();
-        let folder = store.folder().to_owned();
-        let view = Snapshot {
-            run: Arc::new(run.clone()),
-            runbook: runbook.clone(),
-            records: Arc::new(records.clone()),
-            plans: BTreeMap::new(),
-            planning: BTreeSet::new(),
-            evidence: stored_evidence(&run, &folder),
-            targets: targets.statuses(),
-            reconciling: None,
-            doubts: BTreeMap::new(),
-            retrying: None,
-            held: None,
-            journal_error: None,
-            notices,
-        };
-        let (snapshots, watching) = watch::channel(Arc::new(view.clone()));
-        let (requests, asked) = mpsc::channel(QUEUE);
-        let (reports, reported) = mpsc::channel(QUEUE);
-        let mut engine = Engine {
-            store,
-            runbook,
-            base,
-            targets,
-            feed: feed.clone(),
-            runtime: runtime.clone(),
-            reports,
-            run,
-            cancel: CancellationToken::new(),
-            chosen: None,
-            operator: actor.clone(),
-            records,
-            view,
-            snapshots,
-            in_flight: 0,
-        };
-        // The first snapshot that anybody sees says what is stale.
-        engine.check_inputs();
-        engine.publish();
-        let thread = std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn(move || engine.live(siblings, asked, reported))
-            .map_err(|error| OpenError::Refused(format!("no thread for the engine: {error}")))?;
-        Ok(EngineHandle {
-            requests,
-            snapshots: watching,
-            feed,
-            actor,
-            folder,
-            thread: Some(thread),
-        })
-    }
-
-    fn live(
+    pub(super) fn live(
         mut self,
-        siblings: Option<(PathBuf, PathBuf)>,
-        mut asked: mpsc::Receiver<Request>,
-        mut reported: mpsc::Receiver<Report>,
+        siblings: Siblings,
+        mut asked: Requests,
+        mut reported: Reports,
+        on: &Handle,
     ) {
-        let runtime = self.runtime.clone();
-        // Whoever opened the run may be drawing its first frame: until something is asked for,
-        // nothing here takes the processor or the disk away from it.
-        let first = asked.blocking_recv();
+        self.tasks.run_on(on.clone());
         match self.store.settle() {
             Ok(()) => self.reconcile_all(),
             Err(error) => self.view.journal_error = Some(error.to_string()),
@@ -136,12 +60,8 @@ impl Engine {
             self.view.notices.extend(other);
         }
         self.publish();
-        runtime.block_on(async {
-            let mut listening = first.is_some();
-            if let Some(request) = first {
-                self.request(request);
-                self.publish();
-            }
+        on.block_on(async {
+            let mut listening = true;
             // A worker must be heard out even when nobody listens any more.
             while listening || self.in_flight > 0 {
                 tokio::select! {
@@ -181,7 +101,7 @@ impl Engine {
                     work::look(
                         self.targets.clone(),
                         name.clone(),
-                        &self.runtime,
+                        &self.tasks,
                         &self.reports,
                     );
                     self.in_flight += 1;
@@ -341,56 +261,4 @@ impl Engine {
         self.view.targets = self.targets.statuses();
         self.snapshots.send_replace(Arc::new(self.view.clone()));
     }
-}
-
-/// Records the opening or the continuation of a run, before anything else may happen.
-fn first_record(
-    store: &mut Store,
-    records: &mut Vec<Arc<Record>>,
-    command: &Command,
-    actor: &Actor,
-) -> Result<Run, OpenError> {
-    let now = jiff::Timestamp::now();
-    let at = Moment {
-        now,
-        actor: actor.clone(),
-    };
-    let folded = Run::fold(records);
-    let events = decide(folded.as_ref(), command, &at)
-        .map_err(|refusal| OpenError::Refused(refusal.to_string()))?;
-    let path = store.folder().display().to_string();
-    let appended = store
-        .append(
-            events
-                .into_iter()
-                .map(|event| (actor.clone(), event))
-                .collect(),
-            now,
-        )
-        .map_err(|source| OpenError::Journal {
-            path: path.clone(),
-            source,
-        })?;
-    records.extend(appended);
-    Run::fold(records)
-        .ok_or_else(|| OpenError::Refused(format!("the journal in {path} opens no run")))
-}
-
-/// Reads back the evidence of each gate's last attempt, where it is what the journal says.
-fn stored_evidence(run: &Run, folder: &Path) -> BTreeMap<String, Arc<Evidence>> {
-    run.gates
-        .iter()
-        .filter_map(|gate| {
-            let wanted = gate.evidence.as_ref()?;
-            let name = format!("{}-{}.json", gate.id, gate.attempt);
-            let bytes = std::fs::read(folder.join("evidence").join(name)).ok()?;
-            if crate::digest::digest(&bytes) != *wanted {
-                return None;
-            }
-            Some((
-                gate.id.clone(),
-                Arc::new(serde_json::from_slice(&bytes).ok()?),
-            ))
-        })
-        .collect()
 }

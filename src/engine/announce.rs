@@ -81,7 +81,7 @@ impl Engine {
         };
         self.in_flight += 1;
         let reports = self.reports.clone();
-        self.runtime.spawn(async move {
+        self.tasks.spawn(async move {
             let body = shaped(&webhook, &posted.announcement);
             let address = SecretString::from(address);
             let sent = tokio::task::spawn_blocking(move || webhook::post(&address, &body)).await;

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::announce::Announcement;
+use super::begin::Asleep;
 use crate::expectation::Finding;
 use crate::gate::{Evidence, Feed, Plan, TargetStatus};
 use crate::promotion::{Actor, Command, Record, Refusal, Run};
@@ -79,7 +81,9 @@ pub struct EngineHandle {
     pub(super) feed: Feed,
     pub(super) actor: Actor,
     pub(super) folder: PathBuf,
-    pub(super) thread: Option<std::thread::JoinHandle<()>>,
+    /// What has not begun yet.
+    pub(super) asleep: Mutex<Option<Box<Asleep>>>,
+    pub(super) thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl EngineHandle {
@@ -154,10 +158,32 @@ impl EngineHandle {
         &self.folder
     }
 
+    /// Begins: the engine gets its thread, and work runs on `runtime`. What was asked until then is
+    /// answered now. A front end may draw its first frame before.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn begin(&self, runtime: &Handle) -> std::io::Result<()> {
+        let asleep = self
+            .asleep
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(asleep) = asleep {
+            let thread = asleep.begin(runtime)?;
+            *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        }
+        Ok(())
+    }
+
     /// Ends the engine after the work in flight has ended.
-    pub fn close(mut self) {
+    pub fn close(self) {
         drop(self.requests);
-        if let Some(thread) = self.thread.take() {
+        let thread = self
+            .thread
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread {
             let _ = thread.join();
         }
     }

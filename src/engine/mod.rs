@@ -6,6 +6,7 @@
 
 mod actor;
 mod announce;
+mod begin;
 mod definition;
 mod handle;
 mod open;
@@ -16,5 +17,5 @@ mod work;
 pub use announce::Announcement;
 pub use definition::definition;
 pub use handle::{CommandError, EngineHandle, Request, Snapshot};
-pub use open::{OpenError, OpenOptions, Which, open};
+pub use open::{OpenError, OpenOptions, Which, open, open_asleep};
 pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};

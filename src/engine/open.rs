@@ -78,21 +78,28 @@ pub fn open(
     options: &OpenOptions,
     runtime: &tokio::runtime::Handle,
 ) -> Result<EngineHandle, OpenError> {
+    let handle = open_asleep(options)?;
+    let begun = handle.begin(runtime);
+    begun.map_err(|error| OpenError::Refused(format!("no thread for the engine: {error}")))?;
+    Ok(handle)
+}
+
+/// Opens a run; its engine does nothing before [`EngineHandle::begin`].
+///
+/// # Errors
+/// Why it could not be opened.
+pub fn open_asleep(options: &OpenOptions) -> Result<EngineHandle, OpenError> {
     match &options.which {
-        Which::New(path) => open_new(path, options, runtime),
+        Which::New(path) => open_new(path, options),
         Which::Latest(path) => {
             let run = latest(path, &options.runs_folder, "")?;
-            resume(&run, options, runtime)
+            resume(&run, options)
         }
-        Which::Named(run) => resume(run, options, runtime),
+        Which::Named(run) => resume(run, options),
     }
 }
 
-fn open_new(
-    path: &Path,
-    options: &OpenOptions,
-    runtime: &tokio::runtime::Handle,
-) -> Result<EngineHandle, OpenError> {
+fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
     let shown = path.display().to_string();
     let read = |source| OpenError::Read {
         path: shown.clone(),
@@ -124,7 +131,7 @@ fn open_new(
         notices: Vec::new(),
         siblings: Some((absolute, options.runs_folder.clone())),
     };
-    start(parts, options, runtime)
+    start(parts, options)
 }
 
 /// Says so when another run of the same runbook has not ended.
@@ -135,11 +142,7 @@ pub(super) fn other_open_run(runbook: &Path, runs: &Path, own: &str) -> Option<S
     ))
 }
 
-fn resume(
-    run: &str,
-    options: &OpenOptions,
-    runtime: &tokio::runtime::Handle,
-) -> Result<EngineHandle, OpenError> {
+fn resume(run: &str, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
     let opened = Store::open(&options.runs_folder, run)?;
     let folded = Run::fold(&opened.records).ok_or_else(|| {
         let path = opened.store.folder().display().to_string();
@@ -182,7 +185,6 @@ fn resume(
             siblings: None,
         },
         options,
-        runtime,
     )
 }
 
@@ -200,11 +202,7 @@ pub(super) struct Parts {
     pub(super) siblings: Option<(PathBuf, PathBuf)>,
 }
 
-fn start(
-    parts: Parts,
-    options: &OpenOptions,
-    runtime: &tokio::runtime::Handle,
-) -> Result<EngineHandle, OpenError> {
+fn start(parts: Parts, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
     let folder = parts.store.folder();
     let run = folder
         .file_name()
@@ -216,7 +214,7 @@ fn start(
         name: options.operator.clone(),
         via: options.via,
     };
-    Engine::start(parts, targets, actor, runtime)
+    Engine::asleep(parts, targets, actor)
 }
 
 fn check_addresses(run: &str, runbook: &Runbook, options: &OpenOptions) -> Result<(), OpenError> {

@@ -226,7 +226,7 @@ impl Engine {
             .checked_add(every)
             .unwrap_or(jiff::Timestamp::MAX);
         self.view.retrying = Some((gate.to_owned(), at));
-        work::retry_later(gate, attempt, retry.every, &self.runtime, &self.reports);
+        work::retry_later(gate, attempt, retry.every, &self.tasks, &self.reports);
     }
 
     pub(super) fn retry_due(&mut self, gate: &str, attempt: u32) {
@@ -254,7 +254,7 @@ impl Engine {
         if let Some(context) = self.context(gate, attempt).filter(|_| !at_work) {
             self.view.planning.insert(gate.to_owned());
             self.in_flight += 1;
-            work::plan(context, &self.runtime, &self.reports);
+            work::plan(context, &self.tasks, &self.reports);
         }
     }
 
@@ -282,7 +282,7 @@ impl Engine {
         let plan = self.view.plans.get(gate).cloned();
         self.in_flight += 1;
         crate::system::fault::point("after_intent");
-        work::run(context, plan, &self.runtime, &self.reports);
+        work::run(context, plan, &self.tasks, &self.reports);
     }
 
     pub(super) fn begin_reconcile(&mut self, gate: &str) {
@@ -298,7 +298,7 @@ impl Engine {
         };
         self.view.reconciling = Some(gate.to_owned());
         self.in_flight += 1;
-        work::reconcile(context, &self.runtime, &self.reports);
+        work::reconcile(context, &self.tasks, &self.reports);
     }
 
     /// Asks about the first gate in doubt that was not asked about yet.

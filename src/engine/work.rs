@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -14,6 +14,22 @@ use super::announce::Posted;
 use crate::expectation::Finding;
 use crate::gate::{self, Choices, Context, Outcome, Plan, Reconciled, Targets};
 use crate::promotion::EffectRecord;
+
+/// Where work runs. Empty until the engine begins: nothing is started before that.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tasks(OnceLock<Handle>);
+
+impl Tasks {
+    pub(super) fn run_on(&self, runtime: Handle) {
+        let _ = self.0.set(runtime);
+    }
+
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = self.0.get() {
+            runtime.spawn(work);
+        }
+    }
+}
 
 /// What a task says to the engine. Every task that is started says exactly one of these, besides
 /// effects.
@@ -88,11 +104,11 @@ impl Engine {
 pub(super) fn run(
     mut context: Context,
     plan: Option<Arc<Plan>>,
-    runtime: &Handle,
+    tasks: &Tasks,
     reports: &mpsc::Sender<Report>,
 ) {
     let reports = reports.clone();
-    runtime.spawn(async move {
+    tasks.spawn(async move {
         let (gate, attempt) = (context.gate.id.clone(), context.attempt);
         let (effects, mut received) = mpsc::channel(256);
         context.effects = effects;
@@ -141,9 +157,9 @@ fn panicked() -> Outcome {
 }
 
 /// Works out a gate's plan.
-pub(super) fn plan(context: Context, runtime: &Handle, reports: &mpsc::Sender<Report>) {
+pub(super) fn plan(context: Context, tasks: &Tasks, reports: &mpsc::Sender<Report>) {
     let reports = reports.clone();
-    runtime.spawn(async move {
+    tasks.spawn(async move {
         let gate = context.gate.id.clone();
         let planned = AssertUnwindSafe(gate::plan(&context)).catch_unwind().await;
         let plan = planned.unwrap_or_else(|_| {
@@ -161,9 +177,9 @@ pub(super) fn plan(context: Context, runtime: &Handle, reports: &mpsc::Sender<Re
 }
 
 /// Asks the world about a gate in doubt.
-pub(super) fn reconcile(context: Context, runtime: &Handle, reports: &mpsc::Sender<Report>) {
+pub(super) fn reconcile(context: Context, tasks: &Tasks, reports: &mpsc::Sender<Report>) {
     let reports = reports.clone();
-    runtime.spawn(async move {
+    tasks.spawn(async move {
         let (gate, attempt) = (context.gate.id.clone(), context.attempt);
         let asked = AssertUnwindSafe(gate::reconcile(&context))
             .catch_unwind()
@@ -185,14 +201,9 @@ pub(super) fn reconcile(context: Context, runtime: &Handle, reports: &mpsc::Send
 }
 
 /// Connects once to a target, to show who answers.
-pub(super) fn look(
-    targets: Targets,
-    name: String,
-    runtime: &Handle,
-    reports: &mpsc::Sender<Report>,
-) {
+pub(super) fn look(targets: Targets, name: String, tasks: &Tasks, reports: &mpsc::Sender<Report>) {
     let reports = reports.clone();
-    runtime.spawn(async move {
+    tasks.spawn(async move {
         let _ = AssertUnwindSafe(targets.look(&name)).catch_unwind().await;
         let _ = reports.send(Report::Looked).await;
     });
@@ -204,11 +215,11 @@ pub(super) fn retry_later(
     gate: &str,
     attempt: u32,
     every: Duration,
-    runtime: &Handle,
+    tasks: &Tasks,
     reports: &mpsc::Sender<Report>,
 ) {
     let (gate, reports) = (gate.to_owned(), reports.clone());
-    runtime.spawn(async move {
+    tasks.spawn(async move {
         tokio::time::sleep(every).await;
         let _ = reports.send(Report::RetryDue { gate, attempt }).await;
     });

@@ -363,6 +363,8 @@ fn panic_in_a_console() {
         let elsewhere = std::thread::spawn(|| panic!("panic of another thread")).join();
         assert!(elsewhere.is_ok(), "panic of the thread that draws");
     };
-    let both = async { tokio::join!(console::run(&handle, ConsoleOptions::default()), trouble) };
+    let handle = std::sync::Arc::new(handle);
+    let console = console::open(&handle, ConsoleOptions::default()).unwrap();
+    let both = async { tokio::join!(console.live(), trouble) };
     let _ = runtime.block_on(both);
 }
