@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::arguments::{Format, Look, Place, RunArguments, Theme};
 use super::{Exit, runtime, say};
 use crate::console::{self, Console, ConsoleEnd, ConsoleOptions, ThemeName};
-use crate::engine::{self, EngineHandle, OpenError, OpenOptions, Snapshot, Which, open_asleep};
+use crate::engine::{self, EngineHandle, OpenOptions, Snapshot, Which, open_asleep};
 use crate::headless::{self, Report, Signals};
 use crate::postgres::environment::Environment;
 use crate::promotion::{Command, GateState, RunStatus, Via};
@@ -57,9 +57,9 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
         return Exit::Error;
     };
     if let Err(error) = handle.begin(runtime.handle()) {
+        // The terminal is given back before anything is said on it.
         drop(console);
-        let refused = OpenError::Refused(format!("no thread for the engine: {error}"));
-        return say::open_error(&refused);
+        return say::open_error(&error);
     }
     let exit = match console {
         None => runtime.block_on(walk_headless(handle, arguments.format)),

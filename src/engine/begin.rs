@@ -34,17 +34,22 @@ pub(super) struct Asleep {
 
 impl Asleep {
     /// Begins on a thread of its own; work runs on `runtime`.
-    pub(super) fn begin(self, runtime: &Handle) -> std::io::Result<std::thread::JoinHandle<()>> {
+    ///
+    /// # Errors
+    /// When the run's folder cannot be made, or there is no thread.
+    pub(super) fn begin(self, runtime: &Handle) -> Result<std::thread::JoinHandle<()>, OpenError> {
         let Asleep {
-            engine,
+            mut engine,
             siblings,
             asked,
             reported,
         } = self;
+        engine.store.make()?;
         let runtime = runtime.clone();
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || engine.live(siblings, asked, reported, &runtime))
+            .map_err(|error| OpenError::Refused(format!("no thread for the engine: {error}")))
     }
 }
 

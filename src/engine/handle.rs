@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::announce::Announcement;
 use super::begin::Asleep;
+use super::open::OpenError;
 use crate::expectation::Finding;
 use crate::gate::{Evidence, Feed, Plan, TargetStatus};
 use crate::promotion::{Actor, Command, Record, Refusal, Run};
@@ -162,8 +163,8 @@ impl EngineHandle {
     /// answered now. A front end may draw its first frame before.
     ///
     /// # Errors
-    /// When there is no thread for it.
-    pub fn begin(&self, runtime: &Handle) -> std::io::Result<()> {
+    /// When the run's folder cannot be made, or there is no thread.
+    pub fn begin(&self, runtime: &Handle) -> Result<(), OpenError> {
         let asleep = self
             .asleep
             .lock()

@@ -79,8 +79,7 @@ pub fn open(
     runtime: &tokio::runtime::Handle,
 ) -> Result<EngineHandle, OpenError> {
     let handle = open_asleep(options)?;
-    let begun = handle.begin(runtime);
-    begun.map_err(|error| OpenError::Refused(format!("no thread for the engine: {error}")))?;
+    handle.begin(runtime)?;
     Ok(handle)
 }
 
@@ -113,7 +112,7 @@ fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenErro
     let base: PathBuf = folder.join(&runbook.root).components().collect();
     let run = new_id();
     check_addresses(&run, &runbook, options)?;
-    let store = Store::create(&options.runs_folder, &run, text.as_bytes())?;
+    let store = Store::new(&options.runs_folder, &run, text.as_bytes());
     let opening = Command::Open(Box::new(Opening {
         run: run.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

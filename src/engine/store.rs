@@ -57,10 +57,20 @@ struct Owner {
 /// The open folder of a run. Holding it is the right to write its journal.
 pub struct Store {
     folder: PathBuf,
-    journal: File,
+    journal: Journaled,
     /// What was written is on the disk; until then nothing may be started.
     settled: bool,
     last: (u64, String),
+}
+
+/// Where the records are.
+enum Journaled {
+    In(File),
+    /// The run's folder is not there yet; this is what belongs into it.
+    Unmade {
+        runbook: Vec<u8>,
+        lines: Vec<u8>,
+    },
 }
 
 /// What opening a folder gives.
@@ -80,25 +90,41 @@ pub struct Listed {
 }
 
 impl Store {
-    /// Makes the folder of a new run, with its own copy of the runbook.
+    /// A new run, of which nothing is on the disk yet: see [`Store::make`].
+    pub fn new(runs: &Path, run: &str, runbook: &[u8]) -> Store {
+        Store {
+            folder: runs.join(run),
+            journal: Journaled::Unmade {
+                runbook: runbook.to_vec(),
+                lines: Vec::new(),
+            },
+            settled: false,
+            last: (0, crate::promotion::GENESIS.to_owned()),
+        }
+    }
+
+    /// Makes the folder of a new run, with its own copy of the runbook and what was appended until
+    /// now. Does nothing for a run whose folder is there.
     ///
     /// # Errors
     /// When the folder cannot be made or written.
-    pub fn create(runs: &Path, run: &str, runbook: &[u8]) -> Result<Store, StoreError> {
-        let folder = runs.join(run);
+    pub fn make(&mut self) -> Result<(), StoreError> {
+        let Journaled::Unmade { runbook, lines } = &self.journal else {
+            return Ok(());
+        };
+        let folder = &self.folder;
         let make = |path: &Path| make_private_folder(path).map_err(|e| io_error(path, e));
-        make(runs)?;
-        make(&folder)?;
-        write_private(&folder.join(RUNBOOK), runbook).map_err(|e| io_error(&folder, e))?;
+        make(folder.parent().unwrap_or(Path::new("/")))?;
+        make(folder)?;
+        write_private(&folder.join(RUNBOOK), runbook).map_err(|e| io_error(folder, e))?;
         let path = folder.join(JOURNAL);
-        let journal = open_private(&path).map_err(|e| io_error(&path, e))?;
-        lock(&journal, &folder, run)?;
-        Ok(Store {
-            folder,
-            journal,
-            settled: false,
-            last: (0, crate::promotion::GENESIS.to_owned()),
-        })
+        let mut journal = open_private(&path).map_err(|e| io_error(&path, e))?;
+        let run = folder.file_name().unwrap_or_default().to_string_lossy();
+        lock(&journal, folder, &run)?;
+        journal.write_all(lines).map_err(|e| io_error(&path, e))?;
+        self.journal = Journaled::In(journal);
+        fault::point("after_make");
+        Ok(())
     }
 
     /// Opens the folder of a run to go on with it: locks it, verifies the journal, cuts off what a
@@ -138,7 +164,7 @@ impl Store {
         }
         let store = Store {
             folder,
-            journal,
+            journal: Journaled::In(journal),
             settled: false,
             last,
         };
@@ -170,7 +196,9 @@ impl Store {
             make_private_folder(&self.folder.join(part))?;
         }
         File::open(self.folder.join(RUNBOOK))?.sync_all()?;
-        self.journal.sync_all()?;
+        if let Journaled::In(journal) = &self.journal {
+            journal.sync_all()?;
+        }
         sync_folder(&self.folder)?;
         sync_folder(self.folder.parent().unwrap_or(Path::new("/")))?;
         self.settled = true;
@@ -198,10 +226,15 @@ impl Store {
             records.push(Arc::new(record));
         }
         fault::point("before_append");
-        self.journal.write_all(&bytes)?;
+        match &mut self.journal {
+            Journaled::In(journal) => journal.write_all(&bytes)?,
+            Journaled::Unmade { lines, .. } => lines.extend_from_slice(&bytes),
+        }
         fault::point("after_append_before_sync");
-        if self.settled {
-            self.journal.sync_data()?;
+        if let Journaled::In(journal) = &self.journal
+            && self.settled
+        {
+            journal.sync_data()?;
         }
         fault::point("after_append");
         self.last = last;

@@ -104,10 +104,26 @@ fn before_and_after_a_record_is_written() {
 
 #[test]
 fn before_and_after_a_record_is_synced() {
-    for number in [1, 2, 3, 4, 6, 8] {
+    die_and_resume("after_make");
+    for number in [2, 3, 4, 6, 8] {
         die_and_resume(&format!("after_append_before_sync:{number}"));
         die_and_resume(&format!("after_append:{number}"));
     }
+}
+
+#[test]
+fn before_the_runs_folder_is_made_there_is_nothing() {
+    let site = site();
+    let output = site
+        .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
+        .env("STAGEGATE_DIE_AT", "after_append:1")
+        .output()
+        .unwrap();
+    assert_eq!(ended(output).signal, Some(9));
+    assert!(!site.path("runs").exists());
+    site.resume()
+        .exits(1)
+        .says("no run of runbook.toml is open");
 }
 
 #[test]

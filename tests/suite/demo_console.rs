@@ -92,7 +92,7 @@ fn the_demo_runs_by_keys_to_its_signed_end() {
     let status = walker.pty.wait_end();
     assert_eq!(status.exit_code(), 0, "{}", walker.pty.text());
     assert!(walker.pty.is_restored());
-    assert_eq!(demo.status(), ("closed".to_owned(), 49));
+    assert_eq!(demo.status(), ("closed".to_owned(), 50));
 }
 
 #[test]
