@@ -13,9 +13,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     let mut results = Vec::new();
     for path in &arguments.runbooks {
         let shown = path.display().to_string();
-        let loaded = match std::fs::read_to_string(path) {
+        let loaded = match std::fs::read(path) {
             Err(error) => Err(Err(error)),
-            Ok(text) => runbook::load(&shown, &text, &vars).map_err(Ok),
+            Ok(bytes) => runbook::load_bytes(&shown, &bytes, &vars).map_err(Ok),
         };
         match (&loaded, arguments.format) {
             (Ok(runbook), Format::Text) => {

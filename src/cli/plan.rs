@@ -16,8 +16,8 @@ use crate::runbook::{self, Gate, Runbook};
 pub(super) fn run(arguments: PlanArguments) -> Exit {
     let path = &arguments.runbook;
     let shown = path.display().to_string();
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
         Err(source) => {
             return say::open_error(&OpenError::Read {
                 path: shown,
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: PlanArguments) -> Exit {
         }
     };
     let vars: BTreeMap<String, String> = arguments.vars.into_iter().collect();
-    let runbook = match runbook::load(&shown, &text, &vars) {
+    let runbook = match runbook::load_bytes(&shown, &bytes, &vars) {
         Ok(runbook) => runbook,
         Err(problems) => return say::open_error(&OpenError::Runbook(Box::new(problems))),
     };

@@ -313,6 +313,8 @@ fn moved_on(model: &mut Model, before: &Snapshot) {
     if model.run().rollback != before.run.rollback
         && let Some(current) = model.current()
     {
+        // It may have been started from anywhere, the page of a rejected run included.
+        model.screen = Screen::Run;
         model.select(current);
     }
     if was_open

@@ -104,15 +104,15 @@ fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenErro
         path: shown.clone(),
         source,
     };
-    let text = std::fs::read_to_string(path).map_err(read)?;
-    let runbook = runbook::load(&shown, &text, &options.vars).map_err(Box::new)?;
+    let bytes = std::fs::read(path).map_err(read)?;
+    let runbook = runbook::load_bytes(&shown, &bytes, &options.vars).map_err(Box::new)?;
     let absolute = std::path::absolute(path).map_err(read)?;
     let folder = absolute.parent().unwrap_or(Path::new("/"));
     // Collecting the components drops a `.` in the middle.
     let base: PathBuf = folder.join(&runbook.root).components().collect();
     let run = new_id();
     check_addresses(&run, &runbook, options)?;
-    let store = Store::new(&options.runs_folder, &run, text.as_bytes());
+    let store = Store::new(&options.runs_folder, &run, &bytes);
     let opening = Command::Open(Box::new(Opening {
         run: run.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -20,6 +20,31 @@ use super::vars::read_vars;
 use super::window::read_window;
 use crate::digest::digest;
 
+/// Loads a runbook from its bytes, as [`load`] does; they must be UTF-8.
+///
+/// # Errors
+/// Every problem of the file, with its place.
+pub fn load_bytes(
+    path: &str,
+    bytes: &[u8],
+    vars: &BTreeMap<String, String>,
+) -> Result<Runbook, Problems> {
+    let at = match std::str::from_utf8(bytes) {
+        Ok(text) => return load(path, text, vars),
+        Err(error) => error.valid_up_to(),
+    };
+    let source = String::from_utf8_lossy(bytes);
+    let findings = Findings::new(&source);
+    findings.add(
+        at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
+        format!("byte {at} is not UTF-8"),
+        "no character of UTF-8 begins like this",
+        Some("save the file as UTF-8; an editor may call what it is now Latin-1".into()),
+    );
+    let (problems, secrets) = findings.into_parts();
+    Err(Problems::new(path, &source, problems, &secrets))
+}
+
 /// Loads a runbook from its text. `path` is only said in messages; `vars` replace `[vars]`.
 ///
 /// # Errors

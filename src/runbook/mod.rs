@@ -28,7 +28,7 @@ pub use duration::{ParseDurationError, parse_duration};
 pub use going_back::{
     Message, MessageGate, Restore, RestoreMode, Rollback, Scope, Sessions, Shape, Webhook,
 };
-pub use load::load;
+pub use load::{load, load_bytes};
 pub use model::{
     AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Commit, CommittedFile, ContentSource,
     Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS, Kind, Lint, Migrate, Phase, Query,

@@ -8,7 +8,7 @@ use stagegate::console::update::update;
 use stagegate::expectation::Finding;
 use stagegate::promotion::{Command, Event};
 
-use super::console_world::{World, keys, listen, screen, text};
+use super::console_world::{World, keys, listen, publish, screen, text};
 
 const RUNBOOK: &str = r#"
 format = 1
@@ -161,6 +161,32 @@ fn a_run_that_goes_back() {
         choices: Vec::new(),
     });
     both("back_going", &world, |_| {});
+}
+
+#[test]
+fn a_rejected_run_may_go_back_from_its_closing_page() {
+    let mut world = failed();
+    let mut model = world.model((100, 30));
+    world.record(Event::RunRejected {
+        gate: "orders".into(),
+        reason: "the numbers are wrong".into(),
+    });
+    publish(&mut model, &world);
+    assert!(text(&model).contains("rejected"), "{}", text(&model));
+    keys(&mut model, "b");
+    assert!(text(&model).contains("Roll back?"), "{}", text(&model));
+    world.record(Event::RollbackStarted {
+        rollback: "at-once".into(),
+        reason: "the numbers are wrong".into(),
+        typed_name: "production".into(),
+        choices: Vec::new(),
+    });
+    publish(&mut model, &world);
+    let shown = text(&model);
+    assert!(
+        shown.contains("ROLLING BACK") && shown.contains("Restore production"),
+        "{shown}"
+    );
 }
 
 #[test]

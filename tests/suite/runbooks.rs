@@ -355,3 +355,13 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_are_shown_with_their_place() {
+    let bytes = b"format = 1\ntitle = \"Pr\xfcfung\"\n";
+    let problems =
+        stagegate::runbook::load_bytes("latin.toml", bytes, &BTreeMap::new()).unwrap_err();
+    let said = problems.to_string();
+    assert!(said.contains("byte 22 is not UTF-8"), "{said}");
+    assert!(said.contains("latin.toml:2:12"), "{said}");
+}
