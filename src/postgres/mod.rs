@@ -7,6 +7,7 @@
 
 pub mod apply;
 pub mod ask;
+pub mod catalog;
 pub mod cluster;
 mod cluster_error;
 mod cluster_folder;
@@ -30,6 +31,7 @@ mod postmaster;
 pub mod programs;
 mod refusal;
 pub mod restore;
+pub mod scratch;
 mod server_user;
 mod service_file;
 pub mod session;

@@ -10,6 +10,8 @@ mod console_world;
 mod crash;
 mod demo_console;
 mod demo_world;
+mod drift_catalog;
+mod drift_changes;
 mod gates_act;
 mod gates_lint;
 mod gates_look;
