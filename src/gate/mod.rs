@@ -9,6 +9,7 @@ mod checklist;
 mod choices;
 mod commit;
 mod context;
+pub mod drift;
 mod evidence;
 mod exec;
 mod feed;

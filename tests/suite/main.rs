@@ -12,6 +12,7 @@ mod demo_console;
 mod demo_world;
 mod drift_catalog;
 mod drift_changes;
+mod drift_command;
 mod gates_act;
 mod gates_lint;
 mod gates_look;

@@ -1,0 +1,84 @@
+//! Two schemas, wherever they come from, read and compared.
+
+mod kept;
+mod load;
+mod source;
+
+use tokio_util::sync::CancellationToken;
+
+pub use load::{LoadError, Loaded, Surroundings};
+pub use source::{Source, SourceError};
+
+use crate::schema::{self, Comparison, IgnoreRule, Snapshot};
+
+/// The ledger is ours: it is in every database that a runbook has migrated, and in no canonical
+/// schema.
+const LEDGER: &str = "schema:stagegate";
+
+/// How two sources are compared.
+#[derive(Debug, Clone, Default)]
+pub struct DriftOptions {
+    /// Only these schemas; all when none is named.
+    pub schemas: Vec<String>,
+    pub ignore: Vec<IgnoreRule>,
+}
+
+/// Both sides, and what they differ in.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    pub expected: Snapshot,
+    pub actual: Snapshot,
+    pub comparison: Comparison,
+}
+
+/// Reads one source.
+///
+/// # Errors
+/// Why it cannot be read.
+pub async fn read(
+    source: &Source,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<Loaded, LoadError> {
+    load::load(source, None, surroundings, cancel).await
+}
+
+/// Reads both sources and compares them. A database is read first, so that files are loaded into
+/// the version that it runs, for the role that owns it.
+///
+/// # Errors
+/// Which side cannot be read, and why.
+pub async fn compared(
+    expected: &Source,
+    actual: &Source,
+    options: &DriftOptions,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<Compared, LoadError> {
+    let load = |source, like| load::load(source, like, surroundings, cancel);
+    let (mut expected, mut actual) = if expected.is_loaded() && !actual.is_loaded() {
+        let actual = load(actual, None).await?;
+        (load(expected, Some(&actual.snapshot)).await?, actual)
+    } else {
+        let expected = load(expected, None).await?;
+        let actual = load(actual, Some(&expected.snapshot)).await?;
+        (expected, actual)
+    };
+    expected.snapshot.only_schemas(&options.schemas);
+    actual.snapshot.only_schemas(&options.schemas);
+    let mut ignore = options.ignore.clone();
+    ignore.extend(LEDGER.parse::<IgnoreRule>());
+    let mut comparison = schema::compare(
+        &expected.snapshot,
+        &actual.snapshot,
+        &schema::Options { ignore },
+    );
+    comparison.notes.extend(expected.notes);
+    comparison.notes.extend(actual.notes);
+    comparison.notes.dedup();
+    Ok(Compared {
+        expected: expected.snapshot,
+        actual: actual.snapshot,
+        comparison,
+    })
+}
