@@ -32,6 +32,7 @@ pub mod programs;
 mod refusal;
 pub mod restore;
 pub mod scratch;
+mod scratch_check;
 mod server_user;
 mod service_file;
 pub mod session;

@@ -101,6 +101,20 @@ impl IgnoreRule {
     }
 }
 
+/// The places of the differences that one of the rules names.
+pub fn matched(
+    differences: &[Difference],
+    rules: &[IgnoreRule],
+    sides: [&BTreeMap<ObjectId, Object>; 2],
+) -> Vec<usize> {
+    let named = |difference: &Difference| rules.iter().any(|rule| rule.ignores(difference, sides));
+    let places = differences.iter().enumerate();
+    places
+        .filter(|(_, difference)| named(difference))
+        .map(|(place, _)| place)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

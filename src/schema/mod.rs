@@ -13,6 +13,6 @@ mod snapshot;
 
 pub use compare::{Options, compare};
 pub use difference::{Change, Comparison, Difference, Direction, Rename, Severity};
-pub use ignore::{IgnoreRule, IgnoreRuleError};
+pub use ignore::{IgnoreRule, IgnoreRuleError, matched};
 pub use kind::Kind;
 pub use snapshot::{FORMAT, Object, ObjectId, Snapshot, SnapshotError};

@@ -13,6 +13,7 @@ mod demo_world;
 mod drift_catalog;
 mod drift_changes;
 mod drift_command;
+mod drift_gate;
 mod gates_act;
 mod gates_lint;
 mod gates_look;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::kept::Kept;
 use super::source::Source;
-use crate::git::program::{Git, GitError};
+use crate::git::program::{Git, GitError, PASSED_ON};
 use crate::postgres::catalog::{self, CatalogError};
 use crate::postgres::conninfo::{Conninfo, ConninfoError};
 use crate::postgres::environment::Environment;
@@ -30,6 +30,20 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// Takes those of a run: its addresses, its folder, and where this user's files are kept.
+    pub(in crate::gate) fn of_run(environment: &Environment, base: &Path) -> Surroundings {
+        let variable = |name: &&str| {
+            let value = environment.variable(name)?;
+            Some(((*name).to_owned(), value.to_owned()))
+        };
+        Surroundings {
+            environment: environment.clone(),
+            base: base.to_owned(),
+            variables: PASSED_ON.iter().filter_map(variable).collect(),
+            cache: cache(),
+        }
+    }
+
     /// Takes those of this process.
     pub fn of_process() -> Surroundings {
         Surroundings {
@@ -40,10 +54,14 @@ impl Surroundings {
                     Some((name.into_string().ok()?, value.into_string().ok()?))
                 })
                 .collect(),
-            cache: directories::ProjectDirs::from("", "", "stagegate")
-                .map(|folders| folders.cache_dir().join("schemas")),
+            cache: cache(),
         }
     }
+}
+
+fn cache() -> Option<PathBuf> {
+    let folders = directories::ProjectDirs::from("", "", "stagegate")?;
+    Some(folders.cache_dir().join("schemas"))
 }
 
 /// A schema, and what is not as it was asked for.
@@ -172,6 +190,22 @@ fn snapshot(source: &Source, path: &Path) -> Result<Loaded, LoadError> {
         snapshot,
         notes: Vec::new(),
     })
+}
+
+/// The bytes of the files that a source names; what is elsewhere has none.
+pub(super) fn digest_of_files(source: &Source, base: &Path) -> Result<String, LoadError> {
+    let texts = match source {
+        Source::File(path) | Source::Snapshot(path) => {
+            vec![(String::new(), read(&base.join(path))?)]
+        }
+        Source::Migrations(folder) => migrations(folder, base)?,
+        Source::Database(_) | Source::Git { .. } => Vec::new(),
+    };
+    let digests: Vec<String> = texts
+        .iter()
+        .map(|(name, text)| format!("{name} {}", crate::digest::digest(text.as_bytes())))
+        .collect();
+    Ok(digests.join("\n"))
 }
 
 fn read(path: &Path) -> Result<String, LoadError> {

@@ -1,12 +1,16 @@
 //! Two schemas, wherever they come from, read and compared.
 
+mod judge;
 mod kept;
 mod load;
+mod seen;
 mod source;
 
 use tokio_util::sync::CancellationToken;
 
+pub(super) use judge::{plan, run};
 pub use load::{LoadError, Loaded, Surroundings};
+pub use seen::DriftSeen;
 pub use source::{Source, SourceError};
 
 use crate::schema::{self, Comparison, IgnoreRule, Snapshot};
@@ -56,7 +60,7 @@ pub async fn compared(
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
     let load = |source, like| load::load(source, like, surroundings, cancel);
-    let (mut expected, mut actual) = if expected.is_loaded() && !actual.is_loaded() {
+    let (expected, actual) = if expected.is_loaded() && !actual.is_loaded() {
         let actual = load(actual, None).await?;
         (load(expected, Some(&actual.snapshot)).await?, actual)
     } else {
@@ -64,6 +68,29 @@ pub async fn compared(
         let actual = load(actual, Some(&expected.snapshot)).await?;
         (expected, actual)
     };
+    Ok(both(expected, actual, options))
+}
+
+/// Compares a schema that was read already with what is expected.
+///
+/// # Errors
+/// Why what is expected cannot be read.
+pub(super) async fn against(
+    expected: &Source,
+    actual: Snapshot,
+    options: &DriftOptions,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<Compared, LoadError> {
+    let expected = load::load(expected, Some(&actual), surroundings, cancel).await?;
+    let actual = Loaded {
+        snapshot: actual,
+        notes: Vec::new(),
+    };
+    Ok(both(expected, actual, options))
+}
+
+fn both(mut expected: Loaded, mut actual: Loaded, options: &DriftOptions) -> Compared {
     expected.snapshot.only_schemas(&options.schemas);
     actual.snapshot.only_schemas(&options.schemas);
     let mut ignore = options.ignore.clone();
@@ -76,9 +103,9 @@ pub async fn compared(
     comparison.notes.extend(expected.notes);
     comparison.notes.extend(actual.notes);
     comparison.notes.dedup();
-    Ok(Compared {
+    Compared {
         expected: expected.snapshot,
         actual: actual.snapshot,
         comparison,
-    })
+    }
 }
