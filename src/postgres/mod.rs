@@ -31,6 +31,7 @@ mod postmaster;
 pub mod programs;
 mod refusal;
 pub mod restore;
+pub mod rewritten;
 pub mod scratch;
 mod scratch_check;
 mod server_user;

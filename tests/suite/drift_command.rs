@@ -186,3 +186,28 @@ fn what_cannot_be_read_says_where_and_why() {
         .exits(78)
         .says("snapshot format 9");
 }
+
+#[test]
+fn what_is_only_written_differently_is_equal_and_said() {
+    let site = site();
+    let sql = "CREATE TABLE states (s varchar(9), CONSTRAINT known CHECK (s IN ('a', 'b')));\n";
+    let restored = "CREATE TABLE states (s varchar(9), CONSTRAINT known CHECK \
+        (((s)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))));\n";
+    site.sql(sql);
+    site.write("schema.sql", &format!("{SCHEMA}{restored}"));
+    let drift = ["drift", "schema.sql", "env:DB"];
+    site.stagegate(&drift)
+        .exits(0)
+        .shows("1 definitions are written differently and mean the same");
+    // The other way round, too.
+    site.sql(&format!("DROP TABLE states; {restored}"));
+    site.write("schema.sql", &format!("{SCHEMA}{sql}"));
+    site.stagegate(&drift).exits(0).shows("equal; 0 ignored");
+    site.write(
+        "schema.sql",
+        &format!("{SCHEMA}{}", sql.replace("'b'", "'c'")),
+    );
+    site.stagegate(&drift)
+        .exits(2)
+        .shows("hard changed constraint public.states.known: definition");
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::kept::Kept;
+use super::settle;
 use super::source::Source;
 use crate::git::program::{Git, GitError, PASSED_ON};
 use crate::postgres::catalog::{self, CatalogError};
@@ -130,16 +131,8 @@ pub(super) async fn load(
         match source {
             Source::Database(address) => database(source, address, surroundings).await,
             Source::Snapshot(path) => snapshot(source, &surroundings.base.join(path)),
-            Source::File(path) => {
-                let text = read(&surroundings.base.join(path))?;
-                files(&[(path.display().to_string(), text)], like, surroundings).await
-            }
-            Source::Git { revision, path } => {
-                let text = blob(source, revision, path, surroundings, cancel).await?;
-                files(&[(source.to_string(), text)], like, surroundings).await
-            }
-            Source::Migrations(folder) => {
-                let texts = migrations(folder, &surroundings.base)?;
+            _ => {
+                let texts = texts(source, surroundings, cancel).await?;
                 files(&texts, like, surroundings).await
             }
         }
@@ -148,6 +141,71 @@ pub(super) async fn load(
         loaded = work => loaded,
         () = cancel.cancelled() => Err(LoadError::Canceled),
     }
+}
+
+/// The files of a source that has to be loaded.
+async fn texts(
+    source: &Source,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<Vec<(String, String)>, LoadError> {
+    Ok(match source {
+        Source::File(path) => vec![(
+            path.display().to_string(),
+            read(&surroundings.base.join(path))?,
+        )],
+        Source::Git { revision, path } => {
+            let text = blob(source, revision, path, surroundings, cancel).await?;
+            vec![(source.to_string(), text)]
+        }
+        Source::Migrations(folder) => migrations(folder, &surroundings.base)?,
+        Source::Database(_) | Source::Snapshot(_) => Vec::new(),
+    })
+}
+
+/// Settles what may be only written differently, in a scratch server with the expected schema.
+pub(super) async fn settled(
+    source: &Source,
+    expected: &Loaded,
+    actual: &mut Loaded,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<(), LoadError> {
+    let ids = settle::in_question(&expected.snapshot, &actual.snapshot);
+    if ids.is_empty() || !source.is_loaded() {
+        return Ok(());
+    }
+    let work = async {
+        let texts = texts(source, surroundings, cancel).await?;
+        let scratch = started(&texts, Some(&actual.snapshot)).await?;
+        let session = scratch.session().await.map_err(ScratchError::from)?;
+        settle::settle(&session, &expected.snapshot, actual, &ids).await;
+        session.close().await;
+        Ok(())
+    };
+    tokio::select! {
+        done = work => done,
+        () = cancel.cancelled() => Err(LoadError::Canceled),
+    }
+}
+
+fn options(like: Option<&Snapshot>) -> ScratchOptions {
+    ScratchOptions {
+        major: like.map(Snapshot::major),
+        database: like.map(|snapshot| snapshot.database.clone()),
+        owner: like.map(|snapshot| snapshot.owner.clone()),
+    }
+}
+
+async fn started(
+    texts: &[(String, String)],
+    like: Option<&Snapshot>,
+) -> Result<Scratch, LoadError> {
+    let scratch = Scratch::start(&options(like)).await?;
+    for (name, text) in texts {
+        scratch.load(name, text).await?;
+    }
+    Ok(scratch)
 }
 
 async fn database(
@@ -279,25 +337,17 @@ async fn files(
     like: Option<&Snapshot>,
     surroundings: &Surroundings,
 ) -> Result<Loaded, LoadError> {
-    let options = ScratchOptions {
-        major: like.map(Snapshot::major),
-        database: like.map(|snapshot| snapshot.database.clone()),
-        owner: like.map(|snapshot| snapshot.owner.clone()),
-    };
     let kept = surroundings
         .cache
         .as_deref()
-        .and_then(|folder| Kept::place(folder, texts, &options));
+        .and_then(|folder| Kept::place(folder, texts, &options(like)));
     if let Some(snapshot) = kept.as_ref().and_then(Kept::read) {
         return Ok(Loaded {
             snapshot,
             notes: Vec::new(),
         });
     }
-    let scratch = Scratch::start(&options).await?;
-    for (name, text) in texts {
-        scratch.load(name, text).await?;
-    }
+    let scratch = started(texts, like).await?;
     let session = scratch.session().await.map_err(ScratchError::from)?;
     let snapshot = catalog::read(&session)
         .await

@@ -4,6 +4,7 @@ mod judge;
 mod kept;
 mod load;
 mod seen;
+mod settle;
 mod source;
 
 use tokio_util::sync::CancellationToken;
@@ -60,15 +61,16 @@ pub async fn compared(
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
     let load = |source, like| load::load(source, like, surroundings, cancel);
-    let (expected, actual) = if expected.is_loaded() && !actual.is_loaded() {
-        let actual = load(actual, None).await?;
-        (load(expected, Some(&actual.snapshot)).await?, actual)
+    let (one, mut other) = if expected.is_loaded() && !actual.is_loaded() {
+        let other = load(actual, None).await?;
+        (load(expected, Some(&other.snapshot)).await?, other)
     } else {
-        let expected = load(expected, None).await?;
-        let actual = load(actual, Some(&expected.snapshot)).await?;
-        (expected, actual)
+        let one = load(expected, None).await?;
+        let other = load(actual, Some(&one.snapshot)).await?;
+        (one, other)
     };
-    Ok(both(expected, actual, options))
+    load::settled(expected, &one, &mut other, surroundings, cancel).await?;
+    Ok(both(one, other, options))
 }
 
 /// Compares a schema that was read already with what is expected.
@@ -82,12 +84,13 @@ pub(super) async fn against(
     surroundings: &Surroundings,
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
-    let expected = load::load(expected, Some(&actual), surroundings, cancel).await?;
-    let actual = Loaded {
+    let one = load::load(expected, Some(&actual), surroundings, cancel).await?;
+    let mut other = Loaded {
         snapshot: actual,
         notes: Vec::new(),
     };
-    Ok(both(expected, actual, options))
+    load::settled(expected, &one, &mut other, surroundings, cancel).await?;
+    Ok(both(one, other, options))
 }
 
 fn both(mut expected: Loaded, mut actual: Loaded, options: &DriftOptions) -> Compared {
