@@ -11,6 +11,7 @@
 //! | 0 | [`untrusted`], [`expectation`], [`digest`] | words that every floor shares: cleaned text, verdicts, hashes |
 //! | 1 | [`runbook`] | the file format: model, strict loading with positions |
 //! | 1 | [`promotion`] | gate states, command -> decide -> events -> apply, journal records and their hash chain |
+//! | 1 | [`schema`] | a catalog snapshot as data, and the typed difference of two |
 //! | 1 | [`sql`] | splitting, classification, meta-commands, hazards, relations written |
 //! | 2 | [`postgres`] | connecting, sessions, identity, migration execution, ledger, dumps, private clusters |
 //! | 2 | [`git`] | commits of exactly the named paths, through the `git` program |
@@ -56,6 +57,7 @@ pub mod headless;
 pub mod postgres;
 pub mod promotion;
 pub mod runbook;
+pub mod schema;
 pub mod sql;
 pub mod system;
 pub mod untrusted;

@@ -37,6 +37,10 @@ pub(super) enum Subcommand {
     Plan(PlanArguments),
     /// Look for what is dangerous in SQL files, offline
     Lint(LintArguments),
+    /// Compare what a database is with what it should be
+    Drift(DriftArguments),
+    /// Save the schema of a database or of files as a snapshot, on stdout
+    Snapshot(SnapshotArguments),
     /// Open the console on a sample world with a private PostgreSQL
     Demo(DemoArguments),
     /// List the runs on this machine
@@ -59,6 +63,15 @@ pub(super) enum Format {
 pub(super) enum LintFormat {
     Text,
     Json,
+    Sarif,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DriftFormat {
+    Text,
+    Json,
+    Github,
+    Junit,
     Sarif,
 }
 
@@ -164,6 +177,45 @@ pub(super) struct LintArguments {
     pub(super) allow: Vec<String>,
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: LintFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXPECTED and ACTUAL are each one of:
+  file.sql                    loaded into a private throw-away server of the same version
+  dir:FOLDER                  migrations, applied in the order of their names, likewise
+  git:REV:PATH                a file as a revision has it, likewise
+  env:NAME, service:NAME      a database; nothing is written to it
+  postgresql://…              a database, without a password in the address
+  snapshot.json               what `stagegate snapshot` saved
+
+Exit code 0: equal. 2: they differ. 1: a side could not be read. What is ignored is shown.
+
+  stagegate drift db/schema.sql env:PROD_DATABASE_URL
+  stagegate drift git:main:db/schema.sql dir:db/migrations --format github
+  stagegate drift db/schema.sql env:PROD --schema shop --ignore table:shop.tmp_* --ignore *.owner:*")]
+pub(super) struct DriftArguments {
+    /// What should be there
+    pub(super) expected: String,
+    /// What is there
+    pub(super) actual: String,
+    /// Only this schema
+    #[arg(long, value_name = "SCHEMA")]
+    pub(super) schema: Vec<String>,
+    /// Do not count these: KIND:GLOB or KIND.PROPERTY:GLOB, with * for every kind
+    #[arg(long, value_name = "RULE")]
+    pub(super) ignore: Vec<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: DriftFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SnapshotArguments {
+    /// A source, as `drift` takes it
+    pub(super) source: String,
+    /// Only this schema
+    #[arg(long, value_name = "SCHEMA")]
+    pub(super) schema: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,8 @@ mod check;
 mod control;
 mod demo;
 mod doctor;
+mod drift;
+mod drift_formats;
 mod exit;
 mod lint;
 mod lint_sarif;
@@ -47,6 +49,8 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Plan(arguments) => plan::run(arguments),
         Subcommand::Runs(arguments) => runs::run(&arguments),
         Subcommand::Lint(arguments) => lint::run(&arguments),
+        Subcommand::Drift(arguments) => drift::run(&arguments),
+        Subcommand::Snapshot(arguments) => drift::snapshot(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

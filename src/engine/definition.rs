@@ -116,7 +116,9 @@ fn lasts(kind: &Kind) -> Duration {
 
 fn nature(kind: &Kind) -> Nature {
     match kind {
-        Kind::Query(_) | Kind::File(_) | Kind::Lint(_) | Kind::Observe(_) => Nature::Looks,
+        Kind::Query(_) | Kind::File(_) | Kind::Lint(_) | Kind::Drift(_) | Kind::Observe(_) => {
+            Nature::Looks
+        }
         Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
         Kind::RecoveryPoint(_) | Kind::Commit(_) => Nature::Acts,
         Kind::Exec(gate) if gate.looks => Nature::Looks,

@@ -82,6 +82,14 @@ pub enum Evidence {
         #[serde(flatten)]
         seen: super::LintSeen,
     },
+    Drift {
+        target: String,
+        server: String,
+        /// The hash of everything that was read but the target itself.
+        inputs: String,
+        #[serde(flatten)]
+        seen: Box<super::DriftSeen>,
+    },
     RecoveryPoint {
         target: String,
         server: String,
@@ -94,7 +102,7 @@ impl Evidence {
     /// The hash of the files that were judged, for a gate that reads files when it runs.
     pub fn inputs(&self) -> Option<&str> {
         match self {
-            Evidence::Lint { inputs, .. } => Some(inputs),
+            Evidence::Lint { inputs, .. } | Evidence::Drift { inputs, .. } => Some(inputs),
             _ => None,
         }
     }
@@ -108,6 +116,7 @@ impl Evidence {
             | Evidence::Backup { target, server, .. }
             | Evidence::Restore { target, server, .. }
             | Evidence::Migrate { target, server, .. }
+            | Evidence::Drift { target, server, .. }
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
             Evidence::Commit { .. } | Evidence::Lint { .. } => None,

@@ -9,6 +9,7 @@ mod checklist;
 mod choices;
 mod commit;
 mod context;
+pub mod drift;
 mod evidence;
 mod exec;
 mod feed;
@@ -48,6 +49,7 @@ mod watched;
 
 pub use choices::{Choice, Choices, Chosen, Question};
 pub use context::Context;
+pub use drift::DriftSeen;
 pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
 pub use feed::{Asked, Feed, FeedLine, FeedView, Progress, Source, Unit};
 pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard};
@@ -75,6 +77,7 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::Message(gate) => message::plan(gate, context),
         Kind::Commit(gate) => commit::plan(gate, context).await,
         Kind::Lint(gate) => lint::plan(gate, context),
+        Kind::Drift(gate) => drift::plan(gate, context),
         Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
     }
 }
@@ -92,6 +95,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Ramp(gate) => ramp::run(gate, context, plan).await,
         Kind::Commit(gate) => commit::run(gate, context, plan).await,
         Kind::Lint(gate) => lint::run(gate, context).await,
+        Kind::Drift(gate) => drift::run(gate, context).await,
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
@@ -120,6 +124,7 @@ pub fn inputs(context: &Context) -> Option<String> {
     match &context.gate.kind {
         Kind::Migrate(gate) => migrate_plan::inputs(gate, context),
         Kind::Lint(gate) => lint::inputs(gate, context),
+        Kind::Drift(gate) => Some(drift::plan(gate, context).digest),
         _ => None,
     }
 }

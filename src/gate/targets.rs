@@ -90,6 +90,11 @@ impl Targets {
         Some(self.entries.get(name)?.target.environment)
     }
 
+    /// The environment that addresses are resolved in.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
     /// A variable of the environment that addresses are resolved in.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.surroundings.variable(name)

@@ -7,6 +7,7 @@
 
 pub mod apply;
 pub mod ask;
+pub mod catalog;
 pub mod cluster;
 mod cluster_error;
 mod cluster_folder;
@@ -30,6 +31,9 @@ mod postmaster;
 pub mod programs;
 mod refusal;
 pub mod restore;
+pub mod rewritten;
+pub mod scratch;
+mod scratch_check;
 mod server_user;
 mod service_file;
 pub mod session;

@@ -3,6 +3,7 @@
 //! Strict TOML. An unknown key, a wrong unit, an unknown role or a dangling reference is a problem
 //! with file, line, column and the valid choices; all problems of a file are reported at once.
 
+mod comparing;
 mod duration;
 mod findings;
 mod gates;
@@ -24,6 +25,7 @@ mod vars;
 mod watching;
 mod window;
 
+pub use comparing::Drift;
 pub use duration::{ParseDurationError, parse_duration};
 pub use going_back::{
     Message, MessageGate, Restore, RestoreMode, Rollback, Scope, Sessions, Shape, Webhook,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::comparing::Drift;
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::watching::{Observe, Ramp};
 use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
@@ -148,6 +149,7 @@ pub enum Kind {
     Signoff(Signoff),
     Commit(Commit),
     Lint(Lint),
+    Drift(Drift),
     RecoveryPoint(RecoveryPoint),
     Restore(Restore),
     Message(MessageGate),
@@ -346,6 +348,7 @@ impl Kind {
             Kind::Message(_) => "message",
             Kind::Commit(_) => "commit",
             Kind::Lint(_) => "lint",
+            Kind::Drift(_) => "drift",
             Kind::RecoveryPoint(_) => "recovery-point",
         }
     }
@@ -361,6 +364,7 @@ impl Kind {
             Kind::Ramp(gate) => gate.target.as_deref(),
             Kind::Observe(gate) => gate.target.as_deref(),
             Kind::RecoveryPoint(gate) => Some(&gate.target),
+            Kind::Drift(gate) => Some(&gate.target),
             Kind::Commit(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }

@@ -4,6 +4,7 @@ mod argv;
 mod backup;
 mod checklist;
 mod commit;
+mod drift;
 mod exec;
 mod file;
 mod lint;
@@ -26,7 +27,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 14] = [
+const RUNNABLE: [&str; 15] = [
     "checklist",
     "query",
     "exec",
@@ -35,6 +36,7 @@ const RUNNABLE: [&str; 14] = [
     "backup",
     "recovery-point",
     "lint",
+    "drift",
     "migrate",
     "restore",
     "message",
@@ -128,7 +130,7 @@ fn read_retry(mut table: TableReader<'_, '_>) -> Retry {
 fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
     let looks = match kind {
         Kind::Query(_) | Kind::File(_) => true,
-        Kind::Lint(_) => true,
+        Kind::Lint(_) | Kind::Drift(_) => true,
         Kind::Exec(exec) => exec.looks,
         Kind::RecoveryPoint(gate) => gate.restore_point.is_none(),
         _ => false,
@@ -138,7 +140,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
             span,
             format!("`retry` on {}, which does not only look", gate.name),
             "a gate that acts is never retried by itself",
-            Some("gates that may have it: query, file, lint, recovery-point without `restore_point`, and exec with `looks = true`".into()),
+            Some("gates that may have it: query, file, lint, drift, recovery-point without `restore_point`, and exec with `looks = true`".into()),
         );
     }
 }
@@ -191,6 +193,7 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "ramp" => Kind::Ramp(ramp::read(table, names)),
         "observe" => Kind::Observe(observe::read(table, names)),
         "commit" => Kind::Commit(commit::read(table, names)),
+        "drift" => Kind::Drift(drift::read(table, names)),
         "lint" => Kind::Lint(lint::read(table, names)),
         "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),

@@ -53,6 +53,7 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
             doc.blank();
             doc.text(Ink::Muted, &format!("asked {}", clean_line(server)));
         }
+        Evidence::Drift { server, seen, .. } => super::drifted::seen(doc, server, seen),
         Evidence::Lint { seen, .. } => super::linted::seen(doc, seen),
         Evidence::Commit { .. } => super::noted::commit(doc, evidence),
         Evidence::RecoveryPoint { server, seen, .. } => {

@@ -1,0 +1,190 @@
+//! Reads the schema of a database from its catalogs.
+//!
+//! A constant number of queries, whatever the size of the database, sent together in one
+//! read-only transaction. Each query's columns name the properties that it reads, so that a query
+//! is the whole of what has to be said about a kind.
+
+mod assemble;
+mod foreign;
+mod relations;
+mod rights;
+mod routines;
+mod searching;
+mod structure;
+mod user_defined;
+
+use std::pin::pin;
+
+use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
+use tokio_postgres::SimpleQueryMessage;
+
+use super::{PostgresError, Session};
+use crate::schema::Snapshot;
+
+/// The versions whose catalogs are known here.
+pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
+
+/// Names are qualified in every definition: nothing but the system's own schema is searched.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+     SET LOCAL search_path = pg_catalog; \
+     SET LOCAL quote_all_identifiers = off; \
+     SET LOCAL enable_nestloop = on; \
+     SET LOCAL jit = off";
+
+/// Why the catalogs could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error(
+        "the server is PostgreSQL {major}; catalogs of {} to {} can be read",
+        MAJORS.start(),
+        MAJORS.end()
+    )]
+    Version { major: u32 },
+    #[error("the {section} cannot be read: {error}")]
+    Section {
+        section: &'static str,
+        error: PostgresError,
+    },
+    #[error("the {section} answered with a kind of object that is not known: {word}")]
+    UnknownKind { section: &'static str, word: String },
+    #[error("the catalogs hold {0} twice")]
+    Twice(crate::schema::ObjectId),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+}
+
+/// One query and what it reads, in words.
+struct Section {
+    name: &'static str,
+    sql: String,
+}
+
+fn section(name: &'static str, sql: String) -> Section {
+    Section { name, sql }
+}
+
+/// The rows of a query, with the names of their columns.
+struct Read {
+    columns: Vec<String>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+/// Reads the whole schema in one transaction, which is ended whatever happens.
+///
+/// # Errors
+/// What the server says, and about which part of the catalogs.
+pub async fn read(session: &Session) -> Result<Snapshot, CatalogError> {
+    let major = session.server_version().major();
+    if !MAJORS.contains(&major) {
+        return Err(CatalogError::Version { major });
+    }
+    session
+        .client
+        .batch_execute(BEGIN)
+        .await
+        .map_err(PostgresError::from)?;
+    let read = read_all(session, major).await;
+    let ended = session
+        .client
+        .batch_execute("ROLLBACK")
+        .await
+        .map_err(PostgresError::from);
+    let snapshot = read?;
+    ended?;
+    Ok(snapshot)
+}
+
+async fn read_all(session: &Session, major: u32) -> Result<Snapshot, CatalogError> {
+    let sections = sections(major);
+    let answers = sections.iter().map(|section| async {
+        ask(session, &section.sql)
+            .await
+            .map(|read| (section.name, read))
+            .map_err(|error| CatalogError::Section {
+                section: section.name,
+                error,
+            })
+    });
+    // All are on their way before the first answer comes.
+    let answers = try_join_all(answers).await?;
+    assemble::assemble(session.server_version().num, answers)
+}
+
+/// Computes a hash of the questions that are asked of a version: a snapshot that was kept is as
+/// good as a new one only when they are the same.
+pub fn fingerprint(major: u32) -> String {
+    let texts: Vec<String> = sections(major).into_iter().map(|s| s.sql).collect();
+    crate::digest::digest(texts.join("\n").as_bytes())
+}
+
+fn sections(major: u32) -> Vec<Section> {
+    let mut all = vec![rights::about(), rights::defaults()];
+    all.extend(structure::sections());
+    all.extend(relations::sections(major));
+    all.extend(routines::sections(major));
+    all.extend(user_defined::sections(major));
+    all.extend(searching::sections());
+    all.extend(foreign::sections(major));
+    all.extend(rights::sections(major));
+    all
+}
+
+async fn ask(session: &Session, sql: &str) -> Result<Read, PostgresError> {
+    let mut stream = pin!(session.client.simple_query_raw(sql).await?);
+    let mut read = Read {
+        columns: Vec::new(),
+        rows: Vec::new(),
+    };
+    while let Some(message) = stream.next().await {
+        match message? {
+            SimpleQueryMessage::RowDescription(columns) => {
+                read.columns = columns.iter().map(|c| c.name().to_owned()).collect();
+            }
+            SimpleQueryMessage::Row(row) => {
+                let values = (0..row.len()).map(|n| row.get(n).map(str::to_owned));
+                read.rows.push(values.collect());
+            }
+            _ => {}
+        }
+    }
+    Ok(read)
+}
+
+/// Names of schemas that are a user's.
+fn user_schema(alias: &str) -> String {
+    format!("({alias}.nspname !~ '^pg_' AND {alias}.nspname <> 'information_schema')")
+}
+
+/// Tells that an object is not a part of an extension.
+fn not_of_extension(catalog: &str, oid: &str) -> String {
+    format!(
+        "{oid} NOT IN (SELECT e.objid FROM pg_depend e WHERE e.deptype = 'e' \
+         AND e.classid = '{catalog}'::regclass)"
+    )
+}
+
+/// What people remark on an object, as a property.
+fn comment(catalog: &str, oid: &str) -> String {
+    format!(
+        "(SELECT d.description FROM pg_description d WHERE d.objoid = {oid} \
+         AND d.classoid = '{catalog}'::regclass AND d.objsubid = 0) AS comment"
+    )
+}
+
+/// A list of `name=value` settings in an order that says nothing.
+fn sorted(list: &str) -> String {
+    format!("(SELECT string_agg(o, ', ' ORDER BY o) FROM unnest({list}) o)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_queries_is_small_for_every_version() {
+        for major in MAJORS {
+            assert!(sections(major).len() <= 40);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What the catalogs of one database say, as data that can be kept in a file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use crate::digest::digest;
+
+/// The version of the file format.
+pub const FORMAT: u32 = 1;
+
+/// By what an object is matched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectId {
+    pub kind: Kind,
+    /// The qualified name, quoted as SQL needs it; with the types of its arguments for a routine.
+    pub name: String,
+}
+
+impl ObjectId {
+    pub fn new(kind: Kind, name: impl Into<String>) -> ObjectId {
+        ObjectId {
+            kind,
+            name: name.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+/// One object: what is said of it, and what it is part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// The schema it lies in, as the catalog spells it; absent for what lies in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// What it goes with: a column's table, a table's schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ObjectId>,
+    /// Its place among its siblings, where they have an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    /// Only what is not the default is held, so that an absent property means the default.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// One object of a file: the map of [`Snapshot`] has keys that JSON cannot have.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    id: ObjectId,
+    #[serde(flatten)]
+    object: Object,
+}
+
+/// The schema of one database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The server's version number, such as 150018.
+    pub server_version: u32,
+    /// The database's name, for people.
+    pub database: String,
+    /// The role that owns the database.
+    pub owner: String,
+    pub objects: BTreeMap<ObjectId, Object>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    format: u32,
+    server_version: u32,
+    database: String,
+    owner: String,
+    checksum: String,
+    objects: Vec<Entry>,
+}
+
+/// Why a file is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("it is not a snapshot: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("it has snapshot format {found}; this version of stagegate reads format {FORMAT}")]
+    Format { found: u32 },
+    #[error("it was changed after it was written: its checksum is {found}, it says {said}")]
+    Checksum { found: String, said: String },
+    #[error("it holds {0} twice")]
+    Twice(ObjectId),
+}
+
+impl Snapshot {
+    /// The server's major version.
+    pub fn major(&self) -> u32 {
+        self.server_version / 10_000
+    }
+
+    /// Adds an object, and gives it back when its name is taken.
+    pub fn add(&mut self, id: ObjectId, object: Object) -> Option<Object> {
+        self.objects.insert(id, object)
+    }
+
+    /// Keeps only what lies in these schemas; all when none is named.
+    pub fn only_schemas(&mut self, schemas: &[String]) {
+        if schemas.is_empty() {
+            return;
+        }
+        self.objects.retain(|_, object| {
+            object
+                .schema
+                .as_ref()
+                .is_some_and(|schema| schemas.contains(schema))
+        });
+    }
+
+    /// Computes the checksum over all objects. It does not depend on the server's version, on the
+    /// database's name, nor on the order of anything but columns.
+    pub fn checksum(&self) -> String {
+        let mut text = String::from("stagegate schema 1\n");
+        let mut push = |parts: &[&str]| {
+            for part in parts {
+                // The length before each part: no two lists of parts give the same text.
+                text.push_str(&part.len().to_string());
+                text.push(':');
+                text.push_str(part);
+            }
+            text.push('\n');
+        };
+        for (id, object) in &self.objects {
+            let position = object.position.map_or(String::new(), |p| p.to_string());
+            push(&[id.kind.word(), &id.name, &position]);
+            for (property, value) in &object.properties {
+                push(&[property, value]);
+            }
+        }
+        digest(text.as_bytes())
+    }
+
+    /// Writes the snapshot as JSON, one object a line.
+    pub fn to_json(&self) -> Result<String, SnapshotError> {
+        let file = File {
+            format: FORMAT,
+            server_version: self.server_version,
+            database: self.database.clone(),
+            owner: self.owner.clone(),
+            checksum: self.checksum(),
+            objects: Vec::new(),
+        };
+        let head = serde_json::to_string(&file)?;
+        let mut text = head.trim_end_matches("]}").to_owned();
+        for (index, (id, object)) in self.objects.iter().enumerate() {
+            text.push_str(if index == 0 { "\n" } else { ",\n" });
+            text.push_str(&serde_json::to_string(&Entry {
+                id: id.clone(),
+                object: object.clone(),
+            })?);
+        }
+        text.push_str("\n]}\n");
+        Ok(text)
+    }
+
+    /// Reads a snapshot that [`Snapshot::to_json`] wrote.
+    ///
+    /// # Errors
+    /// When it is none, is of another format, or was changed by hand.
+    pub fn from_json(text: &str) -> Result<Snapshot, SnapshotError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Head = serde_json::from_str(text)?;
+        if head.format != FORMAT {
+            return Err(SnapshotError::Format { found: head.format });
+        }
+        let file: File = serde_json::from_str(text)?;
+        let mut snapshot = Snapshot {
+            server_version: file.server_version,
+            database: file.database,
+            owner: file.owner,
+            objects: BTreeMap::new(),
+        };
+        for Entry { id, object } in file.objects {
+            if snapshot.add(id.clone(), object).is_some() {
+                return Err(SnapshotError::Twice(id));
+            }
+        }
+        let found = snapshot.checksum();
+        if found != file.checksum {
+            return Err(SnapshotError::Checksum {
+                found,
+                said: file.checksum,
+            });
+        }
+        Ok(snapshot)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Small schemas that share names, so that pairs of them have something in common.
+    pub(in crate::schema) fn snapshots() -> impl Strategy<Value = Snapshot> {
+        let properties = || prop::collection::btree_map("[abc]", "[xy\"\n é]{0,3}", 0..3);
+        let column = (0..4u32, properties());
+        let table = ("[tuv]", properties(), prop::collection::vec(column, 0..4));
+        prop::collection::vec(table, 0..4).prop_map(|tables| {
+            let mut snapshot = Snapshot {
+                server_version: 150_018,
+                ..Snapshot::default()
+            };
+            for (name, properties, columns) in tables {
+                let id = ObjectId::new(Kind::Table, format!("s.{name}"));
+                for (position, properties) in columns {
+                    snapshot.add(
+                        ObjectId::new(Kind::Column, format!("{}.c{position}", id.name)),
+                        Object {
+                            schema: Some("s".to_owned()),
+                            parent: Some(id.clone()),
+                            position: Some(position),
+                            properties,
+                        },
+                    );
+                }
+                let object = Object {
+                    schema: Some("s".to_owned()),
+                    properties,
+                    ..Object::default()
+                };
+                snapshot.add(id, object);
+            }
+            snapshot
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read_back(snapshot in snapshots()) {
+            let text = snapshot.to_json().unwrap();
+            prop_assert_eq!(Snapshot::from_json(&text).unwrap(), snapshot);
+        }
+
+        #[test]
+        fn equal_objects_and_equal_checksums_go_together(a in snapshots(), b in snapshots()) {
+            prop_assert_eq!(a.objects == b.objects, a.checksum() == b.checksum());
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_changed_or_is_of_another_time_is_refused() {
+        let mut snapshot = Snapshot::default();
+        snapshot.add(ObjectId::new(Kind::Table, "public.t"), Object::default());
+        let text = snapshot.to_json().unwrap();
+        let changed = text.replace("public.t", "public.u");
+        assert!(matches!(
+            Snapshot::from_json(&changed),
+            Err(SnapshotError::Checksum { .. })
+        ));
+        let later = text.replace("\"format\":1", "\"format\":2");
+        assert!(matches!(
+            Snapshot::from_json(&later),
+            Err(SnapshotError::Format { found: 2 })
+        ));
+        assert!(Snapshot::from_json(&text[..text.len() / 2]).is_err());
+    }
+}

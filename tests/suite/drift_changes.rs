@@ -1,0 +1,737 @@
+//! A world with something of every kind, and changes to it, each of one property of one object.
+
+use stagegate::schema::{Change, Kind};
+
+/// One change, how it is undone, and the one difference it must show.
+pub(crate) struct Mutation {
+    pub(crate) sql: &'static str,
+    pub(crate) undo: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) change: Change,
+    pub(crate) property: Option<&'static str>,
+}
+
+const fn changed(
+    sql: &'static str,
+    undo: &'static str,
+    kind: Kind,
+    property: &'static str,
+) -> Mutation {
+    Mutation {
+        sql,
+        undo,
+        kind,
+        change: Change::Changed,
+        property: Some(property),
+    }
+}
+
+const fn added(sql: &'static str, undo: &'static str, kind: Kind) -> Mutation {
+    Mutation {
+        sql,
+        undo,
+        kind,
+        change: Change::Added,
+        property: None,
+    }
+}
+
+const fn removed(sql: &'static str, undo: &'static str, kind: Kind) -> Mutation {
+    Mutation {
+        sql,
+        undo,
+        kind,
+        change: Change::Removed,
+        property: None,
+    }
+}
+
+pub(crate) const WORLD: &str = include_str!("drift_world.sql");
+
+use Kind::{
+    Aggregate, Cast, Collation, Column, CompositeType, Constraint, DefaultPrivileges, Domain, Enum,
+    EventTrigger, ForeignDataWrapper, ForeignServer, ForeignTable, Function, Index,
+    MaterializedView, Operator, Policy, Procedure, Publication, RangeType, Rule, Schema, Sequence,
+    Statistics, Table, TextSearchConfiguration, TextSearchDictionary, Trigger, UserMapping, View,
+};
+
+pub(crate) const CHANGES: &[Mutation] = &[
+    added("CREATE SCHEMA extra", "DROP SCHEMA extra", Schema),
+    changed(
+        "ALTER SCHEMA shop OWNER TO app",
+        "ALTER SCHEMA shop OWNER TO postgres",
+        Schema,
+        "owner",
+    ),
+    changed(
+        "COMMENT ON SCHEMA shop IS 'x'",
+        "COMMENT ON SCHEMA shop IS NULL",
+        Schema,
+        "comment",
+    ),
+    changed(
+        "GRANT USAGE ON SCHEMA shop TO other",
+        "REVOKE USAGE ON SCHEMA shop FROM other",
+        Schema,
+        "grants to other",
+    ),
+    added(
+        "CREATE TABLE shop.extra (a int primary key, b text unique)",
+        "DROP TABLE shop.extra",
+        Table,
+    ),
+    removed(
+        "DROP TABLE shop.lonely",
+        "CREATE TABLE shop.lonely (a int)",
+        Table,
+    ),
+    changed(
+        "ALTER TABLE shop.lonely SET UNLOGGED",
+        "ALTER TABLE shop.lonely SET LOGGED",
+        Table,
+        "persistence",
+    ),
+    changed(
+        "ALTER TABLE shop.orders SET (fillfactor = 80)",
+        "ALTER TABLE shop.orders RESET (fillfactor)",
+        Table,
+        "options",
+    ),
+    changed(
+        "ALTER TABLE shop.orders SET (toast.autovacuum_enabled = off)",
+        "ALTER TABLE shop.orders RESET (toast.autovacuum_enabled)",
+        Table,
+        "toast options",
+    ),
+    changed(
+        "ALTER TABLE shop.orders REPLICA IDENTITY FULL",
+        "ALTER TABLE shop.orders REPLICA IDENTITY DEFAULT",
+        Table,
+        "replica identity",
+    ),
+    changed(
+        "ALTER TABLE shop.orders DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY",
+        Table,
+        "row level security",
+    ),
+    changed(
+        "ALTER TABLE shop.orders FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE shop.orders NO FORCE ROW LEVEL SECURITY",
+        Table,
+        "row level security forced",
+    ),
+    changed(
+        "COMMENT ON TABLE shop.orders IS 'other'",
+        "COMMENT ON TABLE shop.orders IS 'all orders'",
+        Table,
+        "comment",
+    ),
+    changed(
+        "GRANT INSERT ON shop.orders TO reader",
+        "REVOKE INSERT ON shop.orders FROM reader",
+        Table,
+        "grants to reader",
+    ),
+    changed(
+        "GRANT SELECT ON shop.orders TO reader WITH GRANT OPTION",
+        "REVOKE GRANT OPTION FOR SELECT ON shop.orders FROM reader",
+        Table,
+        "grants to reader",
+    ),
+    changed(
+        "REVOKE ALL ON shop.lonely FROM postgres",
+        "GRANT ALL ON shop.lonely TO postgres",
+        Table,
+        "grants to <owner>",
+    ),
+    changed(
+        "ALTER TABLE shop.child NO INHERIT shop.base",
+        "ALTER TABLE shop.child INHERIT shop.base",
+        Table,
+        "inherits",
+    ),
+    changed(
+        "ALTER TABLE shop.events DETACH PARTITION shop.events_old; ALTER TABLE shop.events ATTACH PARTITION shop.events_old FOR VALUES FROM (0) TO (50)",
+        "ALTER TABLE shop.events DETACH PARTITION shop.events_old; ALTER TABLE shop.events ATTACH PARTITION shop.events_old FOR VALUES FROM (0) TO (100)",
+        Table,
+        "partition bound",
+    ),
+    changed(
+        "ALTER TABLE shop.lonely OWNER TO app",
+        "ALTER TABLE shop.lonely OWNER TO postgres",
+        Table,
+        "owner",
+    ),
+    added(
+        "ALTER TABLE shop.orders ADD COLUMN extra int",
+        "ALTER TABLE shop.orders DROP COLUMN extra",
+        Column,
+    ),
+    removed(
+        "ALTER TABLE shop.lonely DROP COLUMN a",
+        "ALTER TABLE shop.lonely ADD COLUMN a int",
+        Column,
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER note TYPE varchar(9)",
+        "ALTER TABLE shop.orders ALTER note TYPE text",
+        Column,
+        "type",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER note TYPE text COLLATE \"C\"",
+        "ALTER TABLE shop.orders ALTER note TYPE text",
+        Column,
+        "collation",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER note SET NOT NULL",
+        "ALTER TABLE shop.orders ALTER note DROP NOT NULL",
+        Column,
+        "not null",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER total SET DEFAULT 1",
+        "ALTER TABLE shop.orders ALTER total SET DEFAULT 0",
+        Column,
+        "default",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER total DROP DEFAULT",
+        "ALTER TABLE shop.orders ALTER total SET DEFAULT 0",
+        Column,
+        "default",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER id SET GENERATED BY DEFAULT",
+        "ALTER TABLE shop.orders ALTER id SET GENERATED ALWAYS",
+        Column,
+        "identity",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER taxed DROP EXPRESSION",
+        "ALTER TABLE shop.orders DROP taxed; ALTER TABLE shop.orders ADD taxed numeric GENERATED ALWAYS AS (total * 1.2) STORED",
+        Column,
+        "generated",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER note SET STORAGE EXTERNAL",
+        "ALTER TABLE shop.orders ALTER note SET STORAGE EXTENDED",
+        Column,
+        "storage",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER note SET COMPRESSION pglz",
+        "ALTER TABLE shop.orders ALTER note SET COMPRESSION default",
+        Column,
+        "compression",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER total SET STATISTICS 500",
+        "ALTER TABLE shop.orders ALTER total SET STATISTICS -1",
+        Column,
+        "statistics target",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER total SET (n_distinct = 5)",
+        "ALTER TABLE shop.orders ALTER total RESET (n_distinct)",
+        Column,
+        "options",
+    ),
+    changed(
+        "COMMENT ON COLUMN shop.orders.total IS 'x'",
+        "COMMENT ON COLUMN shop.orders.total IS NULL",
+        Column,
+        "comment",
+    ),
+    changed(
+        "GRANT UPDATE (total) ON shop.orders TO reader",
+        "REVOKE UPDATE (total) ON shop.orders FROM reader",
+        Column,
+        "grants to reader",
+    ),
+    added(
+        "ALTER TABLE shop.orders ADD CONSTRAINT extra CHECK (total < 1000)",
+        "ALTER TABLE shop.orders DROP CONSTRAINT extra",
+        Constraint,
+    ),
+    removed(
+        "ALTER TABLE shop.orders DROP CONSTRAINT positive",
+        "ALTER TABLE shop.orders ADD CONSTRAINT positive CHECK (total >= 0)",
+        Constraint,
+    ),
+    changed(
+        "ALTER TABLE shop.orders DROP CONSTRAINT positive; ALTER TABLE shop.orders ADD CONSTRAINT positive CHECK (total > 0)",
+        "ALTER TABLE shop.orders DROP CONSTRAINT positive; ALTER TABLE shop.orders ADD CONSTRAINT positive CHECK (total >= 0)",
+        Constraint,
+        "definition",
+    ),
+    changed(
+        "ALTER TABLE shop.orders DROP CONSTRAINT positive; ALTER TABLE shop.orders ADD CONSTRAINT positive CHECK (total >= 0) NOT VALID",
+        "ALTER TABLE shop.orders VALIDATE CONSTRAINT positive",
+        Constraint,
+        "validated",
+    ),
+    changed(
+        "ALTER TABLE shop.orders ALTER CONSTRAINT orders_customer_fkey DEFERRABLE",
+        "ALTER TABLE shop.orders ALTER CONSTRAINT orders_customer_fkey NOT DEFERRABLE",
+        Constraint,
+        "deferrable",
+    ),
+    changed(
+        "ALTER TABLE shop.orders DROP CONSTRAINT orders_customer_fkey; ALTER TABLE shop.orders ADD CONSTRAINT orders_customer_fkey FOREIGN KEY (customer) REFERENCES shop.customers ON DELETE CASCADE",
+        "ALTER TABLE shop.orders DROP CONSTRAINT orders_customer_fkey; ALTER TABLE shop.orders ADD CONSTRAINT orders_customer_fkey FOREIGN KEY (customer) REFERENCES shop.customers",
+        Constraint,
+        "definition",
+    ),
+    changed(
+        "ALTER INDEX shop.customers_pkey SET (fillfactor = 70)",
+        "ALTER INDEX shop.customers_pkey RESET (fillfactor)",
+        Constraint,
+        "index options",
+    ),
+    changed(
+        "ALTER TABLE shop.customers CLUSTER ON customers_pkey",
+        "ALTER TABLE shop.customers SET WITHOUT CLUSTER",
+        Constraint,
+        "clustered",
+    ),
+    changed(
+        "COMMENT ON CONSTRAINT positive ON shop.orders IS 'x'",
+        "COMMENT ON CONSTRAINT positive ON shop.orders IS NULL",
+        Constraint,
+        "comment",
+    ),
+    changed(
+        "UPDATE pg_trigger SET tgenabled = 'D' WHERE tgconstraint = (SELECT oid FROM pg_constraint WHERE conname = 'orders_customer_fkey') AND tgrelid = 'shop.orders'::regclass",
+        "UPDATE pg_trigger SET tgenabled = 'O' WHERE tgconstraint = (SELECT oid FROM pg_constraint WHERE conname = 'orders_customer_fkey')",
+        Constraint,
+        "not enforced",
+    ),
+    added(
+        "CREATE INDEX extra ON shop.orders (note)",
+        "DROP INDEX shop.extra",
+        Index,
+    ),
+    removed(
+        "DROP INDEX shop.orders_total",
+        "CREATE INDEX orders_total ON shop.orders (total) WHERE total > 10",
+        Index,
+    ),
+    changed(
+        "DROP INDEX shop.orders_total; CREATE INDEX orders_total ON shop.orders (total) WHERE total > 11",
+        "DROP INDEX shop.orders_total; CREATE INDEX orders_total ON shop.orders (total) WHERE total > 10",
+        Index,
+        "definition",
+    ),
+    changed(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'shop.orders_total'::regclass",
+        "UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'shop.orders_total'::regclass",
+        Index,
+        "valid",
+    ),
+    changed(
+        "ALTER TABLE shop.orders CLUSTER ON orders_note",
+        "ALTER TABLE shop.orders SET WITHOUT CLUSTER",
+        Index,
+        "clustered",
+    ),
+    changed(
+        "ALTER INDEX shop.orders_lower ALTER COLUMN 1 SET STATISTICS 300",
+        "ALTER INDEX shop.orders_lower ALTER COLUMN 1 SET STATISTICS -1",
+        Index,
+        "statistics target",
+    ),
+    changed(
+        "ALTER SEQUENCE shop.numbers INCREMENT 5",
+        "ALTER SEQUENCE shop.numbers INCREMENT 1",
+        Sequence,
+        "increment",
+    ),
+    changed(
+        "ALTER SEQUENCE shop.numbers CYCLE",
+        "ALTER SEQUENCE shop.numbers NO CYCLE",
+        Sequence,
+        "cycle",
+    ),
+    changed(
+        "ALTER SEQUENCE shop.numbers CACHE 9",
+        "ALTER SEQUENCE shop.numbers CACHE 1",
+        Sequence,
+        "cache",
+    ),
+    changed(
+        "ALTER SEQUENCE shop.numbers START 7",
+        "ALTER SEQUENCE shop.numbers START 1",
+        Sequence,
+        "start",
+    ),
+    changed(
+        "ALTER SEQUENCE shop.numbers MAXVALUE 700",
+        "ALTER SEQUENCE shop.numbers NO MAXVALUE",
+        Sequence,
+        "maximum",
+    ),
+    changed(
+        "ALTER SEQUENCE shop.numbers MINVALUE -7",
+        "ALTER SEQUENCE shop.numbers MINVALUE 1",
+        Sequence,
+        "minimum",
+    ),
+    changed(
+        "ALTER SEQUENCE shop.numbers OWNED BY shop.lonely.a",
+        "ALTER SEQUENCE shop.numbers OWNED BY NONE",
+        Sequence,
+        "owned by",
+    ),
+    changed(
+        "CREATE OR REPLACE VIEW shop.big AS SELECT id, total FROM shop.orders WHERE total > 101",
+        "CREATE OR REPLACE VIEW shop.big AS SELECT id, total FROM shop.orders WHERE total > 100",
+        View,
+        "definition",
+    ),
+    changed(
+        "CREATE OR REPLACE VIEW shop.big AS SELECT id, total, note FROM shop.orders WHERE total > 100",
+        "DROP VIEW shop.big; CREATE VIEW shop.big AS SELECT id, total FROM shop.orders WHERE total > 100",
+        View,
+        "definition",
+    ),
+    changed(
+        "ALTER VIEW shop.big SET (security_invoker = true)",
+        "ALTER VIEW shop.big RESET (security_invoker)",
+        View,
+        "options",
+    ),
+    changed(
+        "ALTER VIEW shop.big SET (check_option = local)",
+        "ALTER VIEW shop.big RESET (check_option)",
+        View,
+        "options",
+    ),
+    changed(
+        "ALTER VIEW shop.big ALTER total SET DEFAULT 3",
+        "ALTER VIEW shop.big ALTER total DROP DEFAULT",
+        Column,
+        "default",
+    ),
+    changed(
+        "DROP MATERIALIZED VIEW shop.sums; CREATE MATERIALIZED VIEW shop.sums AS SELECT sum(total) AS total FROM shop.orders WITH NO DATA",
+        "DROP MATERIALIZED VIEW shop.sums; CREATE MATERIALIZED VIEW shop.sums AS SELECT sum(total) AS total FROM shop.orders WHERE true",
+        MaterializedView,
+        "definition",
+    ),
+    added(
+        "CREATE FUNCTION shop.extra() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DROP FUNCTION shop.extra()",
+        Function,
+    ),
+    changed(
+        "ALTER FUNCTION shop.add(int, int) STABLE",
+        "ALTER FUNCTION shop.add(int, int) IMMUTABLE",
+        Function,
+        "volatility",
+    ),
+    changed(
+        "ALTER FUNCTION shop.add(int, int) SECURITY DEFINER",
+        "ALTER FUNCTION shop.add(int, int) SECURITY INVOKER",
+        Function,
+        "security",
+    ),
+    changed(
+        "ALTER FUNCTION shop.add(int, int) LEAKPROOF",
+        "ALTER FUNCTION shop.add(int, int) NOT LEAKPROOF",
+        Function,
+        "leakproof",
+    ),
+    changed(
+        "ALTER FUNCTION shop.add(int, int) STRICT",
+        "ALTER FUNCTION shop.add(int, int) CALLED ON NULL INPUT",
+        Function,
+        "strict",
+    ),
+    changed(
+        "ALTER FUNCTION shop.add(int, int) PARALLEL SAFE",
+        "ALTER FUNCTION shop.add(int, int) PARALLEL UNSAFE",
+        Function,
+        "parallel",
+    ),
+    changed(
+        "ALTER FUNCTION shop.add(int, int) COST 7",
+        "ALTER FUNCTION shop.add(int, int) COST 100",
+        Function,
+        "cost",
+    ),
+    changed(
+        "ALTER FUNCTION shop.many() ROWS 7",
+        "ALTER FUNCTION shop.many() ROWS 1000",
+        Function,
+        "rows",
+    ),
+    changed(
+        "ALTER FUNCTION shop.add(int, int) SET work_mem = '8MB'",
+        "ALTER FUNCTION shop.add(int, int) RESET work_mem",
+        Function,
+        "settings",
+    ),
+    changed(
+        "CREATE OR REPLACE FUNCTION shop.add(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a+b'",
+        "CREATE OR REPLACE FUNCTION shop.add(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a + b'",
+        Function,
+        "body",
+    ),
+    changed(
+        "CREATE OR REPLACE FUNCTION shop.apart(a int, b int DEFAULT 1) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a + b'",
+        "DROP FUNCTION shop.apart(int, int); CREATE FUNCTION shop.apart(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a + b'",
+        Function,
+        "arguments",
+    ),
+    changed(
+        "REVOKE EXECUTE ON FUNCTION shop.add(int, int) FROM PUBLIC",
+        "GRANT EXECUTE ON FUNCTION shop.add(int, int) TO PUBLIC",
+        Function,
+        "grants to PUBLIC",
+    ),
+    changed(
+        "CREATE OR REPLACE FUNCTION shop.atomic() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 2; END",
+        "CREATE OR REPLACE FUNCTION shop.atomic() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END",
+        Function,
+        "body",
+    ),
+    changed(
+        "CREATE OR REPLACE PROCEDURE shop.tidy() LANGUAGE sql AS 'SELECT 2'",
+        "CREATE OR REPLACE PROCEDURE shop.tidy() LANGUAGE sql AS 'SELECT 1'",
+        Procedure,
+        "body",
+    ),
+    changed(
+        "CREATE OR REPLACE AGGREGATE shop.total(int) (SFUNC = shop.add, STYPE = int, INITCOND = '5')",
+        "CREATE OR REPLACE AGGREGATE shop.total(int) (SFUNC = shop.add, STYPE = int, INITCOND = '0')",
+        Aggregate,
+        "initial",
+    ),
+    added(
+        "CREATE TRIGGER extra AFTER DELETE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.touch()",
+        "DROP TRIGGER extra ON shop.orders",
+        Trigger,
+    ),
+    changed(
+        "ALTER TABLE shop.orders DISABLE TRIGGER touch",
+        "ALTER TABLE shop.orders ENABLE TRIGGER touch",
+        Trigger,
+        "enabled",
+    ),
+    changed(
+        "CREATE OR REPLACE TRIGGER touch BEFORE UPDATE OR INSERT ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.touch()",
+        "CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.touch()",
+        Trigger,
+        "definition",
+    ),
+    changed(
+        "ALTER EVENT TRIGGER watch DISABLE",
+        "ALTER EVENT TRIGGER watch ENABLE",
+        EventTrigger,
+        "enabled",
+    ),
+    changed(
+        "COMMENT ON EVENT TRIGGER watch IS 'x'",
+        "COMMENT ON EVENT TRIGGER watch IS NULL",
+        EventTrigger,
+        "comment",
+    ),
+    changed(
+        "CREATE OR REPLACE RULE skip AS ON INSERT TO shop.guarded WHERE new.a > 9 DO INSTEAD NOTHING",
+        "CREATE OR REPLACE RULE skip AS ON INSERT TO shop.guarded WHERE new.a > 8 DO INSTEAD NOTHING",
+        Rule,
+        "definition",
+    ),
+    changed(
+        "ALTER TABLE shop.ruled DISABLE RULE skip",
+        "ALTER TABLE shop.ruled ENABLE RULE skip",
+        Rule,
+        "enabled",
+    ),
+    added(
+        "CREATE POLICY extra ON shop.orders FOR SELECT USING (true)",
+        "DROP POLICY extra ON shop.orders",
+        Policy,
+    ),
+    changed(
+        "ALTER POLICY own ON shop.orders USING (total > 6)",
+        "ALTER POLICY own ON shop.orders USING (total > 5)",
+        Policy,
+        "using",
+    ),
+    changed(
+        "ALTER POLICY own ON shop.orders WITH CHECK (total > 6)",
+        "ALTER POLICY own ON shop.orders WITH CHECK (total > 5)",
+        Policy,
+        "check",
+    ),
+    changed(
+        "ALTER POLICY own ON shop.orders TO reader, app",
+        "ALTER POLICY own ON shop.orders TO reader",
+        Policy,
+        "roles",
+    ),
+    changed(
+        "DROP POLICY own ON shop.orders; CREATE POLICY own ON shop.orders AS RESTRICTIVE TO reader USING (total > 5) WITH CHECK (total > 5)",
+        "DROP POLICY own ON shop.orders; CREATE POLICY own ON shop.orders TO reader USING (total > 5) WITH CHECK (total > 5)",
+        Policy,
+        "restrictive",
+    ),
+    changed(
+        "DROP POLICY own ON shop.orders; CREATE POLICY own ON shop.orders FOR UPDATE TO reader USING (total > 5) WITH CHECK (total > 5)",
+        "DROP POLICY own ON shop.orders; CREATE POLICY own ON shop.orders TO reader USING (total > 5) WITH CHECK (total > 5)",
+        Policy,
+        "command",
+    ),
+    changed(
+        "CREATE TYPE shop.other_state AS ENUM ('new', 'odd', 'done'); DROP TYPE shop.state; ALTER TYPE shop.other_state RENAME TO state",
+        "DROP TYPE shop.state; CREATE TYPE shop.state AS ENUM ('new', 'done')",
+        Enum,
+        "labels",
+    ),
+    changed(
+        "ALTER DOMAIN shop.email SET NOT NULL",
+        "ALTER DOMAIN shop.email DROP NOT NULL",
+        Domain,
+        "not null",
+    ),
+    changed(
+        "ALTER DOMAIN shop.email SET DEFAULT 'a@b'",
+        "ALTER DOMAIN shop.email DROP DEFAULT",
+        Domain,
+        "default",
+    ),
+    changed(
+        "ALTER DOMAIN shop.email DROP CONSTRAINT has_at; ALTER DOMAIN shop.email ADD CONSTRAINT has_at CHECK (value LIKE '%@%.%')",
+        "ALTER DOMAIN shop.email DROP CONSTRAINT has_at; ALTER DOMAIN shop.email ADD CONSTRAINT has_at CHECK (value LIKE '%@%')",
+        Constraint,
+        "definition",
+    ),
+    changed(
+        "ALTER TYPE shop.point ADD ATTRIBUTE z int",
+        "ALTER TYPE shop.point DROP ATTRIBUTE z",
+        CompositeType,
+        "attributes",
+    ),
+    changed(
+        "ALTER TYPE shop.span OWNER TO app",
+        "ALTER TYPE shop.span OWNER TO postgres",
+        RangeType,
+        "owner",
+    ),
+    changed(
+        "COMMENT ON TYPE shop.span IS 'x'",
+        "COMMENT ON TYPE shop.span IS NULL",
+        RangeType,
+        "comment",
+    ),
+    changed(
+        "COMMENT ON COLLATION shop.plain IS 'x'",
+        "COMMENT ON COLLATION shop.plain IS NULL",
+        Collation,
+        "comment",
+    ),
+    added(
+        "CREATE OPERATOR shop.### (LEFTARG = int, RIGHTARG = int, FUNCTION = shop.add)",
+        "DROP OPERATOR shop.### (int, int)",
+        Operator,
+    ),
+    changed(
+        "COMMENT ON OPERATOR shop.<#> (int, int) IS 'x'",
+        "COMMENT ON OPERATOR shop.<#> (int, int) IS NULL",
+        Operator,
+        "comment",
+    ),
+    changed(
+        "DROP CAST (shop.mood AS int); CREATE CAST (shop.mood AS int) WITH FUNCTION shop.mood_number AS IMPLICIT",
+        "DROP CAST (shop.mood AS int); CREATE CAST (shop.mood AS int) WITH FUNCTION shop.mood_number",
+        Cast,
+        "context",
+    ),
+    changed(
+        "ALTER TEXT SEARCH CONFIGURATION shop.words DROP MAPPING FOR word",
+        "ALTER TEXT SEARCH CONFIGURATION shop.words ADD MAPPING FOR word WITH simple",
+        TextSearchConfiguration,
+        "definition",
+    ),
+    changed(
+        "ALTER TEXT SEARCH DICTIONARY shop.dict (accept = false)",
+        "ALTER TEXT SEARCH DICTIONARY shop.dict (accept = true)",
+        TextSearchDictionary,
+        "definition",
+    ),
+    changed(
+        "ALTER FOREIGN DATA WRAPPER far OPTIONS (ADD debug 'true')",
+        "ALTER FOREIGN DATA WRAPPER far OPTIONS (DROP debug)",
+        ForeignDataWrapper,
+        "options",
+    ),
+    changed(
+        "ALTER SERVER away VERSION '2'",
+        "ALTER SERVER away VERSION '1'",
+        ForeignServer,
+        "version",
+    ),
+    changed(
+        "GRANT USAGE ON FOREIGN SERVER away TO reader",
+        "REVOKE USAGE ON FOREIGN SERVER away FROM reader",
+        ForeignServer,
+        "grants to reader",
+    ),
+    changed(
+        "ALTER USER MAPPING FOR app SERVER away OPTIONS (ADD password 'x')",
+        "ALTER USER MAPPING FOR app SERVER away OPTIONS (DROP password)",
+        UserMapping,
+        "option names",
+    ),
+    changed(
+        "ALTER FOREIGN TABLE shop.remote OPTIONS (ADD x '1')",
+        "ALTER FOREIGN TABLE shop.remote OPTIONS (DROP x)",
+        ForeignTable,
+        "foreign options",
+    ),
+    changed(
+        "ALTER PUBLICATION changes ADD TABLE shop.lonely",
+        "ALTER PUBLICATION changes DROP TABLE shop.lonely",
+        Publication,
+        "tables",
+    ),
+    changed(
+        "ALTER PUBLICATION changes SET (publish = 'insert')",
+        "ALTER PUBLICATION changes SET (publish = 'insert, update, delete, truncate')",
+        Publication,
+        "publishes",
+    ),
+    changed(
+        "ALTER PUBLICATION changes SET TABLE shop.orders WHERE (total > 3)",
+        "ALTER PUBLICATION changes SET TABLE shop.orders",
+        Publication,
+        "tables",
+    ),
+    changed(
+        "ALTER STATISTICS shop.together SET STATISTICS 50",
+        "ALTER STATISTICS shop.together SET STATISTICS -1",
+        Statistics,
+        "statistics target",
+    ),
+    changed(
+        "DROP STATISTICS shop.together; CREATE STATISTICS shop.together (ndistinct) ON total, note FROM shop.orders",
+        "DROP STATISTICS shop.together; CREATE STATISTICS shop.together (dependencies) ON total, note FROM shop.orders",
+        Statistics,
+        "definition",
+    ),
+    changed(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA later GRANT INSERT ON TABLES TO reader",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA later REVOKE INSERT ON TABLES FROM reader",
+        DefaultPrivileges,
+        "grants to reader",
+    ),
+    added(
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+        "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC",
+        DefaultPrivileges,
+    ),
+];

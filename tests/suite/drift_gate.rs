@@ -1,0 +1,110 @@
+//! The drift gate in a run: it stops, exports, shows, and passes only on a new look.
+
+use crate::site::Site;
+
+const BEFORE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric);\n";
+const MIGRATION: &str = "ALTER TABLE orders ADD COLUMN note text;\n";
+
+fn gate(more: &str) -> String {
+    format!("[phase.gate.drift]\ntarget = \"db\"\nexpected = \"schema.sql\"\n{more}")
+}
+
+#[test]
+fn a_hard_difference_stops_the_run_and_a_new_look_lets_it_go_on() {
+    let site = Site::new();
+    site.write("schema.sql", BEFORE);
+    site.sql(BEFORE);
+    site.sql("ALTER TABLE orders ADD COLUMN by_hand text");
+    // A rule that allows everything allows nothing hard.
+    site.gate(&gate("allow = [\"*:*\"]")).exits(4);
+    let evidence = site.evidence("gate-1.json");
+    assert_eq!(evidence["kind"], "drift");
+    assert_eq!(
+        evidence["comparison"]["differences"][0]["name"],
+        "public.orders.by_hand"
+    );
+    assert_eq!(
+        evidence["comparison"]["differences"][0]["direction"],
+        "ahead"
+    );
+    assert!(
+        site.output("gate-1-expected.json")
+            .contains("public.orders")
+    );
+    assert!(site.output("gate-1-actual.json").contains("by_hand"));
+    site.sql("ALTER TABLE orders DROP COLUMN by_hand");
+    site.stagegate(&["run", "runbook.toml", "--headless", "--runs-dir", "again"])
+        .exits(0);
+}
+
+#[test]
+fn soft_differences_pass_only_by_a_rule_and_are_still_told() {
+    let site = Site::new();
+    site.write("schema.sql", BEFORE);
+    site.sql(BEFORE);
+    site.sql("COMMENT ON TABLE orders IS 'by hand'; CREATE TABLE tmp_a (b int)");
+    let ignore = "ignore = [\"table:public.tmp_*\"]";
+    site.gate(&gate(ignore)).exits(4);
+    site.gate(&gate(&format!("{ignore}\nallow = [\"*.comment:*\"]")))
+        .exits(0);
+    let evidence = site.evidence("gate-1.json");
+    assert_eq!(evidence["allowed"], serde_json::json!([0]));
+    assert_eq!(
+        evidence["comparison"]["ignored"][0]["ignored_by"],
+        "table:public.tmp_*"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_never_a_pass() {
+    let site = Site::new();
+    site.gate(&gate("")).exits(4);
+    site.write("schema.sql", "CREATE TABLE a (b nope);\n");
+    site.gate(&gate("")).exits(4);
+    site.write("schema.sql", "");
+    site.gate(&gate("ignore = [\"tabel:x\"]")).exits(4);
+}
+
+#[test]
+fn the_shipped_runbook_walks_through_a_change() {
+    let site = Site::new();
+    let text = include_str!("../../runbooks/schema-sync.toml");
+    site.write("runbook.toml", text);
+    site.stagegate(&["check", "runbook.toml"]).exits(0);
+    // On production people have to type its name, which nobody does headless.
+    let staging = text
+        .replace("environment = \"production\"", "environment = \"staging\"")
+        .replace("env:PROD_DATABASE_URL", "env:DB");
+    site.write("runbook.toml", &staging);
+    site.write("deployed.sql", BEFORE);
+    site.write("db/schema.sql", &format!("{BEFORE}{MIGRATION}"));
+    site.write("db/migrations/001_note.sql", MIGRATION);
+    site.write("db/CHANGELOG.md", "# Changelog\n");
+    site.sql(BEFORE);
+    site.sql("CREATE INDEX by_hand ON orders (total)");
+    let run = [
+        "run",
+        "runbook.toml",
+        "--headless",
+        "--runs-dir",
+        "runs",
+        "--var",
+        "deployed=deployed.sql",
+    ];
+    site.stagegate(&run).exits(4);
+    assert_eq!(
+        site.one("SELECT to_regclass('stagegate.ledger') IS NULL"),
+        "t"
+    );
+    assert_eq!(
+        site.one("SELECT count(*) FROM pg_attribute WHERE attname = 'note' AND attnum > 0"),
+        "0",
+        "nothing later started"
+    );
+    site.sql("DROP INDEX by_hand");
+    // People are still needed for the approval, and for nothing before it.
+    site.stagegate(&run).exits(4);
+    let evidence = site.evidence("no-drift-after-1.json");
+    assert_eq!(evidence["comparison"]["equal"], true);
+    assert_eq!(evidence["comparison"]["ignored"][0]["name"], "stagegate");
+}
