@@ -17,6 +17,15 @@ impl Work<'_> {
     pub(super) async fn swap(&self) -> Result<Done, Trouble> {
         let (session, identity) = self.prove().await?;
         let names = SwapNames::new(&identity.database, &self.context.run);
+        if names.live == self.gate.maintenance {
+            return Err(
+                Finding::errored("the database that is connected to cannot be renamed")
+                    .because(format!("maintenance_database is {} itself", names.live))
+                    .because("nothing was changed")
+                    .can("name another one, such as template1, as maintenance_database")
+                    .into(),
+            );
+        }
         let admin = self.maintenance().await?;
         let standing = swap::standing(&admin, &names).await?;
         if standing.swapped() {
