@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::actor::Engine;
 use super::handle::CommandError;
 use super::work::Report;
-use crate::promotion::{Actor, Command};
+use crate::promotion::{Actor, Command, Moment, decide};
 use crate::runbook::{Shape, Webhook};
 use crate::system::webhook;
 
@@ -58,6 +58,11 @@ impl Engine {
             outcome: Ok("copied".to_owned()),
             reply,
         };
+        // What may not be recorded is not sent either.
+        if let Err(refused) = self.may_say(&posted) {
+            let _ = posted.reply.send(Err(refused));
+            return;
+        }
         if !posted.announcement.post {
             self.announced(posted);
             return;
@@ -92,6 +97,24 @@ impl Engine {
             };
             let _ = reports.send(Report::Posted(Box::new(posted))).await;
         });
+    }
+
+    fn may_say(&self, posted: &Posted) -> Result<(), CommandError> {
+        if let Some(error) = &self.view.journal_error {
+            return Err(CommandError::Journal(error.clone()));
+        }
+        let command = Command::SayMessage {
+            message: posted.announcement.message.clone(),
+            gate: posted.announcement.gate.clone(),
+            how: "posted".to_owned(),
+            text: posted.text.clone(),
+        };
+        let at = Moment {
+            now: jiff::Timestamp::now(),
+            actor: posted.actor.clone(),
+        };
+        decide(Some(&self.run), &command, &at)?;
+        Ok(())
     }
 
     /// Records a message that went out, and answers whoever sent it.

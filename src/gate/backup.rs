@@ -93,7 +93,9 @@ async fn survey(gate: &Backup, context: &Context) -> Result<(Survey, String), Ta
         .targets
         .open(&gate.target, &context.gate.id, settings)
         .await?;
-    Ok((dump::survey(&session).await?, identity.describe()))
+    let mut survey = dump::survey(&session).await?;
+    survey.server = identity.describe();
+    Ok((survey, identity.describe()))
 }
 
 /// What a dump of this attempt is called and where it stands.
@@ -249,7 +251,7 @@ pub(super) fn reconcile(gate: &Backup, context: &Context) -> Reconciled {
             )),
             evidence: Some(Evidence::Backup {
                 target: gate.target.clone(),
-                server: String::new(),
+                server: manifest.server.clone(),
                 manifest,
             }),
         };

@@ -31,6 +31,10 @@ pub(super) fn stand(
                 undoes: Some(row.file.clone()),
                 ..down.clone()
             }),
+            None if pairs(&row.file, files) > 1 => refusals.push(format!(
+                "{} has several files of the same name that may undo it; name their folder alone",
+                row.file
+            )),
             None => refusals.push(format!(
                 "{} has no file of the same name that undoes it; write one, or restore the backup",
                 row.file
@@ -67,9 +71,21 @@ pub(super) fn stand(
     }
 }
 
+/// The one file of the same name; none where there are several.
 fn pair<'a>(up: &str, files: &'a [PlannedFile]) -> Option<&'a PlannedFile> {
-    let name = Path::new(up).file_name()?;
+    (pairs(up, files) == 1).then(|| same_name(up, files).next())?
+}
+
+fn pairs(up: &str, files: &[PlannedFile]) -> usize {
+    same_name(up, files).count()
+}
+
+fn same_name<'a>(
+    up: &str,
+    files: &'a [PlannedFile],
+) -> impl Iterator<Item = &'a PlannedFile> + use<'a> {
+    let name = Path::new(up).file_name().map(ToOwned::to_owned);
     files
         .iter()
-        .find(|file| file.path.file_name() == Some(name))
+        .filter(move |file| name.is_some() && file.path.file_name() == name.as_deref())
 }

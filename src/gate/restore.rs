@@ -27,6 +27,8 @@ use crate::untrusted::clean;
 pub(super) enum Trouble {
     Target(TargetError),
     Finding(Box<Finding>),
+    /// An answer was lost; only the server knows.
+    Lost(Box<Finding>),
     Canceled,
 }
 
@@ -88,6 +90,11 @@ pub(super) async fn run(gate: &Restore, context: &Context) -> Outcome {
         Ok(done) => work.outcome(done, started),
         Err(Trouble::Target(error)) => unreachable(&gate.target, &error),
         Err(Trouble::Finding(finding)) => Outcome::of(*finding),
+        Err(Trouble::Lost(finding)) => {
+            let mut outcome = Outcome::of(*finding);
+            outcome.lost = true;
+            outcome
+        }
         Err(Trouble::Canceled) => {
             Outcome::canceled("the restore was canceled; the database is as it was before")
         }
@@ -173,7 +180,7 @@ impl Work<'_> {
                 .into());
         }
         self.context.targets.hold(&self.gate.target).await?;
-        let settings = SessionSettings::default();
+        let settings = patient();
         let (session, identity) = self
             .context
             .targets
@@ -186,7 +193,7 @@ impl Work<'_> {
     /// The target is the very database that was backed up.
     pub(super) fn same_as_backed_up(&self, identity: &Identity) -> Result<(), Trouble> {
         let mark = format!("[{}]", identity.fingerprint());
-        if self.backed_up.is_empty() || self.backed_up.ends_with(&mark) {
+        if self.backed_up.ends_with(&mark) {
             return Ok(());
         }
         Err(
@@ -254,6 +261,11 @@ impl Work<'_> {
         });
         match ran.await {
             Ok(()) => Ok(()),
+            Err(error) if in_place && may_have_committed(&error) => Err(Trouble::Lost(Box::new(
+                Finding::inconclusive("nobody saw whether the restore in place committed")
+                    .because(clean(&error.to_string()).into_owned())
+                    .can("press Enter: the target is asked"),
+            ))),
             Err(DumpError::Canceled) => Err(Trouble::Canceled),
             Err(error) => Err(Finding::failed("the backup could not be restored")
                 .because(clean(&error.to_string()).into_owned())
@@ -304,6 +316,10 @@ impl Work<'_> {
         let started = Instant::now();
         self.pg_restore(&session, &identity.database, true).await?;
         self.effect("restored in place", started).await;
+        if !self.manifest.contents.contains_key("stagegate.ledger") {
+            // The ledger is younger than the backup: nothing that it says was applied is there now.
+            crate::postgres::ledger::revert_all(&session).await?;
+        }
         let differences = self.compare(&session).await?;
         Ok(Done {
             identity,
@@ -311,5 +327,24 @@ impl Work<'_> {
             differences,
             ended_sessions,
         })
+    }
+}
+
+/// Tells whether pg_restore may have sent its COMMIT before it ended.
+fn may_have_committed(error: &DumpError) -> bool {
+    match error {
+        DumpError::Canceled | DumpError::TimedOut => true,
+        DumpError::Program { how, said, .. } => {
+            how.contains("signal") || said.contains("connection")
+        }
+        _ => false,
+    }
+}
+
+/// Reading all of a large table back takes its time.
+pub(super) fn patient() -> SessionSettings {
+    SessionSettings {
+        statement_timeout: std::time::Duration::from_secs(86_400),
+        ..SessionSettings::default()
     }
 }

@@ -77,7 +77,7 @@ impl Survey {
             format!("into     {}", self.identity.describe()),
         );
         if gate.mode == RestoreMode::Swap {
-            let names = SwapNames::new(&self.identity.database, &context.run);
+            let names = SwapNames::new(&self.identity.database, &context.run, &context.gate.id);
             plan.line(
                 Tone::Plain,
                 format!("kept     today's database stays as {}", names.kept),

@@ -16,7 +16,7 @@ use crate::runbook::Sessions;
 impl Work<'_> {
     pub(super) async fn swap(&self) -> Result<Done, Trouble> {
         let (session, identity) = self.prove().await?;
-        let names = SwapNames::new(&identity.database, &self.context.run);
+        let names = SwapNames::new(&identity.database, &self.context.run, &self.context.gate.id);
         if names.live == self.gate.maintenance {
             return Err(
                 Finding::errored("the database that is connected to cannot be renamed")
@@ -73,7 +73,7 @@ impl Work<'_> {
         let info = admin.conninfo().with_database(&names.fresh);
         let settings = SessionSettings {
             application_name: self.context.targets.application_name(&self.context.gate.id),
-            ..SessionSettings::default()
+            ..super::restore::patient()
         };
         let fresh = Session::open(&info, &settings).await?;
         let differences = self.compare(&fresh).await?;
@@ -108,7 +108,9 @@ impl Work<'_> {
         let swapped = swap::swap(admin, &helper, names, end).await;
         if let Err(error) = swapped {
             let refused = error.sqlstate().is_some();
-            let _ = swap::drop_fresh(&helper, names).await;
+            if refused {
+                let _ = swap::drop_fresh(&helper, names).await;
+            }
             let finding = Finding::failed("the names could not be changed over")
                 .because(crate::untrusted::clean(&error.to_string()).into_owned());
             if refused {
@@ -117,7 +119,9 @@ impl Work<'_> {
                     .can("retry this gate when nobody is connected")
                     .into());
             }
-            return Err(error.into());
+            return Err(Trouble::Lost(Box::new(
+                finding.can("press Enter: the server is asked which names hold"),
+            )));
         }
         self.effect("names changed over", started).await;
         Ok(others.len())
@@ -162,7 +166,7 @@ impl Work<'_> {
     pub(super) async fn reconcile_swap(&self) -> Result<Found, Trouble> {
         let admin = self.maintenance().await?;
         let live = self.context.targets.conninfo(&self.gate.target)?.database;
-        let names = SwapNames::new(&live, &self.context.run);
+        let names = SwapNames::new(&live, &self.context.run, &self.context.gate.id);
         let own = self.context.targets.application_name(&self.context.gate.id);
         self.nothing_lingers(&admin, &own).await?;
         let standing = swap::standing(&admin, &names).await?;

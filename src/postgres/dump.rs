@@ -74,6 +74,9 @@ pub struct Manifest {
     pub entries: u64,
     /// Tables whose rows it holds.
     pub tables: u64,
+    /// The database that it was taken of, in words that end with its fingerprint.
+    #[serde(default)]
+    pub server: String,
     /// The rows of each table, added up.
     #[serde(default)]
     pub contents: Contents,
@@ -129,6 +132,8 @@ pub struct Survey {
     /// Size of each table's rows, in bytes, by `schema.table`.
     pub tables: BTreeMap<String, u64>,
     pub database_bytes: u64,
+    /// Which database this is; for the manifest.
+    pub server: String,
 }
 
 /// Asks the server what there is to dump.
@@ -156,6 +161,7 @@ pub async fn survey(session: &Session) -> Result<Survey, PostgresError> {
         server_version: row.get(2),
         server_major: (row.get::<_, i32>(3) / 10_000) as u32,
         database_bytes: row.get::<_, i64>(4) as u64,
+        server: String::new(),
         tables: tables
             .iter()
             .map(|row| (row.get(0), row.get::<_, i64>(1).max(0) as u64))

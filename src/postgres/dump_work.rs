@@ -96,6 +96,7 @@ impl Work<'_> {
             pg_dump_version: pg_dump.version.text.clone(),
             entries: read.entries,
             tables: read.tables,
+            server: self.survey.server.clone(),
             contents: read.contents,
         };
         let bytes = serde_json::to_vec_pretty(&manifest)

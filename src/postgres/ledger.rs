@@ -117,6 +117,19 @@ pub async fn exists(session: &Session) -> Result<bool, PostgresError> {
     Ok(row.get(0))
 }
 
+/// Says of every applied file that it is not there any more: a restore has removed what it did.
+///
+/// # Errors
+/// What the server says.
+pub async fn revert_all(session: &Session) -> Result<(), PostgresError> {
+    if exists(session).await? {
+        ensure(session).await?;
+        let sql = "UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied'";
+        session.client.batch_execute(sql).await?;
+    }
+    Ok(())
+}
+
 /// Reads every row. Empty where there is no ledger.
 ///
 /// # Errors

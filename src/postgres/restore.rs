@@ -163,7 +163,7 @@ pub async fn newer_tables(
     let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' \
-               AND n.nspname <> 'information_schema' \
+               AND n.nspname NOT IN ('information_schema', 'stagegate') \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid \
                                AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') ORDER BY 1";
     let rows = session.client.query_typed(sql, &[]).await?;

@@ -25,7 +25,10 @@ pub struct SwapNames {
 
 impl SwapNames {
     /// Makes them for one run. They fit into the 63 bytes of a name.
-    pub fn new(live: &str, run: &str) -> SwapNames {
+    pub fn new(live: &str, run: &str, gate: &str) -> SwapNames {
+        // Another restore of the same run is another one; its names must not look done already.
+        let run = format!("{run}-{}", &crate::digest::digest(gate.as_bytes())[..6]);
+        let run = run.as_str();
         let room = 63 - "_before_".len() - run.len().min(40);
         let mut end = live.len().min(room);
         while !live.is_char_boundary(end) {
@@ -108,7 +111,8 @@ pub async fn other_sessions(
         "SELECT pid, coalesce(usename, '')::text, coalesce(application_name, ''), \
          coalesce(host(client_addr), 'local'), coalesce(state, '') \
          FROM pg_catalog.pg_stat_activity WHERE datname = {} AND pid <> pg_backend_pid() \
-         AND backend_type = 'client backend' AND NOT starts_with(application_name, {}) \
+         AND (backend_type = 'client backend' OR backend_type IS NULL AND usename IS NOT NULL) \
+         AND NOT starts_with(application_name, {}) \
          ORDER BY backend_start",
         literal(database),
         literal(own)
@@ -190,7 +194,10 @@ async fn copy_settings(session: &Session, names: &SwapNames) -> Result<(), Postg
                CASE WHEN split_part(one, '=', 1) IN ({LISTS}) AND split_part(one, '=', 2) <> '' \
                     THEN substr(one, strpos(one, '=') + 1) \
                     ELSE quote_literal(substr(one, strpos(one, '=') + 1)) END AS value \
-               FROM unnest(s.setconfig) one) c \
+               FROM unnest(s.setconfig) one \
+               WHERE split_part(one, '=', 1) ~ '^[A-Za-z_][A-Za-z0-9_.]*$' \
+               AND (split_part(one, '=', 1) NOT IN ({LISTS}) \
+                    OR substr(one, strpos(one, '=') + 1) ~ '^[A-Za-z0-9_$\", ]*$')) c \
            WHERE d.datname = {live} \
          UNION ALL SELECT 4, format('COMMENT ON DATABASE %I IS %L', {fresh}, \
              shobj_description(oid, 'pg_database')) \
@@ -239,14 +246,16 @@ pub async fn swap(
     tokio::pin!(rename);
     let end = format!(
         "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
-         WHERE datname = {} AND backend_type = 'client backend'",
+         WHERE datname = {} \
+         AND (backend_type = 'client backend' OR backend_type IS NULL AND usename IS NOT NULL)",
         literal(&names.live)
     );
     let renamed = loop {
         tokio::select! {
             renamed = &mut rename => break renamed,
             () = tokio::time::sleep(POLL), if end_others => {
-                helper.client.simple_query(&end).await?;
+                // One session that we may not end makes this fail; then the rename says so itself.
+                let _ = helper.client.simple_query(&end).await;
             }
         }
     };
@@ -305,10 +314,20 @@ mod tests {
 
     #[test]
     fn names_of_a_swap_fit_and_tell_whose_they_are() {
-        let names = SwapNames::new("orders", "20261121-104607-aa59");
-        assert_eq!(names.fresh, "orders_fresh_20261121-104607-aa59");
-        assert_eq!(names.kept, "orders_before_20261121-104607-aa59");
-        let long = SwapNames::new(&"ä".repeat(31), &"r".repeat(60));
+        let names = SwapNames::new("orders", "20261121-104607-aa59", "restore");
+        assert!(
+            names
+                .fresh
+                .starts_with("orders_fresh_20261121-104607-aa59-")
+        );
+        let other = SwapNames::new("orders", "20261121-104607-aa59", "another");
+        assert_ne!(names, other);
+        assert!(
+            names
+                .kept
+                .starts_with("orders_before_20261121-104607-aa59-")
+        );
+        let long = SwapNames::new(&"ä".repeat(31), &"r".repeat(60), "g");
         assert!(long.kept.len() <= 63 && long.fresh.len() <= 63, "{long:?}");
     }
 }
