@@ -4,8 +4,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::{DriftArguments, DriftFormat, SnapshotArguments};
 use super::{Exit, drift_formats, runtime, say};
-use crate::gate::drift::{self, Compared, DriftOptions, LoadError, Source, Surroundings};
-use crate::schema::IgnoreRule;
+use crate::gate::drift::{self, Compared, DriftOptions, LoadError, Surroundings};
+use crate::schema::{IgnoreRule, Source};
 use crate::untrusted::{clean, clean_line};
 
 pub(super) fn run(arguments: &DriftArguments) -> Exit {

@@ -109,8 +109,10 @@ fn push(out: &mut String, difference: &Difference) {
 /// The comparison as it is, with the checksums of both sides.
 pub(super) fn json(compared: &Compared) -> String {
     let mut value = serde_json::to_value(&compared.comparison).unwrap_or_default();
-    value["expected_checksum"] = compared.expected.checksum().into();
-    value["actual_checksum"] = compared.actual.checksum().into();
+    let [expected, actual] = &compared.checksums;
+    value["expected_checksum"] = expected.clone().into();
+    value["actual_checksum"] = actual.clone().into();
+    value["change"] = compared.change.clone().into();
     let direction = compared.comparison.direction();
     value["direction"] = json!(direction.map(Direction::word));
     format!("{value:#}\n")

@@ -120,7 +120,7 @@ fn nature(kind: &Kind) -> Nature {
             Nature::Looks
         }
         Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
-        Kind::RecoveryPoint(_) | Kind::Commit(_) => Nature::Acts,
+        Kind::RecoveryPoint(_) | Kind::Commit(_) | Kind::SchemaVersion(_) => Nature::Acts,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) | Kind::Restore(_) => {
             Nature::Acts

@@ -48,6 +48,9 @@ pub enum Evidence {
         /// The session's settings as the server read them back.
         settings: Vec<(String, String)>,
         files: Vec<AppliedFile>,
+        /// What the files made of the schema; absent where that was not recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<Box<super::Made>>,
     },
     Restore {
         target: String,
@@ -90,6 +93,20 @@ pub enum Evidence {
         #[serde(flatten)]
         seen: Box<super::DriftSeen>,
     },
+    Change {
+        target: String,
+        server: String,
+        /// The hash of the reviewed file.
+        inputs: String,
+        #[serde(flatten)]
+        seen: Box<super::ChangeSeen>,
+    },
+    SchemaVersion {
+        target: String,
+        server: String,
+        #[serde(flatten)]
+        seen: super::SchemaVersionSeen,
+    },
     RecoveryPoint {
         target: String,
         server: String,
@@ -102,7 +119,9 @@ impl Evidence {
     /// The hash of the files that were judged, for a gate that reads files when it runs.
     pub fn inputs(&self) -> Option<&str> {
         match self {
-            Evidence::Lint { inputs, .. } | Evidence::Drift { inputs, .. } => Some(inputs),
+            Evidence::Lint { inputs, .. }
+            | Evidence::Drift { inputs, .. }
+            | Evidence::Change { inputs, .. } => Some(inputs),
             _ => None,
         }
     }
@@ -117,6 +136,8 @@ impl Evidence {
             | Evidence::Restore { target, server, .. }
             | Evidence::Migrate { target, server, .. }
             | Evidence::Drift { target, server, .. }
+            | Evidence::Change { target, server, .. }
+            | Evidence::SchemaVersion { target, server, .. }
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
             Evidence::Commit { .. } | Evidence::Lint { .. } => None,

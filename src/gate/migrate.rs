@@ -1,6 +1,7 @@
 //! `migrate`: SQL files in order, one transaction each, each with its row in the ledger.
 
 use super::migrate_apply::Work;
+use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile, Standing, read_text};
 use super::migrate_session::forward_notices;
 use super::query::unreachable;
@@ -106,7 +107,28 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         settings,
         guarded,
     };
-    work.run(session, server, evidence).await
+    let recorder = recorder(gate, context, migration).await;
+    work.run(session, server, evidence, recorder).await
+}
+
+/// Looks at the schema while the files are applied, where the runbook wants that and it can.
+async fn recorder<'a>(
+    gate: &Migrate,
+    context: &'a Context,
+    migration: &MigrationPlan,
+) -> Option<Recorder<'a>> {
+    let pending = migration.pending().count();
+    if pending == 0 || !gate.record_change {
+        return None;
+    }
+    match Recorder::begin(&gate.target, pending, context).await {
+        Ok(recorder) => Some(recorder),
+        Err(reason) => {
+            let said = format!("what the files make of the schema is not recorded: {reason}");
+            context.feed.say(said);
+            None
+        }
+    }
 }
 
 fn refused(migration: &MigrationPlan) -> Option<Finding> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::migrate::{new_row, settings};
+use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile};
 use super::migrate_session::{
     cancel_when_asked, changes_settings, first_words, forward_notices, jittered,
@@ -51,6 +52,7 @@ impl Work<'_> {
         mut session: Session,
         server: String,
         mut files: Vec<AppliedFile>,
+        mut recorder: Option<Recorder<'_>>,
     ) -> Outcome {
         let started = Instant::now();
         let total = self
@@ -74,6 +76,9 @@ impl Work<'_> {
                 break;
             }
             done += planned.script.statements.len() as u64;
+            if let Some(recorder) = &mut recorder {
+                recorder.committed(&planned.name).await;
+            }
             match next {
                 Ok(fresh) => session = fresh,
                 Err(error) => {
@@ -89,16 +94,23 @@ impl Work<'_> {
             .iter()
             .filter(|file| file.state == FileState::Applied)
             .count();
+        let made = match recorder {
+            Some(recorder) if applied > 0 => Some(Box::new(recorder.finish().await)),
+            _ => None,
+        };
         let evidence = Evidence::Migrate {
             target: self.gate.target.clone(),
             server,
             settings: self.settings.clone(),
             files,
+            made,
         };
-        let outcome = match stop {
-            None => Outcome::of(Finding::passed(
-                self.passed_words(applied, started.elapsed()),
-            )),
+        self.ended(stop, applied, started.elapsed()).with(evidence)
+    }
+
+    fn ended(&self, stop: Option<Stop>, applied: usize, took: Duration) -> Outcome {
+        match stop {
+            None => Outcome::of(Finding::passed(self.passed_words(applied, took))),
             Some(Stop::Canceled) => Outcome::canceled(format!(
                 "canceled; {applied} files are applied, the one at work was rolled back"
             )),
@@ -108,8 +120,7 @@ impl Work<'_> {
                 outcome.lost = true;
                 outcome
             }
-        };
-        outcome.with(evidence)
+        }
     }
 
     fn passed_words(&self, applied: usize, took: Duration) -> String {

@@ -24,6 +24,7 @@ mod message;
 mod migrate;
 mod migrate_apply;
 mod migrate_down;
+mod migrate_made;
 mod migrate_plan;
 mod migrate_reconcile;
 mod migrate_session;
@@ -43,19 +44,22 @@ mod restore_plan;
 mod restore_reconcile;
 mod restore_swap;
 mod samples;
+mod schema_version;
 mod signoff;
 mod targets;
 mod watched;
 
 pub use choices::{Choice, Choices, Chosen, Question};
 pub use context::Context;
-pub use drift::DriftSeen;
+pub use drift::{ChangeSeen, DriftSeen};
 pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
 pub use feed::{Asked, Feed, FeedLine, FeedView, Progress, Source, Unit};
 pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard};
+pub use migrate_made::{Made, MadeByFile, change_words};
 pub use plan::{Payload, Plan, PlanLine, Tone};
 pub use ramp_plan::RampPlan;
 pub use recovery_seen::{ArchiverSeen, RecoverySeen};
+pub use schema_version::SchemaVersionSeen;
 pub use targets::{TargetError, TargetStatus, Targets};
 pub use watched::{Rung, RungState, SeenMetric, Watched};
 
@@ -78,6 +82,7 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::Commit(gate) => commit::plan(gate, context).await,
         Kind::Lint(gate) => lint::plan(gate, context),
         Kind::Drift(gate) => drift::plan(gate, context),
+        Kind::SchemaVersion(gate) => schema_version::plan(gate, context),
         Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
     }
 }
@@ -96,6 +101,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Commit(gate) => commit::run(gate, context, plan).await,
         Kind::Lint(gate) => lint::run(gate, context).await,
         Kind::Drift(gate) => drift::run(gate, context).await,
+        Kind::SchemaVersion(gate) => schema_version::run(gate, context).await,
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
@@ -112,6 +118,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Ramp(gate) => ramp_plan::reconcile(gate, context).await,
         Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
         Kind::Commit(gate) => commit::reconcile(gate, context).await,
+        Kind::SchemaVersion(_) => schema_version::reconcile(),
         Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
     }

@@ -158,7 +158,7 @@ impl Work<'_> {
             progress.tables_begun += u64::from(dumped_table(&line).is_some());
             observe(progress, Some(&line));
         }
-        self.check_ended("pg_dump", &ended)?;
+        check_ended("pg_dump", &ended)?;
         progress.bytes_written = size_of(&self.place.partial);
         progress.data_done = progress.data;
         observe(progress, None);
@@ -216,7 +216,7 @@ impl Work<'_> {
         let mut reader = DumpReader::default();
         let ended =
             process::run_raw(&invocation, self.cancel, |_, _| {}, |out| reader.take(out)).await?;
-        self.check_ended("pg_restore", &ended)?;
+        check_ended("pg_restore", &ended)?;
         Ok(reader.finish())
     }
 
@@ -245,37 +245,46 @@ impl Work<'_> {
             }
         })
         .await?;
-        self.check_ended("pg_restore", &ended)
+        check_ended("pg_restore", &ended)
     }
+}
 
-    fn check_ended(&self, program: &'static str, ended: &Ended) -> Result<(), DumpError> {
-        use std::os::unix::process::ExitStatusExt as _;
-        let how = match ended.ending {
-            Ending::Exited(status) if status.success() => return Ok(()),
-            Ending::Exited(status) => match status.signal() {
-                Some(signal) => format!("was ended by signal {signal}"),
-                None => format!("exited with {}", status.code().unwrap_or(-1)),
-            },
-            Ending::TimedOut => return Err(DumpError::TimedOut),
-            Ending::Canceled => return Err(DumpError::Canceled),
-        };
-        let said = crate::untrusted::clean_bytes(&ended.stderr);
-        let lines: Vec<&str> = said
-            .lines()
-            .filter(|line| says_error(line))
-            .take(4)
-            .collect();
-        Err(DumpError::Program {
-            program,
-            how,
-            said: lines.join("; "),
-        })
-    }
+/// Tells whether a client program did its work; else what it said about that.
+pub(super) fn check_ended(program: &'static str, ended: &Ended) -> Result<(), DumpError> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let how = match ended.ending {
+        Ending::Exited(status) if status.success() => return Ok(()),
+        Ending::Exited(status) => match status.signal() {
+            Some(signal) => format!("was ended by signal {signal}"),
+            None => format!("exited with {}", status.code().unwrap_or(-1)),
+        },
+        Ending::TimedOut => return Err(DumpError::TimedOut),
+        Ending::Canceled => return Err(DumpError::Canceled),
+    };
+    let said = crate::untrusted::clean_bytes(&ended.stderr);
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| says_error(line))
+        .take(4)
+        .collect();
+    Err(DumpError::Program {
+        program,
+        how,
+        said: lines.join("; "),
+    })
 }
 
 /// Tells apart what went wrong from the running commentary.
 fn says_error(line: &str) -> bool {
-    line.contains("error:") || line.contains("detail:") || line.contains("hint:")
+    const TELLING: [&str; 6] = [
+        "error:",
+        "detail:",
+        "hint:",
+        "DETAIL:",
+        "HINT:",
+        "Command was:",
+    ];
+    TELLING.iter().any(|word| line.contains(word))
 }
 
 /// The table that a line of `pg_dump --verbose` says is being dumped now.

@@ -32,6 +32,8 @@ pub mod programs;
 mod refusal;
 pub mod restore;
 pub mod rewritten;
+pub mod schema_dump;
+pub mod schema_version;
 pub mod scratch;
 mod scratch_check;
 mod server_user;

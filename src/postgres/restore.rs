@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::PostgresError;
 use super::conninfo::Conninfo;
 use super::dump::{DumpError, Layout};
+use super::dump_work::check_ended;
 use super::ledger::literal;
 use super::passfile::ChildPassfile;
 use super::programs::Program;
 use super::session::Session;
-use crate::system::process::{self, Ended, Ending, Invocation, Stream};
+use crate::system::process::{self, Invocation, Stream};
 
 /// How long sessions of ours may take to end.
 const GRACE: Duration = Duration::from_secs(15);
@@ -87,7 +88,7 @@ pub async fn run(
         }
     })
     .await?;
-    check_ended(&ended)
+    check_ended("pg_restore", &ended)
 }
 
 fn invocation(request: &RestoreRequest<'_>, passfile: Option<&Path>) -> Invocation {
@@ -118,38 +119,6 @@ fn invocation(request: &RestoreRequest<'_>, passfile: Option<&Path>) -> Invocati
         folder: None,
         timeout: request.timeout,
     }
-}
-
-fn check_ended(ended: &Ended) -> Result<(), DumpError> {
-    use std::os::unix::process::ExitStatusExt as _;
-    let how = match ended.ending {
-        Ending::Exited(status) if status.success() => return Ok(()),
-        Ending::Exited(status) => match status.signal() {
-            Some(signal) => format!("was ended by signal {signal}"),
-            None => format!("exited with {}", status.code().unwrap_or(-1)),
-        },
-        Ending::TimedOut => return Err(DumpError::TimedOut),
-        Ending::Canceled => return Err(DumpError::Canceled),
-    };
-    let said = crate::untrusted::clean_bytes(&ended.stderr);
-    let telling = |line: &&str| {
-        [
-            "error:",
-            "detail:",
-            "hint:",
-            "DETAIL:",
-            "HINT:",
-            "Command was:",
-        ]
-        .iter()
-        .any(|word| line.contains(word))
-    };
-    let lines: Vec<&str> = said.lines().filter(telling).take(4).collect();
-    Err(DumpError::Program {
-        program: "pg_restore",
-        how,
-        said: lines.join("; "),
-    })
 }
 
 /// The tables of the database that a dump does not hold.

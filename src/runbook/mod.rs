@@ -25,7 +25,7 @@ mod vars;
 mod watching;
 mod window;
 
-pub use comparing::Drift;
+pub use comparing::{Against, Drift, SchemaVersion};
 pub use duration::{ParseDurationError, parse_duration};
 pub use going_back::{
     Message, MessageGate, Restore, RestoreMode, Rollback, Scope, Sessions, Shape, Webhook,

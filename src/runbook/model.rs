@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::comparing::Drift;
+use super::comparing::{Drift, SchemaVersion};
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::watching::{Observe, Ramp};
 use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
 
 /// The gate kinds of the format, in the order in which they are listed to people.
-pub const KINDS: [&str; 20] = [
+pub const KINDS: [&str; 21] = [
     "checklist",
     "query",
     "exec",
@@ -25,6 +25,7 @@ pub const KINDS: [&str; 20] = [
     "migrate",
     "alembic",
     "drift",
+    "schema-version",
     "clone",
     "ramp",
     "observe",
@@ -150,6 +151,7 @@ pub enum Kind {
     Commit(Commit),
     Lint(Lint),
     Drift(Drift),
+    SchemaVersion(SchemaVersion),
     RecoveryPoint(RecoveryPoint),
     Restore(Restore),
     Message(MessageGate),
@@ -250,6 +252,8 @@ pub struct Migrate {
     pub out_of_order: bool,
     /// The gates whose applied files these files undo, by the same file name; empty forward.
     pub undoes: Vec<String>,
+    /// What the files make of the schema is read before and after.
+    pub record_change: bool,
 }
 
 /// Roles that must all approve.
@@ -349,6 +353,7 @@ impl Kind {
             Kind::Commit(_) => "commit",
             Kind::Lint(_) => "lint",
             Kind::Drift(_) => "drift",
+            Kind::SchemaVersion(_) => "schema-version",
             Kind::RecoveryPoint(_) => "recovery-point",
         }
     }
@@ -365,6 +370,7 @@ impl Kind {
             Kind::Observe(gate) => gate.target.as_deref(),
             Kind::RecoveryPoint(gate) => Some(&gate.target),
             Kind::Drift(gate) => Some(&gate.target),
+            Kind::SchemaVersion(gate) => Some(&gate.target),
             Kind::Commit(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }

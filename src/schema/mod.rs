@@ -4,15 +4,19 @@
 //! ids, statistics, the order in which things were made). [`compare`] matches two of them object
 //! by object and property by property; it never looks at a text of the whole.
 
+mod change;
 mod compare;
 mod difference;
 mod ignore;
 mod kind;
 mod rename;
 mod snapshot;
+mod source;
 
+pub use change::change_digest;
 pub use compare::{Options, compare};
 pub use difference::{Change, Comparison, Difference, Direction, Rename, Severity};
-pub use ignore::{IgnoreRule, IgnoreRuleError, matched};
+pub use ignore::{IgnoreRule, IgnoreRuleError, matched, without};
 pub use kind::Kind;
 pub use snapshot::{FORMAT, Object, ObjectId, Snapshot, SnapshotError};
+pub use source::{Source, SourceError};

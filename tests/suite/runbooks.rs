@@ -208,6 +208,24 @@ const LATER_KEYS: [&str; 19] = [
     "restore_point",
     "require_archiving",
 ];
+const COMPARING_KEYS: [&str; 16] = [
+    "drift",
+    "expected",
+    "schemas",
+    "ignore",
+    "allow",
+    "migrations",
+    "version_table",
+    "changelog",
+    "approvers",
+    "change_of",
+    "reviewed",
+    "record_change",
+    "schema-version",
+    "verified_by",
+    "table",
+    "search_path",
+];
 const MORE_KEYS: [&str; 7] = [
     "search_path",
     "lock_timeout",
@@ -247,6 +265,7 @@ fn every_key_of_the_format_loads_somewhere() {
     let unused: Vec<&str> = KEYS
         .into_iter()
         .chain(MORE_KEYS)
+        .chain(COMPARING_KEYS)
         .chain(WATCHING_KEYS)
         .chain(LATER_KEYS)
         .filter(|key| !used.contains(*key))

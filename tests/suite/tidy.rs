@@ -13,8 +13,13 @@ use self::source::{NamedPath, functions, masked, paths};
 const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 70;
 
-/// The imports between neighbours: both start programs and write files.
-const NEIGHBOURS: [(&str, &str); 2] = [("postgres", "system"), ("git", "system")];
+/// The imports between neighbours: both start programs and write files; the words of the format
+/// for a schema are the schema's own.
+const NEIGHBOURS: [(&str, &str); 3] = [
+    ("postgres", "system"),
+    ("git", "system"),
+    ("runbook", "schema"),
+];
 /// Rooms that are handed plain values and know no runbook, no gate, no run.
 const KNOW_NO_RUN: [&str; 3] = ["postgres", "system", "git"];
 const OF_A_RUN: [&str; 3] = ["runbook", "gate", "promotion"];

@@ -1,16 +1,16 @@
 //! `drift`: a target's schema against what it should be. It looks and changes nothing.
 
+use super::history::{self, File, Recorded};
 use super::seen::DriftSeen;
-use super::source::Source;
-use super::{Compared, DriftOptions, LoadError, Surroundings, load};
+use super::{Compared, DriftOptions, LoadError, Surroundings, change, export, load};
 use crate::expectation::Finding;
 use crate::gate::query::unreachable;
-use crate::gate::{Context, Evidence, Outcome, Plan, Tone};
-use crate::postgres::catalog;
+use crate::gate::{Context, Evidence, Outcome, Plan, TargetError, Tone};
+use crate::postgres::catalog::{self, CatalogError};
 use crate::postgres::session::SessionSettings;
-use crate::runbook::Drift;
-use crate::schema::{self, IgnoreRule, Snapshot};
-use crate::system::durable;
+use crate::postgres::{Identity, PostgresError};
+use crate::runbook::{Against, Drift, Kind, Runbook};
+use crate::schema::{self, IgnoreRule, Snapshot, Source};
 use crate::untrusted::clean;
 
 /// The gate's words, read.
@@ -18,57 +18,93 @@ struct Words {
     expected: Source,
     options: DriftOptions,
     allow: Vec<IgnoreRule>,
+    files: Vec<File>,
 }
 
-fn words(gate: &Drift, context: &Context) -> Result<Words, String> {
-    let rules = |texts: &[String]| -> Result<Vec<IgnoreRule>, String> {
-        texts
-            .iter()
-            .map(|text| {
-                text.parse::<IgnoreRule>()
-                    .map_err(|error| error.to_string())
-            })
-            .collect()
-    };
+fn rules(texts: &[String]) -> Result<Vec<IgnoreRule>, String> {
+    texts
+        .iter()
+        .map(|text| {
+            text.parse::<IgnoreRule>()
+                .map_err(|error| error.to_string())
+        })
+        .collect()
+}
+
+/// How a drift gate compares. The table of versions is the runbook's own, like the ledger.
+pub(in crate::gate) fn options(gate: &Drift, runbook: &Runbook) -> Result<DriftOptions, String> {
+    let mut ignore = rules(&gate.ignore)?;
+    let mut tables: Vec<&String> = gate.version_table.iter().collect();
+    tables.extend(runbook.gates().filter_map(|other| match &other.kind {
+        Kind::SchemaVersion(version) if version.target == gate.target => Some(&version.table),
+        _ => None,
+    }));
+    tables.dedup();
+    for table in tables {
+        ignore.extend(format!("table:{table}").parse::<IgnoreRule>());
+    }
+    Ok(DriftOptions {
+        schemas: gate.schemas.clone(),
+        ignore,
+    })
+}
+
+fn words(gate: &Drift, expected: &str, context: &Context) -> Result<Words, String> {
     Ok(Words {
         expected: context
-            .fill(&gate.expected)
+            .fill(expected)
             .parse::<Source>()
             .map_err(|error| error.to_string())?,
-        options: DriftOptions {
-            schemas: gate.schemas.clone(),
-            ignore: rules(&gate.ignore)?,
-        },
+        options: options(gate, &context.runbook)?,
         allow: rules(&gate.allow)?,
+        files: history::files(gate, context)?,
     })
 }
 
 /// Shows what will be compared. Its hash is over the gate's words and the files that they name.
 pub(in crate::gate) fn plan(gate: &Drift, context: &Context) -> Plan {
-    let read = words(gate, context).and_then(|words| {
+    let expected = match &gate.against {
+        Against::Schema(expected) => expected,
+        Against::Change { of, reviewed } => return change::plan(gate, of, reviewed, context),
+    };
+    let read = words(gate, expected, context).and_then(|words| {
         let digest = load::digest_of_files(&words.expected, &context.base);
-        digest.map_err(|error| error.to_string())
+        let digest = digest.map_err(|error| error.to_string())?;
+        Ok(format!("{digest}\n{}", history::digest_lines(&words.files)))
     });
-    let expected = context.fill(&gate.expected);
+    let expected = context.fill(expected);
     let (files, refuses) = match read {
         Ok(files) => (files, None),
         Err(reason) => (String::new(), Some(reason)),
     };
-    let [schemas, ignore, allow] = [&gate.schemas, &gate.ignore, &gate.allow].map(|l| l.join("\n"));
+    let lists = [&gate.schemas, &gate.ignore, &gate.allow, &gate.migrations];
+    let [schemas, ignore, allow, migrations] = lists.map(|list| list.join("\n"));
+    let version = gate.version_table.as_deref().unwrap_or_default();
     let mut plan = Plan::new(
         format!("compare the schema of {} with {expected}", gate.target),
-        &[&gate.target, &expected, &schemas, &ignore, &allow, &files],
+        &[
+            &gate.target,
+            &expected,
+            &schemas,
+            &ignore,
+            &allow,
+            &migrations,
+            version,
+            &files,
+        ],
     );
     plan.line(Tone::Plain, format!("expected  {expected}"));
     plan.line(Tone::Plain, format!("actual    {}, read only", gate.target));
-    for (word, list) in [
-        ("schemas", &gate.schemas),
-        ("ignored", &gate.ignore),
-        ("allowed", &gate.allow),
-    ] {
+    for (word, list) in ["schemas", "ignored", "allowed", "applied"]
+        .iter()
+        .zip(lists)
+    {
         if !list.is_empty() {
             plan.line(Tone::Plain, format!("{word:<9} {}", list.join(", ")));
         }
+    }
+    if let Some(table) = &gate.version_table {
+        plan.line(Tone::Plain, format!("recorded  {table}, its newest row"));
     }
     plan.line(
         Tone::Muted,
@@ -81,16 +117,38 @@ pub(in crate::gate) fn plan(gate: &Drift, context: &Context) -> Plan {
     plan
 }
 
-pub(in crate::gate) async fn run(gate: &Drift, context: &Context) -> Outcome {
-    let inputs = plan(gate, context).digest;
-    let words = match words(gate, context) {
-        Ok(words) => words,
-        Err(reason) => {
-            return Outcome::of(
-                Finding::errored(reason).can("mend the gate in the runbook, then open a new run"),
-            );
-        }
-    };
+/// Why a target's schema could not be read.
+pub(super) enum ReadError {
+    Target(TargetError),
+    Catalog(CatalogError),
+    Records(PostgresError),
+    Canceled,
+}
+
+impl ReadError {
+    pub(super) fn outcome(self, target: &str) -> Outcome {
+        let reason = match self {
+            ReadError::Target(error) => return unreachable(target, &error),
+            ReadError::Canceled => {
+                return Outcome::canceled("it was canceled; nothing was changed");
+            }
+            ReadError::Catalog(error) => error.to_string(),
+            ReadError::Records(error) => error.to_string(),
+        };
+        Outcome::of(
+            Finding::errored(format!("the schema of {target} cannot be read"))
+                .because(clean(&reason).into_owned())
+                .can("mend the server or the privileges, then retry this gate"),
+        )
+    }
+}
+
+/// Reads a target's schema, and what it says of itself.
+pub(super) async fn read_target(
+    gate: &Drift,
+    files: &[File],
+    context: &Context,
+) -> Result<(Snapshot, Recorded, Identity), ReadError> {
     let mut settings = SessionSettings {
         read_only: true,
         ..SessionSettings::default()
@@ -100,29 +158,47 @@ pub(in crate::gate) async fn run(gate: &Drift, context: &Context) -> Outcome {
     }
     let opened = context
         .targets
-        .open(&gate.target, &context.gate.id, settings)
-        .await;
-    let (session, identity) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return unreachable(&gate.target, &error),
+        .open(&gate.target, &context.gate.id, settings);
+    let (session, identity) = opened.await.map_err(ReadError::Target)?;
+    let read = async {
+        let snapshot = catalog::read(&session).await.map_err(ReadError::Catalog)?;
+        let recorded = history::recorded(gate, files, &session);
+        Ok((snapshot, recorded.await.map_err(ReadError::Records)?))
     };
     let read = tokio::select! {
-        read = catalog::read(&session) => read,
+        read = read => read,
         () = context.cancel.cancelled() => {
             let _ = session.canceller().cancel().await;
-            return Outcome::canceled("it was canceled; nothing was changed");
+            return Err(ReadError::Canceled);
         }
     };
     session.close().await;
-    let actual = match read {
-        Ok(actual) => actual,
-        Err(error) => {
-            return Outcome::of(
-                Finding::errored(format!("the schema of {} cannot be read", gate.target))
-                    .because(clean(&error.to_string()).into_owned())
-                    .can("mend the server or the privileges, then retry this gate"),
-            );
+    let (snapshot, recorded) = read?;
+    Ok((snapshot, recorded, identity))
+}
+
+/// A gate whose words cannot be read.
+pub(super) fn misworded(reason: String) -> Outcome {
+    Outcome::of(
+        Finding::errored(reason).can("mend the gate or the file it names, then retry this gate"),
+    )
+}
+
+pub(in crate::gate) async fn run(gate: &Drift, context: &Context) -> Outcome {
+    let expected = match &gate.against {
+        Against::Schema(expected) => expected,
+        Against::Change { of, reviewed } => {
+            return Box::pin(change::run(gate, of, reviewed, context)).await;
         }
+    };
+    let inputs = plan(gate, context).digest;
+    let words = match words(gate, expected, context) {
+        Ok(words) => words,
+        Err(reason) => return misworded(reason),
+    };
+    let (actual, recorded, identity) = match read_target(gate, &words.files, context).await {
+        Ok(read) => read,
+        Err(error) => return error.outcome(&gate.target),
     };
     let surroundings = Surroundings::of_run(context.targets.surroundings(), &context.base);
     let compared = super::against(
@@ -132,66 +208,67 @@ pub(in crate::gate) async fn run(gate: &Drift, context: &Context) -> Outcome {
         &surroundings,
         &context.cancel,
     );
-    match Box::pin(compared).await {
-        Ok(compared) => judged(gate, context, &words, compared, identity.describe(), inputs),
-        Err(LoadError::Canceled) => Outcome::canceled("it was canceled; nothing was changed"),
-        Err(error) => Outcome::of(
-            Finding::errored(format!("{} cannot be read", words.expected))
-                .because(clean(&error.to_string()).into_owned())
-                .can("mend it at that place, then retry this gate"),
-        ),
-    }
-}
-
-fn judged(
-    gate: &Drift,
-    context: &Context,
-    words: &Words,
-    compared: Compared,
-    server: String,
-    inputs: String,
-) -> Outcome {
-    let mut exported = Vec::new();
-    for (side, snapshot) in [
-        ("expected", &compared.expected),
-        ("actual", &compared.actual),
-    ] {
-        match export(context, side, snapshot) {
-            Ok(name) => exported.push(name),
-            Err(reason) => {
-                return Outcome::of(
-                    Finding::errored(format!("the {side} schema cannot be exported"))
-                        .because(reason)
-                        .can("make room for the run's folder, then retry this gate"),
-                );
-            }
+    let compared = match Box::pin(compared).await {
+        Ok(compared) => compared,
+        Err(LoadError::Canceled) => {
+            return Outcome::canceled("it was canceled; nothing was changed");
         }
-    }
-    let sides = [&compared.expected.objects, &compared.actual.objects];
-    let allowed = schema::matched(&compared.comparison.differences, &words.allow, sides);
-    let seen = DriftSeen {
-        expected: words.expected.to_string(),
-        expected_checksum: compared.expected.checksum(),
-        actual_checksum: compared.actual.checksum(),
-        objects: sides.map(std::collections::BTreeMap::len),
-        comparison: compared.comparison,
-        allowed,
-        exported,
+        Err(error) => {
+            return Outcome::of(
+                Finding::errored(format!("{} cannot be read", words.expected))
+                    .because(clean(&error.to_string()).into_owned())
+                    .can("mend it at that place, then retry this gate"),
+            );
+        }
+    };
+    let major = compared.actual.major();
+    let seen = match seen(context, &words, compared, recorded) {
+        Ok(seen) => seen,
+        Err(reason) => return not_exported(reason),
+    };
+    let seen = match seen.judge().verdict {
+        crate::expectation::Verdict::Passed => seen,
+        _ => export::with_sql(gate, context, major, seen).await,
     };
     Outcome::of(seen.judge()).with(Evidence::Drift {
         target: gate.target.clone(),
-        server,
+        server: identity.describe(),
         inputs,
         seen: Box::new(seen),
     })
 }
 
-/// Writes one side into the run's folder, where it can be compared again by anybody.
-fn export(context: &Context, side: &str, snapshot: &Snapshot) -> Result<String, String> {
-    let (gate, attempt) = (&context.gate.id, context.attempt);
-    let name = format!("outputs/{gate}-{attempt}-{side}.json");
-    let text = snapshot.to_json().map_err(|error| error.to_string())?;
-    durable::write_whole(&context.folder.join(&name), text.as_bytes())
-        .map_err(|error| format!("{name}: {error}"))?;
-    Ok(name)
+pub(super) fn not_exported(reason: String) -> Outcome {
+    Outcome::of(
+        Finding::errored("the schemas cannot be exported")
+            .because(reason)
+            .can("make room for the run's folder, then retry this gate"),
+    )
+}
+
+fn seen(
+    context: &Context,
+    words: &Words,
+    compared: Compared,
+    recorded: Recorded,
+) -> Result<DriftSeen, String> {
+    let exported = [
+        export::snapshot(context, "expected", &compared.expected)?,
+        export::snapshot(context, "actual", &compared.actual)?,
+    ];
+    let sides = [&compared.expected.objects, &compared.actual.objects];
+    let allowed = schema::matched(&compared.comparison.differences, &words.allow, sides);
+    let objects = sides.map(std::collections::BTreeMap::len);
+    let [expected_checksum, actual_checksum] = compared.checksums;
+    Ok(DriftSeen {
+        expected: words.expected.to_string(),
+        expected_checksum,
+        actual_checksum,
+        objects,
+        comparison: compared.comparison,
+        allowed,
+        exported: exported.to_vec(),
+        history: recorded.gaps,
+        version: recorded.version,
+    })
 }

@@ -6,14 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::kept::Kept;
 use super::settle;
-use super::source::Source;
 use crate::git::program::{Git, GitError, PASSED_ON};
 use crate::postgres::catalog::{self, CatalogError};
 use crate::postgres::conninfo::{Conninfo, ConninfoError};
 use crate::postgres::environment::Environment;
 use crate::postgres::scratch::{Scratch, ScratchError, ScratchOptions};
 use crate::postgres::{PostgresError, Session, SessionSettings};
-use crate::schema::{Snapshot, SnapshotError};
+use crate::schema::{Snapshot, SnapshotError, Source};
 
 /// More than any schema.
 const LARGEST_FILE: u64 = 256 * 1024 * 1024;

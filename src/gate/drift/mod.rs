@@ -1,20 +1,23 @@
 //! Two schemas, wherever they come from, read and compared.
 
+mod change;
+mod export;
+mod history;
 mod judge;
 mod kept;
 mod load;
 mod seen;
 mod settle;
-mod source;
 
 use tokio_util::sync::CancellationToken;
 
-pub(super) use judge::{plan, run};
+pub use change::ChangeSeen;
+pub(super) use export::snapshot as export_snapshot;
+pub(super) use judge::{options, plan, run};
 pub use load::{LoadError, Loaded, Surroundings};
 pub use seen::DriftSeen;
-pub use source::{Source, SourceError};
 
-use crate::schema::{self, Comparison, IgnoreRule, Snapshot};
+use crate::schema::{self, Comparison, IgnoreRule, Snapshot, Source};
 
 /// The ledger is ours: it is in every database that a runbook has migrated, and in no canonical
 /// schema.
@@ -28,11 +31,42 @@ pub struct DriftOptions {
     pub ignore: Vec<IgnoreRule>,
 }
 
+impl DriftOptions {
+    /// The rules, and those that every comparison has.
+    fn rules(&self) -> Vec<IgnoreRule> {
+        let mut rules = self.ignore.clone();
+        rules.extend(LEDGER.parse::<IgnoreRule>());
+        rules
+    }
+
+    /// Compares two schemas as they are.
+    pub(super) fn compare(&self, expected: &Snapshot, actual: &Snapshot) -> Comparison {
+        let ignore = self.rules();
+        schema::compare(expected, actual, &schema::Options { ignore })
+    }
+
+    /// The digest of what became of a schema, of what counts.
+    pub(super) fn change_digest(&self, before: &Snapshot, after: &Snapshot) -> String {
+        schema::change_digest(before, after, &self.rules())
+    }
+
+    /// The checksum of what counts of a schema.
+    pub(super) fn checksum(&self, snapshot: &Snapshot) -> String {
+        let mut counted = schema::without(snapshot, &self.rules());
+        counted.only_schemas(&self.schemas);
+        counted.checksum()
+    }
+}
+
 /// Both sides, and what they differ in.
 #[derive(Debug, Clone)]
 pub struct Compared {
     pub expected: Snapshot,
     pub actual: Snapshot,
+    /// Of what counts on each side, as each server writes it.
+    pub checksums: [String; 2],
+    /// Tells this change of a schema from every other one.
+    pub change: String,
     pub comparison: Comparison,
 }
 
@@ -61,7 +95,7 @@ pub async fn compared(
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
     let load = |source, like| load::load(source, like, surroundings, cancel);
-    let (one, mut other) = if expected.is_loaded() && !actual.is_loaded() {
+    let (one, other) = if expected.is_loaded() && !actual.is_loaded() {
         let other = load(actual, None).await?;
         (load(expected, Some(&other.snapshot)).await?, other)
     } else {
@@ -69,8 +103,7 @@ pub async fn compared(
         let other = load(actual, Some(&one.snapshot)).await?;
         (one, other)
     };
-    load::settled(expected, &one, &mut other, surroundings, cancel).await?;
-    Ok(both(one, other, options))
+    both(expected, (one, other), options, surroundings, cancel).await
 }
 
 /// Compares a schema that was read already with what is expected.
@@ -85,30 +118,34 @@ pub(super) async fn against(
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
     let one = load::load(expected, Some(&actual), surroundings, cancel).await?;
-    let mut other = Loaded {
+    let other = Loaded {
         snapshot: actual,
         notes: Vec::new(),
     };
-    load::settled(expected, &one, &mut other, surroundings, cancel).await?;
-    Ok(both(one, other, options))
+    both(expected, (one, other), options, surroundings, cancel).await
 }
 
-fn both(mut expected: Loaded, mut actual: Loaded, options: &DriftOptions) -> Compared {
+async fn both(
+    source: &Source,
+    (mut expected, mut actual): (Loaded, Loaded),
+    options: &DriftOptions,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<Compared, LoadError> {
+    let checksums = [&expected, &actual].map(|side| options.checksum(&side.snapshot));
+    load::settled(source, &expected, &mut actual, surroundings, cancel).await?;
     expected.snapshot.only_schemas(&options.schemas);
     actual.snapshot.only_schemas(&options.schemas);
-    let mut ignore = options.ignore.clone();
-    ignore.extend(LEDGER.parse::<IgnoreRule>());
-    let mut comparison = schema::compare(
-        &expected.snapshot,
-        &actual.snapshot,
-        &schema::Options { ignore },
-    );
+    let change = options.change_digest(&expected.snapshot, &actual.snapshot);
+    let mut comparison = options.compare(&expected.snapshot, &actual.snapshot);
     comparison.notes.extend(expected.notes);
     comparison.notes.extend(actual.notes);
     comparison.notes.dedup();
-    Compared {
+    Ok(Compared {
         expected: expected.snapshot,
         actual: actual.snapshot,
+        checksums,
+        change,
         comparison,
-    }
+    })
 }

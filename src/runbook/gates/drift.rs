@@ -1,11 +1,91 @@
 //! Reads a drift: a target, what its schema should be, and what does not count.
 
-use crate::runbook::comparing::Drift;
-use crate::runbook::names::{Names, check_template, need_target};
+use crate::runbook::comparing::{Against, Drift};
+use crate::runbook::findings::At;
+use crate::runbook::names::{Names, check_template, need_gate_of, need_target};
+use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
+use crate::schema::{IgnoreRule, Source};
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Drift {
     let target = need_target(&mut table, names);
+    let against = read_against(&mut table, names);
+    let schemas = values(list(&mut table, "schemas", "[\"public\"]"));
+    let [ignore, allow] = [
+        ("ignore", "[\"table:public.tmp_*\"]"),
+        ("allow", "[\"*.comment:*\"]"),
+    ]
+    .map(|(key, example)| {
+        let rules = list(&mut table, key, example);
+        check_rules(&rules, &table);
+        values(rules)
+    });
+    let migrations = list(&mut table, "migrations", "[\"db/migrations/*.sql\"]");
+    for pattern in &migrations {
+        check_template(pattern, &table, names);
+    }
+    let version_table = read_table_name(&mut table, "version_table");
+    let changelog = table.string("changelog");
+    if let Some(changelog) = &changelog {
+        check_template(changelog, &table, names);
+    }
+    let approvers = list(&mut table, "approvers", "[\"schema-owner\"]");
+    check_approvers(&approvers, &table, names);
+    table.finish();
+    Drift {
+        target,
+        against,
+        schemas,
+        ignore,
+        allow,
+        migrations: values(migrations),
+        version_table,
+        changelog: changelog.map(|at| at.value),
+        approvers: values(approvers),
+    }
+}
+
+fn values(list: Vec<At<String>>) -> Vec<String> {
+    list.into_iter().map(|at| at.value).collect()
+}
+
+fn list(table: &mut TableReader<'_, '_>, key: &'static str, example: &str) -> Vec<At<String>> {
+    let list = table.strings(key, example).unwrap_or_default();
+    table.no_blanks(key, &list);
+    list
+}
+
+fn read_against(table: &mut TableReader<'_, '_>, names: &Names) -> Against {
+    if !table.has("change_of") && !table.has("reviewed") {
+        return Against::Schema(read_expected(table, names));
+    }
+    if table.has("expected") {
+        table.findings.add(
+            table.place("expected"),
+            format!("{} gives both `expected` and a change", table.name),
+            "a gate compares with a schema, or with a reviewed change",
+            Some("make a gate of each".into()),
+        );
+        let _ = table.string("expected");
+    }
+    let of = need_gate_of(table, "change_of", "migrate", names);
+    if !table.has("reviewed") {
+        table.missing(
+            "reviewed",
+            "write reviewed = \"db/change.json\", as `stagegate drift BEFORE AFTER --format json` wrote it",
+        );
+    }
+    let reviewed = table.string("reviewed");
+    if let Some(reviewed) = &reviewed {
+        check_template(reviewed, table, names);
+    }
+    Against::Change {
+        of,
+        reviewed: reviewed.map_or_else(String::new, |at| at.value),
+    }
+}
+
+fn read_expected(table: &mut TableReader<'_, '_>, names: &Names) -> String {
     if !table.has("expected") {
         table.missing(
             "expected",
@@ -13,24 +93,71 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Drift {
              or \"snapshot.json\"",
         );
     }
-    let expected = table.string("expected");
-    if let Some(expected) = &expected {
-        check_template(expected, &table, names);
-    }
-    let mut list = |key: &'static str, example: &str| {
-        let list = table.strings(key, example).unwrap_or_default();
-        table.no_blanks(key, &list);
-        list.into_iter().map(|at| at.value).collect::<Vec<String>>()
+    let Some(expected) = table.string("expected") else {
+        return String::new();
     };
-    let schemas = list("schemas", "[\"public\"]");
-    let ignore = list("ignore", "[\"table:public.tmp_*\"]");
-    let allow = list("allow", "[\"*.comment:*\"]");
-    table.finish();
-    Drift {
-        target,
-        expected: expected.map_or_else(String::new, |at| at.value),
-        schemas,
-        ignore,
-        allow,
+    check_template(&expected, table, names);
+    // What only a capture fills in is read when the gate runs.
+    let filled = table.findings.fill(&expected.value);
+    if let Some(Err(error)) = filled.map(|text| text.parse::<Source>()) {
+        table.findings.add(
+            expected.span,
+            error.to_string(),
+            "no source of a schema",
+            None,
+        );
     }
+    expected.value
+}
+
+fn check_rules(rules: &[At<String>], table: &TableReader<'_, '_>) {
+    for rule in rules.iter().filter(|rule| !rule.value.trim().is_empty()) {
+        if let Err(error) = rule.value.parse::<IgnoreRule>() {
+            let label = "write KIND:GLOB or KIND.PROPERTY:GLOB";
+            table
+                .findings
+                .add(rule.span.clone(), error.to_string(), label, None);
+        }
+    }
+}
+
+fn check_approvers(approvers: &[At<String>], table: &TableReader<'_, '_>, names: &Names) {
+    let valid: Vec<&str> = names.roles.iter().map(String::as_str).collect();
+    for role in approvers {
+        if !names.roles.contains(&role.value) {
+            table.findings.add(
+                role.span.clone(),
+                format!("there is no role `{}`", role.value),
+                "not a role of this runbook",
+                Some(match valid.as_slice() {
+                    [] => "describe one as [[role]] first".to_owned(),
+                    valid => choices(&role.value, valid),
+                }),
+            );
+        }
+    }
+}
+
+/// Reads the name of a table, with its schema.
+pub(super) fn read_table_name(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+) -> Option<String> {
+    let given = table.string(key)?;
+    let plain = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let parts: Vec<&str> = given.value.split('.').collect();
+    if parts.len() != 2 || !parts.iter().all(|part| plain(part)) {
+        table.findings.add(
+            given.span.clone(),
+            format!("`{}` is not the name of a table here", given.value),
+            "a schema and a table in lower case are needed",
+            Some(format!("such as {key} = \"public.schema_version\"")),
+        );
+    }
+    Some(given.value)
 }

@@ -35,6 +35,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         .map_or(5, |n| n.value as u32);
     let out_of_order = read_out_of_order(&mut table);
     let undoes = read_undoes(&mut table, names);
+    let record_change = table.flag("record_change", true);
     table.finish();
     Migrate {
         target,
@@ -46,6 +47,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         attempts,
         out_of_order,
         undoes,
+        record_change,
     }
 }
 

@@ -17,6 +17,7 @@ mod query;
 mod ramp;
 mod recovery_point;
 mod restore;
+mod schema_version;
 mod signoff;
 
 use std::ops::Range;
@@ -27,7 +28,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 15] = [
+const RUNNABLE: [&str; 16] = [
     "checklist",
     "query",
     "exec",
@@ -37,6 +38,7 @@ const RUNNABLE: [&str; 15] = [
     "recovery-point",
     "lint",
     "drift",
+    "schema-version",
     "migrate",
     "restore",
     "message",
@@ -194,6 +196,7 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "observe" => Kind::Observe(observe::read(table, names)),
         "commit" => Kind::Commit(commit::read(table, names)),
         "drift" => Kind::Drift(drift::read(table, names)),
+        "schema-version" => Kind::SchemaVersion(schema_version::read(table, names)),
         "lint" => Kind::Lint(lint::read(table, names)),
         "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),

@@ -1,7 +1,7 @@
 //! What a drift gate saw: differences by kind, with both values under each.
 
 use crate::console::screen::text::{Doc, Ink, span};
-use crate::gate::DriftSeen;
+use crate::gate::{DriftSeen, Made, change_words};
 use crate::schema::{Change, Difference, Severity};
 use crate::untrusted::{clean, clean_line};
 
@@ -51,6 +51,36 @@ pub(super) fn seen(doc: &mut Doc, server: &str, seen: &DriftSeen) {
         let short: String = checksum.chars().take(12).collect();
         let line = format!("{}: {objects} objects, checksum {short}", clean_line(name));
         doc.text(Ink::Muted, &line);
+    }
+}
+
+/// What migrations made of the schema, file by file where that was looked at.
+pub(super) fn made(doc: &mut Doc, made: &Made) {
+    let differences = &made.comparison.differences;
+    doc.heading(&format!(
+        "What they made of the schema, {}",
+        differences.len()
+    ));
+    if made.files.is_empty() {
+        for difference in differences.iter().take(SHOWN) {
+            doc.hanging(
+                &[span(Ink::Muted, "· ")],
+                Ink::Plain,
+                &change_words(difference),
+            );
+        }
+    }
+    for file in &made.files {
+        doc.text(Ink::Strong, &clean_line(&file.file));
+        for change in file.changes.iter().take(SHOWN) {
+            doc.hanging(&[span(Ink::Muted, "  · ")], Ink::Plain, change);
+        }
+        if file.changes.is_empty() {
+            doc.text(Ink::Muted, "  nothing of the schema");
+        }
+    }
+    for note in &made.notes {
+        doc.text(Ink::Warning, note);
     }
 }
 

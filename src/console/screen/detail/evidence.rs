@@ -56,6 +56,10 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         Evidence::Drift { server, seen, .. } => super::drifted::seen(doc, server, seen),
         Evidence::Lint { seen, .. } => super::linted::seen(doc, seen),
         Evidence::Commit { .. } => super::noted::commit(doc, evidence),
+        Evidence::Change { server, seen, .. } => super::noted::change(doc, server, seen),
+        Evidence::SchemaVersion { server, seen, .. } => {
+            super::noted::schema_version(doc, server, seen);
+        }
         Evidence::RecoveryPoint { server, seen, .. } => {
             super::noted::recovery_point(doc, server, seen);
         }
@@ -63,22 +67,32 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
             server, manifest, ..
         } => backup(doc, server, manifest),
         Evidence::Restore { .. } => super::restored::restored(doc, evidence),
-        Evidence::Migrate {
-            server,
-            settings,
-            files,
-            ..
-        } => {
-            doc.heading(&format!("Files, {}", files.len()));
-            for file in files {
-                applied(doc, file);
-            }
-            doc.blank();
-            doc.text(Ink::Muted, &format!("on {}", clean_line(server)));
-            for (name, value) in settings {
-                doc.text(Ink::Muted, &clean_line(&format!("{name} = {value}")));
-            }
-        }
+        Evidence::Migrate { .. } => migrated(doc, evidence),
+    }
+}
+
+fn migrated(doc: &mut Doc, evidence: &Evidence) {
+    let Evidence::Migrate {
+        server,
+        settings,
+        files,
+        made,
+        ..
+    } = evidence
+    else {
+        return;
+    };
+    doc.heading(&format!("Files, {}", files.len()));
+    for file in files {
+        applied(doc, file);
+    }
+    if let Some(made) = made {
+        super::drifted::made(doc, made);
+    }
+    doc.blank();
+    doc.text(Ink::Muted, &format!("on {}", clean_line(server)));
+    for (name, value) in settings {
+        doc.text(Ink::Muted, &clean_line(&format!("{name} = {value}")));
     }
 }
 

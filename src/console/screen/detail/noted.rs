@@ -1,7 +1,7 @@
 //! What a commit did, and what a recovery point is.
 
 use crate::console::screen::text::{Doc, Ink, span};
-use crate::gate::{Evidence, RecoverySeen};
+use crate::gate::{ChangeSeen, Evidence, RecoverySeen, SchemaVersionSeen};
 use crate::git::commit::PlannedFile;
 use crate::untrusted::clean_line;
 
@@ -91,4 +91,34 @@ pub(super) fn recovery_point(doc: &mut Doc, server: &str, seen: &RecoverySeen) {
         ink,
         &format!("{failed}, {} in all", archiver.failed),
     );
+}
+
+pub(super) fn schema_version(doc: &mut Doc, server: &str, seen: &SchemaVersionSeen) {
+    doc.heading("The schema's version");
+    doc.pair("version", Ink::Strong, &clean_line(&seen.version));
+    doc.pair("checksum", Ink::Plain, &clean_line(&seen.checksum));
+    doc.pair("table", Ink::Plain, &clean_line(&seen.table));
+    doc.pair("from", Ink::Plain, &clean_line(server));
+    doc.heading(&format!("Migrations applied, {}", seen.migrations.len()));
+    for file in &seen.migrations {
+        doc.text(Ink::Plain, &clean_line(file));
+    }
+}
+
+pub(super) fn change(doc: &mut Doc, server: &str, seen: &ChangeSeen) {
+    for (words, ink, list) in [
+        ("Made, not reviewed", Ink::Bad, &seen.not_reviewed),
+        ("Reviewed, not made", Ink::Warning, &seen.not_made),
+    ] {
+        if !list.is_empty() {
+            doc.heading(&format!("{words}, {}", list.len()));
+            for line in list {
+                doc.hanging(&[span(ink, "· ")], Ink::Plain, &clean_line(line));
+            }
+        }
+    }
+    doc.blank();
+    doc.pair("reviewed", Ink::Plain, &clean_line(&seen.reviewed));
+    doc.pair("made by", Ink::Plain, &clean_line(&seen.of));
+    doc.pair("in", Ink::Plain, &clean_line(server));
 }

@@ -1,0 +1,179 @@
+//! The migrations that a target must have had, and the version that was recorded last.
+
+use crate::gate::Context;
+use crate::gate::migrate_plan::{expand, read_text};
+use crate::postgres::ledger::{LedgerRow, LedgerState};
+use crate::postgres::schema_version::{self, Versions};
+use crate::postgres::{PostgresError, Session, ledger};
+use crate::runbook::Drift;
+use crate::sql::Checksum;
+
+use super::seen::{HistoryGap, HistoryStanding, VersionSeen};
+
+/// A migration file as it lies here.
+pub(super) struct File {
+    name: String,
+    checksum: Checksum,
+}
+
+/// Reads the files that the gate's patterns name.
+pub(super) fn files(gate: &Drift, context: &Context) -> Result<Vec<File>, String> {
+    let mut files: Vec<File> = Vec::new();
+    for pattern in &gate.migrations {
+        let pattern = context.fill(pattern);
+        let mut paths = expand(&context.base.join(&pattern));
+        if paths.is_empty() {
+            return Err(format!("no file matches `{pattern}`"));
+        }
+        paths.sort();
+        for path in paths {
+            let name = context.shown(&path);
+            if files.iter().any(|file| file.name == name) || name.ends_with(".down.sql") {
+                continue;
+            }
+            let text = read_text(&path).map_err(|reason| format!("{name}: {reason}"))?;
+            let checksum = Checksum::of(&text);
+            files.push(File { name, checksum });
+        }
+    }
+    Ok(files)
+}
+
+/// The files in words, for the hash of what was judged.
+pub(super) fn digest_lines(files: &[File]) -> String {
+    let lines: Vec<String> = files
+        .iter()
+        .map(|file| format!("{} {}", file.name, file.checksum.raw))
+        .collect();
+    lines.join("\n")
+}
+
+/// Where the ledger and the files do not say the same.
+pub(super) fn gaps(files: &[File], rows: &[LedgerRow]) -> Vec<HistoryGap> {
+    let applied = |name: &str| {
+        rows.iter()
+            .find(|row| row.state == LedgerState::Applied && row.file == name)
+    };
+    let gap = |file: &str, standing| HistoryGap {
+        file: file.to_owned(),
+        standing,
+    };
+    let mut gaps: Vec<HistoryGap> = files
+        .iter()
+        .filter_map(|file| match applied(&file.name) {
+            None => Some(gap(&file.name, HistoryStanding::Missing)),
+            Some(row) if row.checksum != file.checksum.normalised => {
+                let applied_at = row.applied_at.clone();
+                Some(gap(&file.name, HistoryStanding::Changed { applied_at }))
+            }
+            Some(_) => None,
+        })
+        .collect();
+    // The ledger may hold other sets of files; only those of the same folders are asked for.
+    let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let folders: Vec<_> = files.iter().map(|file| folder(&file.name)).collect();
+    for row in rows.iter().filter(|row| row.state == LedgerState::Applied) {
+        let known = files.iter().any(|file| file.name == row.file);
+        if !known && folders.contains(&folder(&row.file)) {
+            let applied_at = row.applied_at.clone();
+            gaps.push(gap(&row.file, HistoryStanding::Unexpected { applied_at }));
+        }
+    }
+    gaps
+}
+
+/// What a target's own records say.
+pub(super) struct Recorded {
+    pub(super) gaps: Vec<HistoryGap>,
+    pub(super) version: Option<VersionSeen>,
+}
+
+/// Asks the ledger and the table of versions.
+pub(super) async fn recorded(
+    gate: &Drift,
+    files: &[File],
+    session: &Session,
+) -> Result<Recorded, PostgresError> {
+    let gaps = match files {
+        [] => Vec::new(),
+        files => gaps(files, &ledger::rows(session).await?),
+    };
+    let Some(table) = &gate.version_table else {
+        return Ok(Recorded {
+            gaps,
+            version: None,
+        });
+    };
+    let mut seen = VersionSeen {
+        table: table.clone(),
+        ..VersionSeen::default()
+    };
+    match schema_version::newest(session, table).await? {
+        Versions::Absent | Versions::Newest(None) => {}
+        Versions::Foreign(lacking) => seen.lacks = lacking,
+        Versions::Newest(Some(row)) => {
+            seen.version = Some(row.version);
+            seen.applied_at = row.applied_at;
+            seen.checksum = row.checksum;
+        }
+    }
+    Ok(Recorded {
+        gaps,
+        version: Some(seen),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> File {
+        File {
+            name: name.to_owned(),
+            checksum: Checksum::of(text),
+        }
+    }
+
+    fn row(name: &str, text: &str, state: LedgerState) -> LedgerRow {
+        LedgerRow {
+            nonce: name.to_owned(),
+            state,
+            collection: "eng".to_owned(),
+            file: name.to_owned(),
+            checksum: Checksum::of(text).normalised,
+            raw_sha256: String::new(),
+            run: String::new(),
+            applied_by: String::new(),
+            applied_at: "2026-11-02 01:00:00".to_owned(),
+        }
+    }
+
+    #[test]
+    fn missing_changed_and_unexpected_migrations_are_all_found() {
+        let files = [
+            file("m/1.sql", "one\n"),
+            file("m/2.sql", "two"),
+            file("m/3.sql", "three"),
+            file("m/4.sql", "four"),
+        ];
+        let applied = LedgerState::Applied;
+        let rows = [
+            // A line ending is no other file.
+            row("m/1.sql", "one\r\n", applied),
+            row("m/2.sql", "other", applied),
+            row("m/4.sql", "four", LedgerState::Reverted),
+            row("m/5.sql", "five", applied),
+            row("elsewhere/1.sql", "x", applied),
+        ];
+        let found: Vec<String> = gaps(&files, &rows).iter().map(HistoryGap::words).collect();
+        assert_eq!(
+            found,
+            [
+                "checksum mismatch of m/2.sql: it has changed since it was applied on 2026-11-02 01:00:00",
+                "missing migration m/3.sql",
+                "missing migration m/4.sql",
+                "unexpected migration m/5.sql: it was applied on 2026-11-02 01:00:00 and is not here",
+            ]
+        );
+    }
+}
