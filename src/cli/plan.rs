@@ -98,6 +98,7 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         effects: tokio::sync::mpsc::channel(1).0,
         cancel: CancellationToken::new(),
         choices: Choices::none(),
+        remedies: Vec::new(),
         planned: None,
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }

@@ -148,6 +148,9 @@ impl Engine {
                 .plans
                 .retain(|gate, _| run.course().iter().all(|of| of.id != *gate));
         }
+        if let Command::DecideRemedy { gate, .. } = command {
+            self.document(gate);
+        }
         if let Some((place, chosen)) = place {
             place.send(chosen);
         }

@@ -6,7 +6,7 @@ use crate::promotion::{
     Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
     PhaseDefinition, RoleDefinition, RollbackDefinition, Scope, WindowDefinition,
 };
-use crate::runbook::{self, Environment, Gate, Kind, Rollback, Runbook};
+use crate::runbook::{self, Against, Environment, Gate, Kind, Rollback, Runbook};
 
 /// Makes the definition that a run's first record holds.
 pub fn definition(runbook: &Runbook) -> Definition {
@@ -98,11 +98,22 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
         kind: gate.kind.name().to_owned(),
         waivable: gate.waivable,
         lasts_seconds: lasts(&gate.kind).as_secs() as i64,
+        approvers: approvers(&gate.kind),
         typed_name: match nature {
             Nature::Acts => typed_name(runbook, &gate.kind),
             _ => None,
         },
         nature,
+    }
+}
+
+/// Who approves what is done about a difference.
+fn approvers(kind: &Kind) -> Option<Vec<String>> {
+    match kind {
+        Kind::Drift(gate) if matches!(gate.against, Against::Schema(_)) => {
+            Some(gate.approvers.clone())
+        }
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod actor;
 mod announce;
 mod begin;
+mod decided;
 mod definition;
 mod handle;
 mod open;

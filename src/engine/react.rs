@@ -110,6 +110,10 @@ impl Engine {
                 self.in_flight -= 1;
                 self.announced(*posted);
             }
+            Report::Documented { gate, outcome } => {
+                self.in_flight -= 1;
+                self.documented(&gate, outcome);
+            }
             Report::Looked => {
                 self.in_flight -= 1;
                 self.check_servers();

@@ -54,6 +54,11 @@ pub(super) enum Report {
         reconciled: Box<Reconciled>,
     },
     Posted(Box<Posted>),
+    /// The decisions about a gate are in the changelog, or why they are not.
+    Documented {
+        gate: String,
+        outcome: Result<Option<String>, String>,
+    },
     Looked,
     RetryDue {
         gate: String,
@@ -71,6 +76,7 @@ impl Engine {
         let date = self.run.opened.strftime("%Y-%m-%d").to_string();
         values.insert("date".to_owned(), date);
         let (seq, head) = self.store.last();
+        let record = self.run.gate(&gate.id);
         Some(Context {
             run: self.run.id.clone(),
             attempt,
@@ -91,10 +97,10 @@ impl Engine {
             effects: mpsc::channel(1).0,
             cancel: self.cancel.clone(),
             choices: Choices::none(),
-            planned: self
-                .run
-                .gate(&gate.id)
-                .and_then(|record| record.plan.clone()),
+            planned: record.and_then(|record| record.plan.clone()),
+            remedies: record
+                .map(|record| record.remedies.clone())
+                .unwrap_or_default(),
             journal: (seq, head.to_owned()),
         })
     }

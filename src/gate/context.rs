@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Choices, Evidence, Feed, Targets};
-use crate::promotion::EffectRecord;
+use crate::promotion::{EffectRecord, RemedyRecord};
 use crate::runbook::{self, Gate, Runbook};
 
 /// What one attempt at one gate works with.
@@ -37,6 +37,8 @@ pub struct Context {
     pub choices: Choices,
     /// The plan that the attempt carries out, as the journal names it.
     pub planned: Option<String>,
+    /// What people decided about the differences that the gate found before.
+    pub remedies: Vec<RemedyRecord>,
     /// The journal's last record when the gate was started.
     pub journal: (u64, String),
 }

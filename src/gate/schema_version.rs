@@ -80,10 +80,10 @@ impl From<PostgresError> for Failure {
     }
 }
 
-fn failed(summary: &str, cause: String, can: &str) -> Failure {
+fn failed(summary: &str, cause: &str, can: &str) -> Failure {
     Failure::Finding(
         Finding::failed(summary)
-            .because(clean(&cause).into_owned())
+            .because(clean(cause).into_owned())
             .because("nothing was written")
             .can(can),
     )
@@ -116,14 +116,14 @@ async fn record(
     context: &Context,
 ) -> Result<(String, SchemaVersionSeen), Failure> {
     let verifier = verifier(gate, context)
-        .map_err(|reason| failed("the schema is not verified", reason, "mend the runbook"))?;
+        .map_err(|reason| failed("the schema is not verified", &reason, "mend the runbook"))?;
     let verified = match context.earlier.get(&gate.verified_by).map(AsRef::as_ref) {
         Some(Evidence::Drift { seen, .. }) => &seen.actual_checksum,
         _ => {
             let reason = format!("`{}` left no evidence", gate.verified_by);
             return Err(failed(
                 "the schema is not verified",
-                reason,
+                &reason,
                 "run that gate first",
             ));
         }
@@ -139,16 +139,16 @@ async fn record(
     let (session, identity) = opened.await.map_err(Failure::Target)?;
     session.require_primary().await?;
     let options = drift::options(verifier, &context.runbook)
-        .map_err(|reason| failed("the schema is not verified", reason, "mend the runbook"))?;
+        .map_err(|reason| failed("the schema is not verified", &reason, "mend the runbook"))?;
     let snapshot = catalog::read(&session).await.map_err(|error| {
         let again = "mend the server or the privileges, then retry this gate";
-        failed("the schema cannot be read", error.to_string(), again)
+        failed("the schema cannot be read", &error.to_string(), again)
     })?;
     let checksum = options.checksum(&snapshot);
     if checksum != *verified {
         return Err(failed(
             "the schema has changed since it was verified",
-            format!("`{}` saw another checksum", gate.verified_by),
+            &format!("`{}` saw another checksum", gate.verified_by),
             "run that gate again, then this one",
         ));
     }
@@ -172,7 +172,7 @@ async fn write(
         Versions::Foreign(lacking) => {
             let reason = format!("{table} is another table: it has no {}", lacking.join(", "));
             let can = "name another `table` in the runbook";
-            return Err(failed("the version has no place", reason, can));
+            return Err(failed("the version has no place", &reason, can));
         }
         Versions::Absent => None,
         Versions::Newest(newest) => newest,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Actor, Definition, Event, GateDefinition, GateRecord, GateState, ItemRecord, Nature,
-    PhaseDefinition, Record, Reminder, RollbackRecord, Run, RunStatus, Waiver,
+    PhaseDefinition, Record, RemedyRecord, Reminder, RollbackRecord, Run, RunStatus, Waiver,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -100,6 +100,7 @@ impl Run {
                 };
                 if let Some(gate) = self.gate_mut(&id) {
                     gate.apply(event, &record.actor, record.time);
+                    gate.remedies.extend(remedy(record));
                 }
             }
         }
@@ -262,6 +263,28 @@ impl GateRecord {
     }
 }
 
+fn remedy(record: &Record) -> Option<RemedyRecord> {
+    let Event::RemedyDecided {
+        attempt,
+        remedy,
+        approved_by,
+        reason,
+        ..
+    } = &record.event
+    else {
+        return None;
+    };
+    Some(RemedyRecord {
+        seq: record.seq,
+        at: record.time,
+        by: record.actor.name.clone(),
+        attempt: *attempt,
+        remedy: *remedy,
+        approved_by: approved_by.clone(),
+        reason: reason.clone(),
+    })
+}
+
 fn new_gates(definition: &Definition) -> Vec<GateRecord> {
     definition.gates().map(new_gate).collect()
 }
@@ -287,6 +310,7 @@ fn new_gate(gate: &GateDefinition) -> GateRecord {
         started_by: None,
         notes: Vec::new(),
         stale_because: None,
+        remedies: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Definition, EffectRecord};
+use super::{Decision, Definition, EffectRecord, Remedy};
 use crate::expectation::Finding;
 
 /// Who asks, and from where.
@@ -107,6 +107,13 @@ pub enum Command {
     },
     /// Lets the run go past a gate that did not pass; only where the runbook allows it.
     Waive { gate: String, reason: String },
+    /// Says what is done about the difference that a gate found, and who approved that.
+    DecideRemedy {
+        gate: String,
+        remedy: Remedy,
+        approved_by: String,
+        reason: String,
+    },
     /// A person in a role decides.
     Sign {
         gate: String,

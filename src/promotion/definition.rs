@@ -105,6 +105,10 @@ pub struct GateDefinition {
     /// How long its work lasts at least, in seconds, where the runbook says so.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lasts_seconds: i64,
+    /// Roles one of whose members approves what is done about its refusal; anybody when none is
+    /// named. Absent where nothing is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<Vec<String>>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde asks for.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, Resolution, Statement};
+use super::{Definition, Remedy, Resolution, Statement};
 use crate::expectation::Finding;
 
 /// How one part of an acting gate ended.
@@ -117,6 +117,14 @@ pub enum Event {
         gate: String,
         reason: String,
     },
+    /// A person decided what is done about the difference that a gate found.
+    RemedyDecided {
+        gate: String,
+        attempt: u32,
+        remedy: Remedy,
+        approved_by: String,
+        reason: String,
+    },
     SignedOff {
         statement: Statement,
     },
@@ -181,6 +189,7 @@ impl Event {
             | Event::GateWentStale { gate, .. }
             | Event::ItemConfirmed { gate, .. }
             | Event::GateWaived { gate, .. }
+            | Event::RemedyDecided { gate, .. }
             | Event::RunRejected { gate, .. } => Some(gate),
             Event::SignedOff { statement } => Some(&statement.gate),
             Event::Noted { gate, .. } | Event::MessageSent { gate, .. } => gate.as_deref(),
@@ -244,6 +253,12 @@ impl Event {
             }
             Event::ItemConfirmed { item, .. } => format!("item {} confirmed", item + 1),
             Event::GateWaived { reason, .. } => format!("waived: {reason}"),
+            Event::RemedyDecided {
+                remedy,
+                approved_by,
+                reason,
+                ..
+            } => remedy.decided(approved_by, reason),
             Event::SignedOff { statement } => statement.words(),
             Event::RunHeld { reason } => format!("held: {reason}"),
             Event::RunResumed => "resumed".into(),

@@ -13,6 +13,7 @@ mod definition;
 mod event;
 mod journal;
 mod refusal;
+mod remedy;
 mod run;
 mod statement;
 mod window;
@@ -27,6 +28,7 @@ pub use definition::{
 pub use event::{EffectOutcome, EffectRecord, Event};
 pub use journal::{GENESIS, Journal, JournalDamage, Record, Tail};
 pub use refusal::Refusal;
+pub use remedy::{Remedy, RemedyRecord};
 pub use run::{
     GateRecord, GateState, ItemRecord, Reminder, RollbackRecord, Run, RunStatus, Waiver,
 };

@@ -69,6 +69,16 @@ pub enum Refusal {
     },
     #[error("the runbook does not allow gate `{0}` to be waived")]
     NotWaivable(String),
+    #[error("nothing is decided about gate `{0}`: it compares no schema with its canonical one")]
+    NothingToDecide(String),
+    #[error("say who approved it")]
+    NobodyApproved,
+    #[error("`{person}` may not approve that; members of {roles} may: {members}")]
+    NotAnApprover {
+        person: String,
+        roles: String,
+        members: String,
+    },
     #[error("a reason of at least {0} characters is needed")]
     ReasonTooShort(usize),
     #[error("role `{role}` does not sign gate `{gate}`; roles: {valid}")]

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, EffectRecord, GateDefinition, Resolution, RollbackDefinition, Statement};
+use super::{
+    Definition, EffectRecord, GateDefinition, RemedyRecord, Resolution, RollbackDefinition,
+    Statement,
+};
 use crate::expectation::{Finding, Verdict};
 
 /// Where a gate stands.
@@ -155,6 +158,8 @@ pub struct GateRecord {
     pub started_by: Option<String>,
     pub notes: Vec<String>,
     pub stale_because: Option<String>,
+    /// What was decided about the differences that it found.
+    pub remedies: Vec<RemedyRecord>,
 }
 
 /// A way back that was started.

@@ -13,6 +13,8 @@ pub struct Drift {
     pub allow: Vec<String>,
     /// Patterns of migration files: each must be in the ledger as it lies here.
     pub migrations: Vec<String>,
+    /// Files after the last applied one are pending, and no gap.
+    pub pending: bool,
     /// The table whose newest row says which schema was verified last.
     pub version_table: Option<String>,
     /// The file that decisions are written into.

@@ -3,7 +3,6 @@
 use crate::site::Site;
 
 const BEFORE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric);\n";
-const MIGRATION: &str = "ALTER TABLE orders ADD COLUMN note text;\n";
 
 fn gate(more: &str) -> String {
     format!("[phase.gate.drift]\ntarget = \"db\"\nexpected = \"schema.sql\"\n{more}")
@@ -64,48 +63,4 @@ fn what_cannot_be_read_is_an_error_and_never_a_pass() {
     site.write("schema.sql", "");
     // What is wrong with the words is told before anything starts.
     site.gate(&gate("ignore = [\"tabel:x\"]")).exits(78);
-}
-
-#[test]
-fn the_shipped_runbook_walks_through_a_change() {
-    let site = Site::new();
-    let text = include_str!("../../runbooks/schema-sync.toml");
-    site.write("runbook.toml", text);
-    site.stagegate(&["check", "runbook.toml"]).exits(0);
-    // On production people have to type its name, which nobody does headless.
-    let staging = text
-        .replace("environment = \"production\"", "environment = \"staging\"")
-        .replace("env:PROD_DATABASE_URL", "env:DB");
-    site.write("runbook.toml", &staging);
-    site.write("deployed.sql", BEFORE);
-    site.write("db/schema.sql", &format!("{BEFORE}{MIGRATION}"));
-    site.write("db/migrations/001_note.sql", MIGRATION);
-    site.write("db/CHANGELOG.md", "# Changelog\n");
-    site.sql(BEFORE);
-    site.sql("CREATE INDEX by_hand ON orders (total)");
-    let run = [
-        "run",
-        "runbook.toml",
-        "--headless",
-        "--runs-dir",
-        "runs",
-        "--var",
-        "deployed=deployed.sql",
-    ];
-    site.stagegate(&run).exits(4);
-    assert_eq!(
-        site.one("SELECT to_regclass('stagegate.ledger') IS NULL"),
-        "t"
-    );
-    assert_eq!(
-        site.one("SELECT count(*) FROM pg_attribute WHERE attname = 'note' AND attnum > 0"),
-        "0",
-        "nothing later started"
-    );
-    site.sql("DROP INDEX by_hand");
-    // People are still needed for the approval, and for nothing before it.
-    site.stagegate(&run).exits(4);
-    let evidence = site.evidence("no-drift-after-1.json");
-    assert_eq!(evidence["comparison"]["equal"], true);
-    assert_eq!(evidence["comparison"]["ignored"][0]["name"], "stagegate");
 }

@@ -33,6 +33,7 @@ mod readme;
 mod rollback;
 mod rollback_killed;
 mod runbooks;
+mod schema_sync;
 mod schema_version;
 mod screens;
 mod server;

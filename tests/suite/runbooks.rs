@@ -208,7 +208,8 @@ const LATER_KEYS: [&str; 19] = [
     "restore_point",
     "require_archiving",
 ];
-const COMPARING_KEYS: [&str; 16] = [
+const COMPARING_KEYS: [&str; 17] = [
+    "pending",
     "drift",
     "expected",
     "schemas",

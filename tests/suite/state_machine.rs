@@ -17,8 +17,8 @@ use stagegate::promotion::{
 };
 
 use self::world::{
-    ANA, GATES, REASON, World, definition, finish, invalidate, lose, opening, resolve, retry,
-    start, waive,
+    ANA, GATES, REASON, World, decide_remedy, definition, finish, invalidate, lose, opening,
+    resolve, retry, start, waive,
 };
 
 const STATES: [GateState; 11] = [
@@ -78,6 +78,7 @@ fn commands(gate: &str) -> Vec<(char, Via, Command)> {
             },
         ),
         ('W', Via::Console, waive(gate, REASON)),
+        ('M', Via::Console, decide_remedy(gate, ANA, REASON)),
         (
             'E',
             Via::Engine,
@@ -111,7 +112,7 @@ fn with_state(gate: &str, state: GateState) -> Run {
 /// What each kind of gate grants in each state, in the order of [`STATES`].
 #[test]
 fn every_command_in_every_state() {
-    let looks = ["S", "COEFL", "V", "RW", "RW", "RW", "RW", "D", "", "", "S"];
+    let looks = ["S", "COEFL", "V", "RWM", "RW", "RW", "RW", "D", "", "", "S"];
     let acts = ["S", "COEFL", "V", "R", "R", "R", "R", "D", "", "", "S"];
     let items = ["I", "I", "V", "", "", "", "", "", "", "", "I"];
     let signed = ["G", "G", "V", "", "", "", "", "", "", "", "G"];
@@ -153,7 +154,7 @@ fn every_command_by_every_way_in() {
         ("count", GateState::Pending, "S", "S", "S"),
         ("count", GateState::Running, "CO", "C", "CEFL"),
         ("count", GateState::Passed, "", "", "V"),
-        ("count", GateState::Failed, "RW", "R", "R"),
+        ("count", GateState::Failed, "RWM", "R", "R"),
         ("count", GateState::InDoubt, "", "", "D"),
         ("backup", GateState::Pending, "S", "S", ""),
         ("backup", GateState::Failed, "R", "R", ""),

@@ -34,6 +34,7 @@ pub enum Action {
     Tick,
     Retry,
     Waive,
+    Decide,
     Sign,
     Note,
     RollBack,

@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 use super::Action;
 use super::binding::{Binding, Key, On, quiet, shown};
 use crate::console::model::Model;
-use crate::console::screen::{Screen, act, choose};
+use crate::console::screen::{Screen, act, choose, run};
 use crate::promotion::RunStatus;
 
 use Key::{Char, Code, Control};
@@ -74,6 +74,14 @@ pub const TABLE: &[Binding] = &[
         On::Run,
         "waive a gate that did not pass, with a reason, where the runbook allows it",
         waive_word,
+    ),
+    shown(
+        &[Char('d')],
+        "d",
+        Action::Decide,
+        On::Run,
+        "decide what is done about a drift, with who approved it; it goes into the changelog",
+        run::decide_word,
     ),
     quiet(
         &[Char('s')],

@@ -1,12 +1,12 @@
 //! The main screen: moving among gates and acting on the selected one.
 
 use super::act::{open, send_unless_refused, sign, start};
-use super::dialog::{Dialog, Prompt};
+use super::dialog::{DecideSheet, Dialog, Prompt};
 use super::{Verb, act};
 use crate::console::keymap::Action;
 use crate::console::model::{Focus, Model, Tone};
 use crate::console::msg::Effect;
-use crate::promotion::{Command, RunStatus};
+use crate::promotion::{Command, Refusal, Remedy, RunStatus};
 
 /// How far one step sideways goes.
 const SIDEWAYS: usize = 8;
@@ -35,6 +35,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Retry => return start(model, Verb::Retry),
         Action::Sign => return sign(model),
         Action::Waive => return waive(model),
+        Action::Decide => return decide(model),
         Action::Note => return note(model),
         Action::Cancel => return cancel(model),
         Action::Hold => return hold(model),
@@ -171,6 +172,41 @@ fn waive(model: &mut Model) -> Vec<Effect> {
         None => open(model, Dialog::Prompt(Prompt::waive(&gate))),
     }
     Vec::new()
+}
+
+fn decide(model: &mut Model) -> Vec<Effect> {
+    let Some(sheet) = DecideSheet::of(model) else {
+        model.say(Tone::Refusal, "nothing is decided about this gate");
+        return Vec::new();
+    };
+    match model.refusal(&deciding(&sheet.gate)) {
+        Some(refusal) if !asks_more(&refusal) => model.say(Tone::Refusal, refusal.to_string()),
+        _ => open(model, Dialog::Decide(sheet)),
+    }
+    Vec::new()
+}
+
+fn deciding(gate: &str) -> Command {
+    Command::DecideRemedy {
+        gate: gate.to_owned(),
+        remedy: Remedy::ResolveByHand,
+        approved_by: String::new(),
+        reason: String::new(),
+    }
+}
+
+fn asks_more(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::NobodyApproved | Refusal::NotAnApprover { .. } | Refusal::ReasonTooShort(_)
+    )
+}
+
+/// The word for deciding about the selected gate, where that would not be refused.
+pub fn decide_word(model: &Model) -> Option<&'static str> {
+    let gate = &model.gate()?.id;
+    let refusal = model.refusal(&deciding(gate));
+    refusal.is_some_and(|r| asks_more(&r)).then_some("decide")
 }
 
 fn note(model: &mut Model) -> Vec<Effect> {

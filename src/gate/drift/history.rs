@@ -49,7 +49,7 @@ pub(super) fn digest_lines(files: &[File]) -> String {
 }
 
 /// Where the ledger and the files do not say the same.
-pub(super) fn gaps(files: &[File], rows: &[LedgerRow]) -> Vec<HistoryGap> {
+pub(super) fn gaps(files: &[File], rows: &[LedgerRow], pending: bool) -> Vec<HistoryGap> {
     let applied = |name: &str| {
         rows.iter()
             .find(|row| row.state == LedgerState::Applied && row.file == name)
@@ -58,9 +58,14 @@ pub(super) fn gaps(files: &[File], rows: &[LedgerRow]) -> Vec<HistoryGap> {
         file: file.to_owned(),
         standing,
     };
+    // What comes after the last applied file is pending, which is no gap where that is allowed.
+    let last = files.iter().rposition(|file| applied(&file.name).is_some());
+    let due = |at: usize| !pending || last.is_some_and(|last| at < last);
     let mut gaps: Vec<HistoryGap> = files
         .iter()
-        .filter_map(|file| match applied(&file.name) {
+        .enumerate()
+        .filter_map(|(at, file)| match applied(&file.name) {
+            None if !due(at) => None,
             None => Some(gap(&file.name, HistoryStanding::Missing)),
             Some(row) if row.checksum != file.checksum.normalised => {
                 let applied_at = row.applied_at.clone();
@@ -96,7 +101,7 @@ pub(super) async fn recorded(
 ) -> Result<Recorded, PostgresError> {
     let gaps = match files {
         [] => Vec::new(),
-        files => gaps(files, &ledger::rows(session).await?),
+        files => gaps(files, &ledger::rows(session).await?, gate.pending),
     };
     let Some(table) = &gate.version_table else {
         return Ok(Recorded {
@@ -165,9 +170,19 @@ mod tests {
             row("m/5.sql", "five", applied),
             row("elsewhere/1.sql", "x", applied),
         ];
-        let found: Vec<String> = gaps(&files, &rows).iter().map(HistoryGap::words).collect();
+        let found = |pending: bool| -> Vec<String> {
+            let gaps = gaps(&files, &rows, pending);
+            gaps.iter().map(HistoryGap::words).collect()
+        };
+        // Both files that are not applied come after the last one that is.
+        assert_eq!(found(true).len(), 2);
+        assert!(
+            found(true)
+                .iter()
+                .all(|words| !words.starts_with("missing"))
+        );
         assert_eq!(
-            found,
+            found(false),
             [
                 "checksum mismatch of m/2.sql: it has changed since it was applied on 2026-11-02 01:00:00",
                 "missing migration m/3.sql",

@@ -90,6 +90,7 @@ pub(in crate::gate) fn plan(gate: &Drift, context: &Context) -> Plan {
             &allow,
             &migrations,
             version,
+            if gate.pending { "pending" } else { "" },
             &files,
         ],
     );
@@ -196,6 +197,13 @@ pub(in crate::gate) async fn run(gate: &Drift, context: &Context) -> Outcome {
         Ok(words) => words,
         Err(reason) => return misworded(reason),
     };
+    if let Err(reason) = super::document(gate, context) {
+        return Outcome::of(
+            Finding::errored("what was decided is not in the changelog")
+                .because(clean(&reason).into_owned())
+                .can("make the file writable, then retry this gate: it is written then"),
+        );
+    }
     let (actual, recorded, identity) = match read_target(gate, &words.files, context).await {
         Ok(read) => read,
         Err(error) => return error.outcome(&gate.target),

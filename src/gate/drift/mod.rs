@@ -1,6 +1,7 @@
 //! Two schemas, wherever they come from, read and compared.
 
 mod change;
+mod changelog;
 mod export;
 mod history;
 mod judge;
@@ -12,6 +13,7 @@ mod settle;
 use tokio_util::sync::CancellationToken;
 
 pub use change::ChangeSeen;
+pub use changelog::document;
 pub(super) use export::snapshot as export_snapshot;
 pub(super) use judge::{options, plan, run};
 pub use load::{LoadError, Loaded, Surroundings};

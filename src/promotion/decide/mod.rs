@@ -47,6 +47,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         }
         Command::Sign { .. } => people::sign(run, at, command),
         Command::Waive { gate, reason } => people::waive(run, at, gate, reason),
+        Command::DecideRemedy { .. } => people::decide_remedy(run, at, command),
         Command::Cancel { gate } => start::cancel(run, gate),
         Command::Choose {
             gate,

@@ -249,6 +249,54 @@ pub(super) fn waive(run: &Run, at: &Moment, id: &str, reason: &str) -> Decided {
     }])
 }
 
+/// A decision is about a difference that was found, and names the person who approved it.
+pub(super) fn decide_remedy(run: &Run, at: &Moment, command: &Command) -> Decided {
+    let Command::DecideRemedy {
+        gate: id,
+        remedy,
+        approved_by,
+        reason,
+    } = command
+    else {
+        return Ok(Vec::new());
+    };
+    let record = find(run, id)?;
+    let Some(roles) = &definition(run, id)?.approvers else {
+        return Err(Refusal::NothingToDecide(id.clone()));
+    };
+    needs_console(at, || format!("deciding about gate `{id}`"))?;
+    may_move(run, id)?;
+    in_state(record, "decided about", |state| state == GateState::Failed)?;
+    let person = approved_by.trim();
+    if person.is_empty() {
+        return Err(Refusal::NobodyApproved);
+    }
+    let members: Vec<&String> = roles
+        .iter()
+        .filter_map(|role| run.definition.role(role))
+        .flat_map(|role| &role.members)
+        .collect();
+    let same = |member: &&&String| member.to_lowercase() == person.to_lowercase();
+    if !roles.is_empty() && !members.iter().any(|member| same(&member)) {
+        let members: Vec<&str> = members.iter().map(|member| member.as_str()).collect();
+        return Err(Refusal::NotAnApprover {
+            person: person.to_owned(),
+            roles: roles.join(", "),
+            members: members.join(", "),
+        });
+    }
+    if reason.trim().chars().count() < SHORTEST_REASON {
+        return Err(Refusal::ReasonTooShort(SHORTEST_REASON));
+    }
+    Ok(vec![Event::RemedyDecided {
+        gate: id.clone(),
+        attempt: record.attempt,
+        remedy: *remedy,
+        approved_by: said(person),
+        reason: said(reason),
+    }])
+}
+
 /// The record as people find it: what they said before a gate went stale counts no longer.
 fn begun<'a>(record: &'a GateRecord, asked: &'static str) -> Result<Cow<'a, GateRecord>, Refusal> {
     in_state(record, asked, |s| {

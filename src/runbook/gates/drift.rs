@@ -24,6 +24,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Drift {
     for pattern in &migrations {
         check_template(pattern, &table, names);
     }
+    let pending = table.flag("pending", false);
     let version_table = read_table_name(&mut table, "version_table");
     let changelog = table.string("changelog");
     if let Some(changelog) = &changelog {
@@ -39,6 +40,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Drift {
         ignore,
         allow,
         migrations: values(migrations),
+        pending,
         version_table,
         changelog: changelog.map(|at| at.value),
         approvers: values(approvers),

@@ -66,7 +66,10 @@ impl Auditor {
             | Event::GateInDoubt { .. }
             | Event::GateReconciled { .. }
             | Event::GateWentStale { .. } => self.report(record),
-            Event::ItemConfirmed { .. } | Event::SignedOff { .. } | Event::GateWaived { .. } => {
+            Event::ItemConfirmed { .. }
+            | Event::SignedOff { .. }
+            | Event::GateWaived { .. }
+            | Event::RemedyDecided { .. } => {
                 assert!(record.actor.via == Via::Console && !self.held);
                 self.people(&record.event);
             }
@@ -163,6 +166,20 @@ impl Auditor {
                 assert!(definition.gate(gate).unwrap().waivable);
                 assert!(self.state(gate).is_some_and(GateState::may_retry));
                 self.set(gate, GateState::Waived);
+            }
+            Event::RemedyDecided {
+                gate,
+                attempt,
+                approved_by,
+                reason,
+                ..
+            } => {
+                assert_eq!(self.state(gate), Some(GateState::Failed));
+                assert_eq!(self.gates[gate].attempt, *attempt);
+                let roles = definition.gate(gate).unwrap().approvers.as_ref().unwrap();
+                let role = definition.role(&roles[0]).unwrap();
+                assert!(role.members.contains(approved_by));
+                assert!(reason.chars().count() >= 20);
             }
             other => panic!("people do not do {other:?}"),
         }

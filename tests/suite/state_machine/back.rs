@@ -17,6 +17,7 @@ fn with_ways_back() -> Definition {
         waivable: false,
         typed_name: None,
         lasts_seconds: 0,
+        approvers: None,
     };
     let way = |id: &str, scope, until: Option<&str>, chooses, gates| RollbackDefinition {
         id: id.into(),

@@ -105,6 +105,15 @@ impl Model {
                     && unwell(self.gates[gate].state);
                 self.set(may, gate, S::Waived)
             }
+            // Only `count` is decided about, and only the first person approves.
+            Move::Decide {
+                gate,
+                person: who,
+                long,
+            } => {
+                let may = GATES[gate] == "count" && PEOPLE[who] == ANA && long;
+                person && may && self.reached(gate) && self.gates[gate].state == S::Failed
+            }
             Move::Cancel { gate } => self.at_work() == Some(gate),
             Move::Choose { gate, blank } => person && !blank && self.at_work() == Some(gate),
             Move::Hold => self.course(true, "held"),

@@ -5,7 +5,8 @@ use stagegate::promotion::{Decision, GateState, Nature, RunStatus, Via};
 
 use super::refusals::refused;
 use super::world::{
-    ANA, REASON, SAM, World, confirm, definition, finish, invalidate, sign, start, waive,
+    ANA, REASON, SAM, World, confirm, decide_remedy, definition, finish, invalidate, retry, sign,
+    start, waive,
 };
 
 #[test]
@@ -116,6 +117,49 @@ fn nobody_rejects_a_run_whose_work_is_in_flight() {
     );
     world.engine(&finish("announce", 1, Verdict::Passed));
     world.console(&reject);
+}
+
+#[test]
+fn what_is_done_about_a_difference_is_decided_and_approved_and_passes_nothing() {
+    let mut world = World::opened().up_to("count");
+    world.console(&start("count"));
+    let early = decide_remedy("count", ANA, REASON);
+    assert_eq!(
+        refused(&mut world, Via::Console, &early),
+        "gate `count` is running; it cannot be decided about"
+    );
+    world.engine(&finish("count", 1, Verdict::Failed));
+    for (command, says) in [
+        (decide_remedy("count", " ", REASON), "say who approved it"),
+        (
+            decide_remedy("count", SAM, REASON),
+            "`sam@example.com` may not approve that; members of dba may: ana@example.com",
+        ),
+        (
+            decide_remedy("count", ANA, "because"),
+            "a reason of at least 20 characters is needed",
+        ),
+        (
+            decide_remedy("backup", ANA, REASON),
+            "nothing is decided about gate `backup`: it compares no schema with its canonical one",
+        ),
+    ] {
+        assert_eq!(refused(&mut world, Via::Console, &command), says);
+    }
+    let decide = decide_remedy("count", ANA, REASON);
+    let nobody = refused(&mut world, Via::Headless, &decide);
+    assert!(nobody.contains("needs a person at a console"), "{nobody}");
+    world.console(&decide);
+    assert_eq!(world.state("count"), GateState::Failed);
+    world.console(&retry("count"));
+    world.engine(&finish("count", 2, Verdict::Passed));
+    let remedies = &world.run().gate("count").unwrap().remedies;
+    assert_eq!(remedies.len(), 1);
+    assert_eq!(
+        (remedies[0].attempt, remedies[0].reason.as_str()),
+        (1, REASON)
+    );
+    assert_eq!(world.replayed(), world.run);
 }
 
 #[test]

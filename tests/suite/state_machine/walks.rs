@@ -10,7 +10,7 @@ use stagegate::promotion::{
 };
 
 use super::model::{PEOPLE, ROLES};
-use super::world::{GATES, REASON, confirm, invalidate, lose, sign, waive};
+use super::world::{GATES, REASON, confirm, decide_remedy, invalidate, lose, sign, waive};
 
 /// Something that is asked, with gates and people by number.
 #[derive(Debug, Clone)]
@@ -36,6 +36,11 @@ pub(crate) enum Move {
     },
     Waive {
         gate: usize,
+        long: bool,
+    },
+    Decide {
+        gate: usize,
+        person: usize,
         long: bool,
     },
     Cancel {
@@ -117,6 +122,8 @@ fn any_move() -> impl Strategy<Value = Move> {
         2 => (0..2usize, 0..2usize, often())
             .prop_map(|(role, person, approve)| Move::Sign { role, person, approve }),
         2 => (gate(), often()).prop_map(|(gate, long)| Move::Waive { gate, long }),
+        2 => (gate(), 0..2usize, often())
+            .prop_map(|(gate, person, long)| Move::Decide { gate, person, long }),
         2 => gate().prop_map(|gate| Move::Cancel { gate }),
         2 => (gate(), seldom()).prop_map(|(gate, blank)| Move::Choose { gate, blank }),
         1 => Just(Move::Hold),
@@ -178,6 +185,7 @@ fn aim(run: &Run, asked: &mut Move) -> bool {
         Move::Start { gate, .. }
         | Move::Retry { gate, .. }
         | Move::Waive { gate, .. }
+        | Move::Decide { gate, .. }
         | Move::Choose { gate, .. }
         | Move::Cancel { gate } => (gate, run.current(), false),
         Move::Effect { gate, .. }
@@ -285,6 +293,10 @@ pub(crate) fn command(run: &Run, asked: &Move) -> Command {
         } => sign(ROLES[role], PEOPLE[person], Decision::Approve),
         Move::Sign { role, person, .. } => sign(ROLES[role], PEOPLE[person], Decision::Reject),
         Move::Waive { gate, long } => waive(GATES[gate], if long { REASON } else { "no time" }),
+        Move::Decide { gate, person, long } => {
+            let reason = if long { REASON } else { "no time" };
+            decide_remedy(GATES[gate], PEOPLE[person], reason)
+        }
         Move::Cancel { gate } => Command::Cancel {
             gate: text(GATES[gate]),
         },

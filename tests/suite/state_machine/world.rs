@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use stagegate::expectation::{Finding, Verdict};
 use stagegate::promotion::{
     Actor, Command, Decision, Definition, GateDefinition, GateState, InputKind, ItemDefinition,
-    Journal, Moment, Nature, Opening, PhaseDefinition, Record, Refusal, Resolution, RoleDefinition,
-    Run, Via, decide,
+    Journal, Moment, Nature, Opening, PhaseDefinition, Record, Refusal, Remedy, Resolution,
+    RoleDefinition, Run, Via, decide,
 };
 
 /// The gates of the definition, in order.
@@ -162,6 +162,7 @@ pub(crate) fn definition() -> Definition {
         nature,
         waivable,
         lasts_seconds: 0,
+        approvers: (id == "count").then(|| vec!["dba".to_owned()]),
     };
     let item = |text: &str, input: Option<InputKind>, capture: Option<&str>| ItemDefinition {
         text: text.into(),
@@ -259,6 +260,15 @@ pub(crate) fn sign(role: &str, person: &str, decision: Decision) -> Command {
 pub(crate) fn waive(gate: &str, reason: &str) -> Command {
     Command::Waive {
         gate: gate.into(),
+        reason: reason.into(),
+    }
+}
+
+pub(crate) fn decide_remedy(gate: &str, approved_by: &str, reason: &str) -> Command {
+    Command::DecideRemedy {
+        gate: gate.into(),
+        remedy: Remedy::UpdateCanonical,
+        approved_by: approved_by.into(),
         reason: reason.into(),
     }
 }

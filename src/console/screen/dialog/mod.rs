@@ -5,6 +5,7 @@
 
 mod back;
 mod choose;
+mod decide;
 mod message;
 mod prompt;
 mod sign;
@@ -12,6 +13,7 @@ mod start;
 
 pub use back::BackSheet;
 pub use choose::ChooseSheet;
+pub use decide::DecideSheet;
 pub use message::MessageSheet;
 pub use prompt::{Prompt, PromptKind};
 pub use sign::{Field, SignSheet};
@@ -34,6 +36,7 @@ pub enum Dialog {
     Message(Box<MessageSheet>),
     /// A choice at a gate that is at work.
     Choose(ChooseSheet),
+    Decide(DecideSheet),
     /// Work is in flight and the operator wants to leave.
     Quit,
     Help(Pager),
@@ -92,6 +95,7 @@ impl Dialog {
             | Dialog::Quit
             | Dialog::Sign(_)
             | Dialog::Back(_)
+            | Dialog::Decide(_)
             | Dialog::Choose(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
             Dialog::Help(_) | Dialog::Message(_) => false,
@@ -107,6 +111,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.key(key),
             Dialog::Prompt(prompt) => prompt.key(key),
             Dialog::Sign(sheet) => sheet.key(key),
+            Dialog::Decide(sheet) => sheet.key(key),
             Dialog::Back(sheet) => sheet.key(key),
             Dialog::Message(sheet) => sheet.key(key),
             Dialog::Choose(sheet) => sheet.key(key),
@@ -125,6 +130,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.refuse_paste(),
             Dialog::Prompt(prompt) => prompt.paste(text),
             Dialog::Sign(sheet) => sheet.paste(text),
+            Dialog::Decide(sheet) => sheet.paste(text),
             Dialog::Back(sheet) => sheet.paste(text),
             Dialog::Message(sheet) => sheet.paste(text),
             Dialog::Choose(_) | Dialog::Quit | Dialog::Help(_) => {}
@@ -137,6 +143,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.refused(reason),
             Dialog::Prompt(prompt) => prompt.refused(reason),
             Dialog::Sign(sheet) => sheet.refused(reason),
+            Dialog::Decide(sheet) => sheet.refused(reason),
             Dialog::Back(sheet) => sheet.refused(reason),
             Dialog::Message(sheet) => sheet.refused(reason),
             Dialog::Choose(sheet) => sheet.refused(reason),
@@ -150,6 +157,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.sheet(width),
             Dialog::Prompt(prompt) => prompt.sheet(width),
             Dialog::Sign(sheet) => sheet.sheet(width),
+            Dialog::Decide(sheet) => sheet.sheet(width),
             Dialog::Back(sheet) => sheet.sheet(width),
             Dialog::Message(sheet) => sheet.sheet(width),
             Dialog::Choose(sheet) => sheet.sheet(width),
