@@ -118,6 +118,11 @@ pub fn fingerprint(major: u32) -> String {
     crate::digest::digest(texts.join("\n").as_bytes())
 }
 
+/// How many queries a version is asked, whatever the size of its database.
+pub fn queries(major: u32) -> usize {
+    sections(major).len()
+}
+
 fn sections(major: u32) -> Vec<Section> {
     let mut all = vec![rights::about(), rights::defaults()];
     all.extend(structure::sections());
