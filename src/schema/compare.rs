@@ -13,6 +13,9 @@ const GRANTS: &str = "grants to ";
 const COLUMN_ORDER: &str = "column order";
 const DEFINITION: &str = "definition";
 
+/// Stands for a value that the role which asked may not read; it says nothing about the value.
+pub const HIDDEN: &str = "(hidden from this role)";
+
 /// How two snapshots are compared.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -51,7 +54,7 @@ pub fn compare(expected: &Snapshot, actual: &Snapshot, options: &Options) -> Com
         differences,
         ignored,
         renames,
-        notes: notes(majors),
+        notes: [notes(majors), hidden([expected, actual])].concat(),
     }
 }
 
@@ -72,6 +75,28 @@ fn notes(majors: [u32; 2]) -> Vec<String> {
         )],
         _ => Vec::new(),
     }
+}
+
+/// Says what was not compared because a side could not read it.
+fn hidden(sides: [&Snapshot; 2]) -> Vec<String> {
+    let mut counted: BTreeMap<(Kind, &str), BTreeSet<&str>> = BTreeMap::new();
+    for (id, object) in sides.iter().flat_map(|side| &side.objects) {
+        for (property, _) in object.properties.iter().filter(|(_, v)| *v == HIDDEN) {
+            counted
+                .entry((id.kind, property))
+                .or_default()
+                .insert(&id.name);
+        }
+    }
+    let said = |((kind, property), names): ((Kind, &str), BTreeSet<&str>)| {
+        let names: Vec<&str> = names.into_iter().collect();
+        format!(
+            "{property} of {kind} {} could not be read by this role and were not compared; ask \
+             as the owner or as a superuser",
+            names.join("; ")
+        )
+    };
+    counted.into_iter().map(said).collect()
 }
 
 fn only_in<'a>(one: &'a Snapshot, other: &Snapshot) -> BTreeSet<&'a ObjectId> {
@@ -180,7 +205,8 @@ fn properties(
         let said = [expected.get(name), actual.get(name)]
             .map(|value| value.map(|value| across(name, value, majors)));
         let [wanted, found] = said;
-        if wanted == found {
+        let unread = |value: &Option<String>| value.as_deref() == Some(HIDDEN);
+        if wanted == found || unread(&wanted) || unread(&found) {
             continue;
         }
         let direction = match (&wanted, &found) {

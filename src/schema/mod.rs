@@ -11,7 +11,7 @@ mod kind;
 mod rename;
 mod snapshot;
 
-pub use compare::{Options, compare};
+pub use compare::{HIDDEN, Options, compare};
 pub use difference::{Change, Comparison, Difference, Direction, Rename, Severity};
 pub use ignore::{IgnoreRule, IgnoreRuleError, matched};
 pub use kind::Kind;
