@@ -68,8 +68,8 @@ fn tables(major: u32) -> Section {
              CASE WHEN NOT c.relispartition THEN {parents} END AS inherits, \
              pg_get_expr(c.relpartbound, c.oid) AS \"partition bound\", {detached}\
              {options} AS options, {toast} AS \"toast options\", \
-             CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' \
-             WHEN 'i' THEN 'index' END AS \"replica identity\", \
+             CASE WHEN c.relkind <> 'f' THEN CASE c.relreplident WHEN 'n' THEN 'nothing' \
+             WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END END AS \"replica identity\", \
              CASE WHEN c.relrowsecurity THEN 'enabled' END AS \"row level security\", \
              CASE WHEN c.relforcerowsecurity THEN 'yes' END AS \"row level security forced\", \
              CASE WHEN am.amname <> 'heap' THEN quote_ident(am.amname) END AS \"access method\", \
@@ -140,8 +140,8 @@ fn not_null(major: u32) -> (&'static str, &'static str) {
     (
         "CASE WHEN a.attnotnull AND NOT nn.convalidated THEN 'not validated' \
          WHEN a.attnotnull THEN 'yes' END AS \"not null\", \
-         CASE WHEN nn.coninhcount = 0 AND nn.conname <> c.relname || '_' || a.attname \
-         || '_not_null' THEN quote_ident(nn.conname) END AS \"not null constraint\", \
+         CASE WHEN nn.coninhcount = 0 AND right(rtrim(nn.conname, '0123456789'), \
+         length(a.attname) + 10) <> '_' || a.attname || '_not_null' THEN quote_ident(nn.conname) END AS \"not null constraint\", \
          CASE WHEN nn.connoinherit THEN 'no' END AS \"not null inherited\", \
          (SELECT nd.description FROM pg_description nd WHERE nd.objoid = nn.oid \
          AND nd.classoid = 'pg_constraint'::regclass) AS \"not null comment\", ",

@@ -233,6 +233,7 @@ fn classes() -> Section {
     )
 }
 
+/// Casts that come and go with a range type are a part of it.
 fn casts() -> Section {
     let comment = comment("pg_cast", "c.oid");
     let free = not_of_extension("pg_cast", "c.oid");
@@ -245,7 +246,9 @@ fn casts() -> Section {
              CASE c.castcontext WHEN 'i' THEN 'implicit' WHEN 'a' THEN 'assignment' END \
              AS context, CASE c.castmethod WHEN 'f' THEN 'function' WHEN 'i' THEN 'in and out' \
              ELSE 'binary' END AS method, {comment} \
-             FROM pg_cast c WHERE c.oid >= 16384 AND {free}"
+             FROM pg_cast c WHERE c.oid >= 16384 AND {free} AND c.oid NOT IN \
+             (SELECT d.objid FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass \
+             AND d.deptype = 'i')"
         ),
     )
 }
