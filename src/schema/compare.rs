@@ -9,6 +9,14 @@ use super::{
 
 /// Privileges of a newer version mean nothing on an older one.
 const MAINTAIN_SINCE: u32 = 17;
+/// What a version is the first to have; an older one cannot differ in it.
+const SINCE: [(Kind, &str, u32); 5] = [
+    (Kind::RangeType, "multirange", 14),
+    (Kind::RoleMembership, "inherit", 16),
+    (Kind::RoleMembership, "set", 16),
+    (Kind::Column, "not null constraint", 18),
+    (Kind::Column, "not null comment", 18),
+];
 const GRANTS: &str = "grants to ";
 const COLUMN_ORDER: &str = "column order";
 const DEFINITION: &str = "definition";
@@ -70,8 +78,9 @@ fn order(difference: &Difference) -> (Kind, &str, Change, Option<&str>) {
 fn notes(majors: [u32; 2]) -> Vec<String> {
     match majors {
         [expected, actual] if expected != actual => vec![format!(
-            "PostgreSQL {expected} is compared with PostgreSQL {actual}: definitions that the \
-             servers write differently show as changed"
+            "PostgreSQL {expected} is compared with PostgreSQL {actual}: what only one of them \
+             has and versions of extensions are not compared, and definitions that the servers \
+             write differently may show as changed"
         )],
         _ => Vec::new(),
     }
@@ -206,7 +215,8 @@ fn properties(
             .map(|value| value.map(|value| across(name, value, majors)));
         let [wanted, found] = said;
         let unread = |value: &Option<String>| value.as_deref() == Some(HIDDEN);
-        if wanted == found || unread(&wanted) || unread(&found) {
+        let straddles = is_of_one_version(id.kind, name, majors);
+        if wanted == found || straddles || unread(&wanted) || unread(&found) {
             continue;
         }
         let direction = match (&wanted, &found) {
@@ -222,6 +232,16 @@ fn properties(
             ..blank(id, Change::Changed, direction, hard)
         });
     }
+}
+
+/// Tells of what says nothing when two versions are compared. An extension comes in the version
+/// that its server has.
+fn is_of_one_version(kind: Kind, property: &str, majors: [u32; 2]) -> bool {
+    let [older, newer] = [majors[0].min(majors[1]), majors[0].max(majors[1])];
+    let first = |(of, name, since): &(Kind, &str, u32)| {
+        *of == kind && *name == property && older < *since && *since <= newer
+    };
+    older != newer && (kind, property) == (Kind::Extension, "version") || SINCE.iter().any(first)
 }
 
 /// Takes out of a value what only one of the two versions can say.

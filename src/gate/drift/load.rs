@@ -163,23 +163,37 @@ async fn texts(
     })
 }
 
-/// Settles what may be only written differently, in a scratch server with the expected schema.
+/// Settles what may be only written differently, in a scratch server with the schema of the side
+/// that is loaded from files. Where neither is, there is nothing to make a server from.
 pub(super) async fn settled(
-    source: &Source,
+    sources: [&Source; 2],
     expected: &Loaded,
     actual: &mut Loaded,
     surroundings: &Surroundings,
     cancel: &CancellationToken,
 ) -> Result<(), LoadError> {
-    let ids = settle::in_question(&expected.snapshot, &actual.snapshot);
-    if ids.is_empty() || !source.is_loaded() {
+    let questions = settle::in_question(&expected.snapshot, &actual.snapshot);
+    if questions.is_empty() {
         return Ok(());
     }
+    let [one, other] = sources;
+    let (source, options) = match (one.is_loaded(), other.is_loaded()) {
+        (true, _) => (one, options(Some(&actual.snapshot))),
+        (false, true) => (other, options(Some(&expected.snapshot))),
+        (false, false) => {
+            actual.notes.push(format!(
+                "{} definitions differ as text; whether they mean the same can be told only when \
+                 one side is a file of SQL, such as a dump",
+                questions.len()
+            ));
+            return Ok(());
+        }
+    };
     let work = async {
         let texts = texts(source, surroundings, cancel).await?;
-        let scratch = started(&texts, Some(&actual.snapshot)).await?;
+        let scratch = started(&texts, &options).await?;
         let session = scratch.session().await.map_err(ScratchError::from)?;
-        settle::settle(&session, &expected.snapshot, actual, &ids).await;
+        settle::settle(&session, &expected.snapshot, actual, &questions).await;
         session.close().await;
         Ok(())
     };
@@ -199,9 +213,9 @@ fn options(like: Option<&Snapshot>) -> ScratchOptions {
 
 async fn started(
     texts: &[(String, String)],
-    like: Option<&Snapshot>,
+    options: &ScratchOptions,
 ) -> Result<Scratch, LoadError> {
-    let scratch = Scratch::start(&options(like)).await?;
+    let scratch = Scratch::start(options).await?;
     for (name, text) in texts {
         scratch.load(name, text).await?;
     }
@@ -347,7 +361,7 @@ async fn files(
             notes: Vec::new(),
         });
     }
-    let scratch = started(texts, like).await?;
+    let scratch = started(texts, &options(like)).await?;
     let session = scratch.session().await.map_err(ScratchError::from)?;
     let snapshot = catalog::read(&session)
         .await

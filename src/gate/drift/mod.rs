@@ -69,7 +69,7 @@ pub async fn compared(
         let other = load(actual, Some(&one.snapshot)).await?;
         (one, other)
     };
-    load::settled(expected, &one, &mut other, surroundings, cancel).await?;
+    load::settled([expected, actual], &one, &mut other, surroundings, cancel).await?;
     Ok(both(one, other, options))
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn against(
         snapshot: actual,
         notes: Vec::new(),
     };
-    load::settled(expected, &one, &mut other, surroundings, cancel).await?;
+    load::settled([expected, expected], &one, &mut other, surroundings, cancel).await?;
     Ok(both(one, other, options))
 }
 

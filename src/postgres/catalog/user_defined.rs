@@ -262,7 +262,7 @@ fn conversions() -> Section {
         format!(
             "SELECT {head}, pg_encoding_to_char(c.conforencoding) || ' to ' || \
              pg_encoding_to_char(c.contoencoding) AS encodings, \
-             c.conproc::oid::regprocedure::text AS function, \
+             c.conproc::text AS function, \
              CASE WHEN c.condefault THEN 'yes' END AS \"default\", \
              pg_get_userbyid(c.conowner) AS owner, {comment} \
              FROM pg_conversion c JOIN pg_namespace n ON n.oid = c.connamespace \
