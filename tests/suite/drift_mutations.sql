@@ -268,9 +268,9 @@ UPDATE pg_language SET lanpltrusted = true WHERE lanname = 'own';
 --# changed | language | own | handler
 UPDATE pg_language SET lanplcallfoid = 'shop.trans'::regproc WHERE lanname = 'own';
 --# changed | language | own | inline
-CREATE OR REPLACE LANGUAGE own HANDLER plpgsql_call_handler VALIDATOR plpgsql_validator;
+CREATE OR REPLACE LANGUAGE own HANDLER shop.own_handler VALIDATOR shop.own_validator;
 --# changed | language | own | validator
-CREATE OR REPLACE LANGUAGE own HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler;
+CREATE OR REPLACE LANGUAGE own HANDLER shop.own_handler INLINE shop.own_inline;
 --# changed | language | own | owner
 ALTER LANGUAGE own OWNER TO app;
 --# changed | language | own | comment
@@ -489,7 +489,7 @@ ALTER INDEX shop.orders_note SET TABLESPACE aside;
 DELETE FROM pg_inherits WHERE inhrelid = 'shop.events_old_what_idx'::regclass;
 --# changed | index | shop.orders_note | comment
 COMMENT ON INDEX shop.orders_note IS 'x';
---# changed | index | shop.orders_note | definition
+--# changed | index | shop.orders_note | options
 ALTER INDEX shop.orders_note SET (fillfactor = 50);
 --# changed | index | shop.kept_a | definition
 DROP INDEX shop.kept_a;

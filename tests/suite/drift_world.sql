@@ -72,7 +72,10 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA later GRANT SELECT ON TABLES TO reader;
 CREATE TABLE shop."odd ""name"" with é and a dot." ("a.b" int, "c""d" text);
 
 CREATE EXTENSION citext SCHEMA shop;
-CREATE LANGUAGE own HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator;
+CREATE FUNCTION shop.own_handler() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE FUNCTION shop.own_inline(internal) RETURNS void LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_inline_handler';
+CREATE FUNCTION shop.own_validator(oid) RETURNS void LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_validator';
+CREATE LANGUAGE own HANDLER shop.own_handler INLINE shop.own_inline VALIDATOR shop.own_validator;
 CREATE ACCESS METHOD piles TYPE TABLE HANDLER heap_tableam_handler;
 CREATE TYPE shop.raw;
 CREATE FUNCTION shop.raw_in(cstring) RETURNS shop.raw LANGUAGE internal IMMUTABLE STRICT AS 'int4in';

@@ -15,6 +15,7 @@ mod drift_catalog;
 mod drift_command;
 mod drift_gate;
 mod drift_mutations;
+mod drift_samples;
 mod drift_versions;
 mod drift_world;
 mod gates_act;

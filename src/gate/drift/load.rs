@@ -70,6 +70,8 @@ fn cache() -> Option<PathBuf> {
 pub struct Loaded {
     pub snapshot: Snapshot,
     pub notes: Vec<String>,
+    /// Tells whether files of SQL are all that it comes from.
+    pub of_files: bool,
 }
 
 /// Why a schema cannot be read.
@@ -250,6 +252,7 @@ async fn database(
     Ok(Loaded {
         snapshot,
         notes: Vec::new(),
+        of_files: false,
     })
 }
 
@@ -261,6 +264,7 @@ fn snapshot(source: &Source, path: &Path) -> Result<Loaded, LoadError> {
     Ok(Loaded {
         snapshot,
         notes: Vec::new(),
+        of_files: false,
     })
 }
 
@@ -359,6 +363,7 @@ async fn files(
         return Ok(Loaded {
             snapshot,
             notes: Vec::new(),
+            of_files: true,
         });
     }
     let scratch = started(texts, &options(like)).await?;
@@ -376,5 +381,6 @@ async fn files(
     Ok(Loaded {
         snapshot,
         notes: scratch.notes.clone(),
+        of_files: true,
     })
 }

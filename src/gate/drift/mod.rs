@@ -14,7 +14,7 @@ pub use load::{LoadError, Loaded, Surroundings};
 pub use seen::DriftSeen;
 pub use source::{Source, SourceError};
 
-use crate::schema::{self, Comparison, IgnoreRule, Snapshot};
+use crate::schema::{self, Comparison, IgnoreRule, Kind, ObjectId, Snapshot};
 
 /// The ledger is ours: it is in every database that a runbook has migrated, and in no canonical
 /// schema.
@@ -88,12 +88,32 @@ pub(super) async fn against(
     let mut other = Loaded {
         snapshot: actual,
         notes: Vec::new(),
+        of_files: false,
     };
     load::settled([expected, expected], &one, &mut other, surroundings, cancel).await?;
     Ok(both(one, other, options))
 }
 
+/// Members of roles belong to the whole server, and a dump of one database names none: such files
+/// say nothing about them.
+fn without_memberships(files: &Loaded, other: &mut Loaded) {
+    let is_membership = |id: &ObjectId| id.kind == Kind::RoleMembership;
+    if !files.of_files || files.snapshot.objects.keys().any(is_membership) {
+        return;
+    }
+    let before = other.snapshot.objects.len();
+    other.snapshot.objects.retain(|id, _| !is_membership(id));
+    let left_out = before - other.snapshot.objects.len();
+    if left_out > 0 {
+        other.notes.push(format!(
+            "{left_out} role memberships are not compared: the files name none"
+        ));
+    }
+}
+
 fn both(mut expected: Loaded, mut actual: Loaded, options: &DriftOptions) -> Compared {
+    without_memberships(&expected, &mut actual);
+    without_memberships(&actual, &mut expected);
     expected.snapshot.only_schemas(&options.schemas);
     actual.snapshot.only_schemas(&options.schemas);
     let mut ignore = options.ignore.clone();

@@ -202,7 +202,16 @@ fn constraints(major: u32) -> Section {
     )
 }
 
+/// The options of an index as its definition writes them. Their order is that in which they were
+/// set, so that they are told apart from it.
+const INDEX_OPTIONS: &str = "coalesce((SELECT ' WITH (' || string_agg(quote_ident(o.key) || '=' \
+     || CASE WHEN quote_ident(o.value) = o.value THEN o.value ELSE quote_literal(o.value) END, \
+     ', ' ORDER BY o.n) || ')' FROM (SELECT split_part(e, '=', 1) AS key, \
+     substr(e, strpos(e, '=') + 1) AS value, n FROM unnest(i.reloptions) WITH ORDINALITY \
+     AS u(e, n)) o), '')";
+
 fn indexes() -> Section {
+    let options = sorted("i.reloptions");
     let comment = comment("pg_class", "i.oid");
     let user = of_user("'r', 'p', 'm'");
     section(
@@ -211,7 +220,9 @@ fn indexes() -> Section {
             "SELECT 'index' AS kind, n.nspname AS schema, \
              quote_ident(n.nspname) || '.' || quote_ident(i.relname) AS name, \
              {RELATION_KIND} AS parent_kind, {QUALIFIED} AS parent, \
-             pg_get_indexdef(i.oid) AS definition, \
+             CASE WHEN i.reloptions IS NULL THEN pg_get_indexdef(i.oid) \
+             ELSE replace(pg_get_indexdef(i.oid), {INDEX_OPTIONS}, '') END AS definition, \
+             {options} AS options, \
              CASE WHEN NOT x.indisvalid THEN 'no' END AS valid, \
              CASE WHEN NOT x.indisready THEN 'no' END AS ready, \
              CASE WHEN x.indisclustered THEN 'yes' END AS clustered, \
