@@ -10,9 +10,11 @@ mod ignore;
 mod kind;
 mod rename;
 mod snapshot;
+mod straddle;
 
-pub use compare::{HIDDEN, Options, compare};
+pub use compare::{Options, compare};
 pub use difference::{Change, Comparison, Difference, Direction, Rename, Severity};
 pub use ignore::{IgnoreRule, IgnoreRuleError, matched};
 pub use kind::Kind;
 pub use snapshot::{FORMAT, Object, ObjectId, Snapshot, SnapshotError};
+pub use straddle::HIDDEN;

@@ -16,6 +16,7 @@ mod drift_command;
 mod drift_gate;
 mod drift_mutations;
 mod drift_samples;
+mod drift_trouble;
 mod drift_versions;
 mod drift_world;
 mod gates_act;
