@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-/// The variable that names the one folder to take programs from.
+/// The variable that names the folders to take programs from, separated as those of `PATH`.
 pub const BINDIR_VARIABLE: &str = "STAGEGATE_PG_BINDIR";
 
 /// Where the usual packages put versions side by side.
@@ -168,9 +168,9 @@ fn choose(found: Vec<Program>, major: u32) -> Result<Program, Vec<Program>> {
 /// Finds every installed program of that name, newest first; one file is listed once.
 pub fn find_all(name: &str) -> Vec<Program> {
     let own = std::env::var_os(BINDIR_VARIABLE).filter(|value| !value.is_empty());
-    if let Some(folder) = own {
-        // Naming a folder means that folder, not "that one too".
-        return find_in(name, &[PathBuf::from(folder)]);
+    if let Some(folders) = own {
+        // Naming folders means those folders, not "those too".
+        return find_in(name, &std::env::split_paths(&folders).collect::<Vec<_>>());
     }
     let path = path_folders();
     let found = find_in(name, &[path.clone(), package_folders()].concat());

@@ -1,53 +1,295 @@
 //! How a server writes a definition that it is given.
 //!
 //! A server's own text of a definition, given back to it, is not always written the same again: a
-//! dump that was restored differs from its origin as text and in nothing else.
+//! dump that was restored differs from its origin as text and in nothing else. Each text is made
+//! beside what is there, under a name of its own, and read as every schema is read.
 
+use super::catalog;
 use super::ledger::identifier;
 use super::session::Session;
-
-/// What kind of definition a text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Definition<'a> {
-    /// A CHECK of this table, named as SQL needs it.
-    Check { table: &'a str },
-    /// The query of a view.
-    Query { schema: &'a str },
-}
+use crate::schema::{Kind, Object, ObjectId, Snapshot};
 
 /// No name of a user's.
 const NAME: &str = "stagegate rewritten";
 
-/// Makes the definition in a transaction that is rolled back, and reads how it is written then.
-/// None when the server does not take it.
-pub async fn rewritten(
-    session: &Session,
-    definition: Definition<'_>,
-    text: &str,
-) -> Option<String> {
-    let name = identifier(NAME);
-    let text = text.trim_end_matches(';');
-    let (make, read) = match definition {
-        Definition::Check { table } => (
-            format!("ALTER TABLE ONLY {table} ADD CONSTRAINT {name} {text} NOT VALID"),
+/// Nothing of the schema's own may run: no event trigger, and no check of a function's body.
+const BEGIN: &str = "BEGIN; SET LOCAL search_path = pg_catalog; \
+     SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error; \
+     SET LOCAL session_replication_role = replica";
+
+/// A text that may be given to a server, of which property of what.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub id: &'a ObjectId,
+    /// As the server's own schema has it.
+    pub object: &'a Object,
+    pub property: &'a str,
+    pub text: &'a str,
+}
+
+/// What is run, and where the answer then stands.
+struct Making {
+    sql: String,
+    made: ObjectId,
+    property: &'static str,
+    /// The name that the answer holds, and the one that it would hold.
+    renamed: Option<[String; 2]>,
+}
+
+/// Tells whether texts of this property can be given to a server.
+///
+/// Bounds of partitions hold constants only, which are written the same again.
+pub fn can_be_asked(kind: Kind, property: &str) -> bool {
+    matches!(
+        (kind, property),
+        (
+            Kind::Constraint
+                | Kind::View
+                | Kind::MaterializedView
+                | Kind::Index
+                | Kind::Rule
+                | Kind::Trigger
+                | Kind::Statistics,
+            "definition"
+        ) | (Kind::Column, "default" | "generated")
+            | (Kind::Domain, "default")
+            | (Kind::Policy, "using" | "check")
+            | (Kind::Function | Kind::Procedure, "body" | "arguments")
+            | (Kind::Table, "partition key")
+    )
+}
+
+/// Makes all of them in one transaction that is rolled back, and reads how each is written then.
+/// None for a text that the server does not take.
+pub async fn rewritten(session: &Session, asked: &[Asked<'_>]) -> Vec<Option<String>> {
+    let nothing = vec![None; asked.len()];
+    if session.client.batch_execute(BEGIN).await.is_err() {
+        return nothing;
+    }
+    let mut makings = Vec::new();
+    for (index, asked) in asked.iter().enumerate() {
+        let making = making(asked, &format!("{NAME} {index}"));
+        makings.push(match making {
+            Some(making) if takes(session, &making.sql).await => Some(making),
+            _ => None,
+        });
+    }
+    let read = catalog::read_within(session).await;
+    let ended = session.client.batch_execute("ROLLBACK").await;
+    let (Ok(snapshot), Ok(())) = (read, ended) else {
+        return nothing;
+    };
+    let answer = |making: &Option<Making>| answer(&snapshot, making.as_ref()?);
+    makings.iter().map(answer).collect()
+}
+
+async fn takes(session: &Session, sql: &str) -> bool {
+    let point = "SAVEPOINT making";
+    let sql = format!("{point}; {sql}; RELEASE making");
+    match session.client.batch_execute(&sql).await {
+        Ok(()) => true,
+        Err(_) => {
+            let back = "ROLLBACK TO making; RELEASE making";
+            let _ = session.client.batch_execute(back).await;
+            false
+        }
+    }
+}
+
+fn answer(snapshot: &Snapshot, making: &Making) -> Option<String> {
+    let object = snapshot.objects.get(&making.made)?;
+    let text = object.properties.get(making.property)?;
+    Some(match &making.renamed {
+        Some([is, would_be]) => text.replace(is, would_be),
+        None => text.clone(),
+    })
+}
+
+fn making(asked: &Asked<'_>, name: &str) -> Option<Making> {
+    let name = identifier(name);
+    let (schema, own) = split(&asked.id.name)?;
+    let made = |kind, name: String| ObjectId::new(kind, name);
+    let beside = format!("{schema}.{name}");
+    let text = asked.text.trim_end_matches(';');
+    let (sql, made, property) = match (asked.id.kind, asked.property) {
+        (Kind::Constraint, _) => {
+            let parent = asked.object.parent.as_ref()?;
+            let sql = constraint(parent, &name, text)?;
+            let made = made(Kind::Constraint, format!("{}.{name}", parent.name));
+            (sql, made, "definition")
+        }
+        (Kind::View | Kind::MaterializedView, _) => (
+            format!("CREATE VIEW {beside} AS {text}"),
+            made(Kind::View, beside),
+            "definition",
+        ),
+        (Kind::Column, property) => return column(asked, &beside, property, text),
+        (Kind::Domain, _) => {
+            let base = asked.object.properties.get("type")?;
+            let sql = format!("CREATE DOMAIN {beside} AS {base} DEFAULT {text}");
+            (sql, made(Kind::Domain, beside), "default")
+        }
+        (Kind::Policy, property) => {
+            let table = &asked.object.parent.as_ref()?.name;
+            let (clause, property) = match property {
+                "using" => ("USING", "using"),
+                _ => ("WITH CHECK", "check"),
+            };
+            let sql = format!("CREATE POLICY {name} ON {table} {clause} ({text})");
+            (sql, made(Kind::Policy, format!("{table}.{name}")), property)
+        }
+        (Kind::Table, _) => (
             format!(
-                "SELECT regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '') \
-                 FROM pg_constraint WHERE conname = '{NAME}'"
+                "CREATE TABLE {beside} (LIKE {}) PARTITION BY {text}",
+                asked.id.name
             ),
+            made(Kind::Table, beside),
+            "partition key",
         ),
-        Definition::Query { schema } => (
-            format!("CREATE VIEW {}.{name} AS {text}", identifier(schema)),
-            format!("SELECT pg_get_viewdef(oid) FROM pg_class WHERE relname = '{NAME}'"),
+        (Kind::Function | Kind::Procedure, property) => {
+            return routine(asked, &beside, own, property, text);
+        }
+        _ => return renamed(asked, &name, schema, text),
+    };
+    Some(Making {
+        sql,
+        made,
+        property,
+        renamed: None,
+    })
+}
+
+/// A check is not tried on rows; where an operator must not meet itself, an index is made.
+fn constraint(parent: &ObjectId, name: &str, text: &str) -> Option<String> {
+    let what = match parent.kind {
+        Kind::Domain => "DOMAIN",
+        _ => "TABLE ONLY",
+    };
+    let after = match text.split_whitespace().next()? {
+        "CHECK" => " NOT VALID",
+        "EXCLUDE" => "",
+        _ => return None,
+    };
+    let table = &parent.name;
+    Some(format!(
+        "ALTER {what} {table} ADD CONSTRAINT {name} {text}{after}"
+    ))
+}
+
+/// A column is made in a table like its own: a partition takes no column, and others would inherit
+/// it.
+fn column(asked: &Asked<'_>, beside: &str, property: &str, text: &str) -> Option<Making> {
+    let table = &asked.object.parent.as_ref()?.name;
+    let base = asked.object.properties.get("type")?;
+    let (clause, property) = if property == "default" {
+        (format!("DEFAULT {text}"), "default")
+    } else {
+        let (how, text) = text.split_once(": ")?;
+        let clause = format!("GENERATED ALWAYS AS ({text}) {}", how.to_uppercase());
+        (clause, "generated")
+    };
+    let column = identifier(NAME);
+    Some(Making {
+        sql: format!(
+            "CREATE TABLE {beside} (LIKE {table}); \
+             ALTER TABLE {beside} ADD COLUMN {column} {base} {clause}"
+        ),
+        made: ObjectId::new(Kind::Column, format!("{beside}.{column}")),
+        property,
+        renamed: None,
+    })
+}
+
+/// A body of SQL that was parsed, or the defaults of arguments; other bodies are mere text.
+fn routine(
+    asked: &Asked<'_>,
+    beside: &str,
+    own: &str,
+    property: &str,
+    text: &str,
+) -> Option<Making> {
+    let types = own.get(own.find('(')?..)?;
+    let properties = &asked.object.properties;
+    let (word, returns) = match asked.id.kind {
+        Kind::Procedure => ("PROCEDURE", String::new()),
+        _ => (
+            "FUNCTION",
+            format!(" RETURNS {}", properties.get("returns")?),
         ),
     };
-    let client = &session.client;
-    let begin = "BEGIN; SET LOCAL search_path = pg_catalog";
-    client.batch_execute(begin).await.ok()?;
-    let made = client.batch_execute(&make).await;
-    let rows = match made {
-        Ok(()) => session.rows(&read).await.ok(),
-        Err(_) => None,
+    let arguments = properties.get("arguments").map_or("", String::as_str);
+    let (arguments, body, property) = match property {
+        "arguments" => (text, "AS ''", "arguments"),
+        _ if text.starts_with("BEGIN ATOMIC") || text.starts_with("RETURN") => {
+            (arguments, text, "body")
+        }
+        _ => return None,
     };
-    client.batch_execute("ROLLBACK").await.ok()?;
-    rows?.into_iter().next()?.into_iter().next()?
+    Some(Making {
+        sql: format!("CREATE {word} {beside}({arguments}){returns} LANGUAGE sql {body}"),
+        made: ObjectId::new(asked.id.kind, format!("{beside}{types}")),
+        property,
+        renamed: None,
+    })
+}
+
+/// Texts that are whole statements: the name in them is replaced by another.
+fn renamed(asked: &Asked<'_>, name: &str, schema: &str, text: &str) -> Option<Making> {
+    let (_, own) = split(&asked.id.name)?;
+    let beside = format!("{schema}.{name}");
+    let on = asked.object.parent.as_ref()?;
+    let inside = own_name(on, &asked.id.name).unwrap_or(own);
+    let (before, is, would_be, made) = match asked.id.kind {
+        Kind::Index => (" INDEX ", name, own, beside.clone()),
+        Kind::Statistics => (
+            " STATISTICS ",
+            beside.as_str(),
+            asked.id.name.as_str(),
+            beside.clone(),
+        ),
+        Kind::Trigger => (" TRIGGER ", name, inside, format!("{}.{name}", on.name)),
+        Kind::Rule => (" RULE ", name, inside, format!("{}.{name}", on.name)),
+        _ => return None,
+    };
+    let [is, would_be] = [is, would_be].map(|name| format!("{before}{name} "));
+    if !text.contains(&would_be) {
+        return None;
+    }
+    Some(Making {
+        sql: text.replacen(&would_be, &is, 1),
+        made: ObjectId::new(asked.id.kind, made),
+        property: "definition",
+        renamed: Some([is, would_be]),
+    })
+}
+
+/// The name of what lies on a table, without the table's.
+fn own_name<'a>(on: &ObjectId, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix(on.name.as_str())?.strip_prefix('.')
+}
+
+/// Splits a qualified name after its schema.
+fn split(name: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let dot = name.char_indices().find(|(_, c)| {
+        quoted ^= *c == '"';
+        *c == '.' && !quoted
+    });
+    let (at, _) = dot?;
+    Some((name.get(..at)?, name.get(at + 1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_split_off_a_name_even_where_it_holds_a_dot() {
+        assert_eq!(split("a.b.c"), Some(("a", "b.c")));
+        assert_eq!(
+            split("\"a.\"\"b\".\"c.d\""),
+            Some(("\"a.\"\"b\"", "\"c.d\""))
+        );
+        assert_eq!(split("far"), None);
+    }
 }

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::straddle::{HIDDEN, across, hidden, is_of_one_version, notes};
 use super::{
     Change, Comparison, Difference, Direction, IgnoreRule, Kind, Object, ObjectId, Rename,
     Severity, Snapshot, rename,
 };
 
-/// Privileges of a newer version mean nothing on an older one.
-const MAINTAIN_SINCE: u32 = 17;
-const GRANTS: &str = "grants to ";
 const COLUMN_ORDER: &str = "column order";
 const DEFINITION: &str = "definition";
 
@@ -51,7 +49,7 @@ pub fn compare(expected: &Snapshot, actual: &Snapshot, options: &Options) -> Com
         differences,
         ignored,
         renames,
-        notes: notes(majors),
+        notes: [notes(majors), hidden([expected, actual])].concat(),
     }
 }
 
@@ -62,16 +60,6 @@ fn order(difference: &Difference) -> (Kind, &str, Change, Option<&str>) {
         difference.change,
         difference.property.as_deref(),
     )
-}
-
-fn notes(majors: [u32; 2]) -> Vec<String> {
-    match majors {
-        [expected, actual] if expected != actual => vec![format!(
-            "PostgreSQL {expected} is compared with PostgreSQL {actual}: definitions that the \
-             servers write differently show as changed"
-        )],
-        _ => Vec::new(),
-    }
 }
 
 fn only_in<'a>(one: &'a Snapshot, other: &Snapshot) -> BTreeSet<&'a ObjectId> {
@@ -180,7 +168,9 @@ fn properties(
         let said = [expected.get(name), actual.get(name)]
             .map(|value| value.map(|value| across(name, value, majors)));
         let [wanted, found] = said;
-        if wanted == found {
+        let unread = |value: &Option<String>| value.as_deref() == Some(HIDDEN);
+        let straddles = is_of_one_version(id.kind, name, majors);
+        if wanted == found || straddles || unread(&wanted) || unread(&found) {
             continue;
         }
         let direction = match (&wanted, &found) {
@@ -196,20 +186,6 @@ fn properties(
             ..blank(id, Change::Changed, direction, hard)
         });
     }
-}
-
-/// Takes out of a value what only one of the two versions can say.
-fn across(property: &str, value: &str, majors: [u32; 2]) -> String {
-    let straddles = majors.iter().any(|major| *major < MAINTAIN_SINCE)
-        && majors.iter().any(|major| *major >= MAINTAIN_SINCE);
-    if !straddles || !property.starts_with(GRANTS) {
-        return value.to_owned();
-    }
-    let kept: Vec<&str> = value
-        .split(", ")
-        .filter(|privilege| privilege.trim_end_matches('*') != "MAINTAIN")
-        .collect();
-    kept.join(", ")
 }
 
 /// The order of columns is a property of the table, told once, and of the common columns only.

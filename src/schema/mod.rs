@@ -12,6 +12,7 @@ mod kind;
 mod rename;
 mod snapshot;
 mod source;
+mod straddle;
 
 pub use change::change_digest;
 pub use compare::{Options, compare};
@@ -20,3 +21,4 @@ pub use ignore::{IgnoreRule, IgnoreRuleError, matched, without};
 pub use kind::Kind;
 pub use snapshot::{FORMAT, Object, ObjectId, Snapshot, SnapshotError};
 pub use source::{Source, SourceError};
+pub use straddle::HIDDEN;

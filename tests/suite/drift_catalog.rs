@@ -1,19 +1,9 @@
-//! The catalogs of a real server, read and compared: what is equal, and what each change shows.
-
-use std::process::Command;
+//! What is mere state in the catalogs of a real server, and names that are odd.
 
 use stagegate::postgres::catalog;
-use stagegate::postgres::cluster::Cluster;
-use stagegate::schema::{Change, Comparison, Kind, Options, Snapshot, compare};
+use stagegate::schema::{Comparison, Options, Snapshot, compare};
 
-use crate::drift_changes::{CHANGES, WORLD};
-use crate::server::{cluster, info, open, resolve, run};
-
-async fn database(cluster: &Cluster, name: &str) -> stagegate::postgres::Session {
-    let admin = open(&info(cluster)).await;
-    run(&admin, &format!("CREATE DATABASE {name}")).await;
-    open(&resolve(&cluster.url(name, "postgres"))).await
-}
+use crate::server::{cluster, info, open, run};
 
 fn differs(expected: &Snapshot, actual: &Snapshot) -> Comparison {
     compare(expected, actual, &Options::default())
@@ -21,86 +11,6 @@ fn differs(expected: &Snapshot, actual: &Snapshot) -> Comparison {
 
 fn told(comparison: &Comparison) -> String {
     serde_json::to_string_pretty(&comparison.differences).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn one_mutation_is_exactly_one_difference_and_applied_it_is_none() {
-    let cluster = cluster();
-    let admin = open(&info(&cluster)).await;
-    run(
-        &admin,
-        "CREATE ROLE app; CREATE ROLE reader; CREATE ROLE other",
-    )
-    .await;
-    let world = database(&cluster, "world").await;
-    run(&world, WORLD).await;
-    let mut before = catalog::read(&world).await.unwrap();
-    let mut wrong = Vec::new();
-    for change in CHANGES {
-        if let Err(error) = world.client.batch_execute(change.sql).await {
-            wrong.push(format!("{}: {error:?}", change.sql));
-            continue;
-        }
-        let after = catalog::read(&world).await.unwrap();
-        let comparison = differs(&before, &after);
-        let found: Vec<(Kind, Change, Option<&str>)> = comparison
-            .differences
-            .iter()
-            .map(|d| (d.kind, d.change, d.property.as_deref()))
-            .collect();
-        if found != [(change.kind, change.change, change.property)] {
-            wrong.push(format!("{}\n{}", change.sql, told(&comparison)));
-        }
-        if !differs(&after, &catalog::read(&world).await.unwrap()).equal {
-            wrong.push(format!("{} is not equal to itself", change.sql));
-        }
-        if let Err(error) = world.client.batch_execute(change.undo).await {
-            wrong.push(format!("{}: {error:?}", change.undo));
-        }
-        let undone = catalog::read(&world).await.unwrap();
-        let left = differs(&before, &undone);
-        if !left.equal {
-            wrong.push(format!("undoing {}\n{}", change.sql, told(&left)));
-            before = undone;
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dump_restored_is_equal() {
-    let cluster = cluster();
-    let admin = open(&info(&cluster)).await;
-    run(
-        &admin,
-        "CREATE ROLE app; CREATE ROLE reader; CREATE ROLE other",
-    )
-    .await;
-    let world = database(&cluster, "world").await;
-    run(&world, WORLD).await;
-    // Other object ids, holes of dropped columns, and an order of its own.
-    run(
-        &world,
-        "ALTER TABLE shop.orders ADD COLUMN gone int; ALTER TABLE shop.orders DROP COLUMN gone",
-    )
-    .await;
-    let copy = database(&cluster, "copy").await;
-    let dump = Command::new("/usr/lib/postgresql/15/bin/pg_dump")
-        .args(["-s", "-d", &cluster.url("world", "postgres")])
-        .output()
-        .unwrap();
-    assert!(dump.status.success());
-    let dump = String::from_utf8(dump.stdout).unwrap();
-    let sql: Vec<&str> = dump.lines().filter(|l| !l.starts_with('\\')).collect();
-    run(&copy, &sql.join("\n")).await;
-    let [one, two] = [&world, &copy].map(catalog::read);
-    let (one, two) = (one.await.unwrap(), two.await.unwrap());
-    assert!(one.objects.len() > 80, "{}", one.objects.len());
-    let comparison = differs(&one, &two);
-    assert!(comparison.equal, "{}", told(&comparison));
-    assert_eq!(one.checksum(), two.checksum());
-    let text = one.to_json().unwrap();
-    assert_eq!(Snapshot::from_json(&text).unwrap(), one);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,6 +69,8 @@ fn cache() -> Option<PathBuf> {
 pub struct Loaded {
     pub snapshot: Snapshot,
     pub notes: Vec<String>,
+    /// Tells whether files of SQL are all that it comes from.
+    pub of_files: bool,
 }
 
 /// Why a schema cannot be read.
@@ -162,23 +164,37 @@ async fn texts(
     })
 }
 
-/// Settles what may be only written differently, in a scratch server with the expected schema.
+/// Settles what may be only written differently, in a scratch server with the schema of the side
+/// that is loaded from files. Where neither is, there is nothing to make a server from.
 pub(super) async fn settled(
-    source: &Source,
+    sources: [&Source; 2],
     expected: &Loaded,
     actual: &mut Loaded,
     surroundings: &Surroundings,
     cancel: &CancellationToken,
 ) -> Result<(), LoadError> {
-    let ids = settle::in_question(&expected.snapshot, &actual.snapshot);
-    if ids.is_empty() || !source.is_loaded() {
+    let questions = settle::in_question(&expected.snapshot, &actual.snapshot);
+    if questions.is_empty() {
         return Ok(());
     }
+    let [one, other] = sources;
+    let (source, options) = match (one.is_loaded(), other.is_loaded()) {
+        (true, _) => (one, options(Some(&actual.snapshot))),
+        (false, true) => (other, options(Some(&expected.snapshot))),
+        (false, false) => {
+            actual.notes.push(format!(
+                "{} definitions differ as text; whether they mean the same can be told only when \
+                 one side is a file of SQL, such as a dump",
+                questions.len()
+            ));
+            return Ok(());
+        }
+    };
     let work = async {
         let texts = texts(source, surroundings, cancel).await?;
-        let scratch = started(&texts, Some(&actual.snapshot)).await?;
+        let scratch = started(&texts, &options).await?;
         let session = scratch.session().await.map_err(ScratchError::from)?;
-        settle::settle(&session, &expected.snapshot, actual, &ids).await;
+        settle::settle(&session, &expected.snapshot, actual, &questions).await;
         session.close().await;
         Ok(())
     };
@@ -198,9 +214,9 @@ fn options(like: Option<&Snapshot>) -> ScratchOptions {
 
 async fn started(
     texts: &[(String, String)],
-    like: Option<&Snapshot>,
+    options: &ScratchOptions,
 ) -> Result<Scratch, LoadError> {
-    let scratch = Scratch::start(&options(like)).await?;
+    let scratch = Scratch::start(options).await?;
     for (name, text) in texts {
         scratch.load(name, text).await?;
     }
@@ -235,6 +251,7 @@ async fn database(
     Ok(Loaded {
         snapshot,
         notes: Vec::new(),
+        of_files: false,
     })
 }
 
@@ -246,6 +263,7 @@ fn snapshot(source: &Source, path: &Path) -> Result<Loaded, LoadError> {
     Ok(Loaded {
         snapshot,
         notes: Vec::new(),
+        of_files: false,
     })
 }
 
@@ -344,9 +362,10 @@ async fn files(
         return Ok(Loaded {
             snapshot,
             notes: Vec::new(),
+            of_files: true,
         });
     }
-    let scratch = started(texts, like).await?;
+    let scratch = started(texts, &options(like)).await?;
     let session = scratch.session().await.map_err(ScratchError::from)?;
     let snapshot = catalog::read(&session)
         .await
@@ -361,5 +380,6 @@ async fn files(
     Ok(Loaded {
         snapshot,
         notes: scratch.notes.clone(),
+        of_files: true,
     })
 }

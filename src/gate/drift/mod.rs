@@ -19,7 +19,7 @@ pub(super) use judge::{options, plan, run};
 pub use load::{LoadError, Loaded, Surroundings};
 pub use seen::DriftSeen;
 
-use crate::schema::{self, Comparison, IgnoreRule, Snapshot, Source};
+use crate::schema::{self, Comparison, IgnoreRule, Kind, ObjectId, Snapshot, Source};
 
 /// The ledger is ours: it is in every database that a runbook has migrated, and in no canonical
 /// schema.
@@ -105,7 +105,14 @@ pub async fn compared(
         let other = load(actual, Some(&one.snapshot)).await?;
         (one, other)
     };
-    both(expected, (one, other), options, surroundings, cancel).await
+    both(
+        [expected, actual],
+        (one, other),
+        options,
+        surroundings,
+        cancel,
+    )
+    .await
 }
 
 /// Compares a schema that was read already with what is expected.
@@ -123,19 +130,46 @@ pub(super) async fn against(
     let other = Loaded {
         snapshot: actual,
         notes: Vec::new(),
+        of_files: false,
     };
-    both(expected, (one, other), options, surroundings, cancel).await
+    both(
+        [expected, expected],
+        (one, other),
+        options,
+        surroundings,
+        cancel,
+    )
+    .await
+}
+
+/// Members of roles belong to the whole server, and a dump of one database names none: such files
+/// say nothing about them.
+fn without_memberships(files: &Loaded, other: &mut Loaded) {
+    let is_membership = |id: &ObjectId| id.kind == Kind::RoleMembership;
+    if !files.of_files || files.snapshot.objects.keys().any(is_membership) {
+        return;
+    }
+    let before = other.snapshot.objects.len();
+    other.snapshot.objects.retain(|id, _| !is_membership(id));
+    let left_out = before - other.snapshot.objects.len();
+    if left_out > 0 {
+        other.notes.push(format!(
+            "{left_out} role memberships are not compared: the files name none"
+        ));
+    }
 }
 
 async fn both(
-    source: &Source,
+    sources: [&Source; 2],
     (mut expected, mut actual): (Loaded, Loaded),
     options: &DriftOptions,
     surroundings: &Surroundings,
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
     let checksums = [&expected, &actual].map(|side| options.checksum(&side.snapshot));
-    load::settled(source, &expected, &mut actual, surroundings, cancel).await?;
+    load::settled(sources, &expected, &mut actual, surroundings, cancel).await?;
+    without_memberships(&expected, &mut actual);
+    without_memberships(&actual, &mut expected);
     expected.snapshot.only_schemas(&options.schemas);
     actual.snapshot.only_schemas(&options.schemas);
     let change = options.change_digest(&expected.snapshot, &actual.snapshot);

@@ -2,76 +2,73 @@
 
 use super::load::Loaded;
 use crate::postgres::Session;
-use crate::postgres::rewritten::{Definition, rewritten};
-use crate::schema::{self, Kind, ObjectId, Snapshot};
+use crate::postgres::rewritten::{Asked, can_be_asked, rewritten};
+use crate::schema::{self, ObjectId, Snapshot};
 
-const DEFINITION: &str = "definition";
 /// More than this differ for another reason.
 const MOST: usize = 500;
 
+/// One text that differs, by what it is a property of.
+pub(super) type Question = (ObjectId, String);
+
 /// The definitions that may be only written differently.
-pub(super) fn in_question(expected: &Snapshot, actual: &Snapshot) -> Vec<ObjectId> {
+pub(super) fn in_question(expected: &Snapshot, actual: &Snapshot) -> Vec<Question> {
     let comparison = schema::compare(expected, actual, &schema::Options::default());
-    let kinds = [Kind::Constraint, Kind::View, Kind::MaterializedView];
     comparison
         .differences
         .iter()
-        .filter(|difference| kinds.contains(&difference.kind))
-        .filter(|difference| difference.property.as_deref() == Some(DEFINITION))
-        .filter(|difference| {
-            let check = |text: &Option<String>| {
-                text.as_deref()
-                    .is_some_and(|text| text.starts_with("CHECK"))
-            };
-            difference.kind != Kind::Constraint
-                || check(&difference.expected) && check(&difference.actual)
-        })
-        .map(schema::Difference::id)
+        .filter(|difference| difference.expected.is_some() && difference.actual.is_some())
+        .filter_map(|difference| Some((difference.id(), difference.property.clone()?)))
+        .filter(|(id, property)| can_be_asked(id.kind, property))
         .take(MOST)
         .collect()
 }
 
-/// Gives both texts of each definition to the server that the expected schema is loaded into, and
-/// takes the actual one for the expected where they are then written the same.
+/// Gives both texts of each definition to a server that one of the sides is loaded into, and takes
+/// the actual one for the expected where they are then written the same.
 pub(super) async fn settle(
     session: &Session,
     expected: &Snapshot,
     actual: &mut Loaded,
-    ids: &[ObjectId],
+    questions: &[Question],
 ) {
-    let mut settled = 0;
-    for id in ids {
-        let text = |side: &Snapshot| side.objects.get(id)?.properties.get(DEFINITION).cloned();
-        let (Some(wanted), Some(found)) = (text(expected), text(&actual.snapshot)) else {
-            continue;
-        };
+    let texts: Vec<[String; 2]> = questions
+        .iter()
+        .map(|(id, property)| {
+            [expected, &actual.snapshot].map(|side| {
+                let object = side.objects.get(id);
+                let text = object.and_then(|object| object.properties.get(property));
+                text.cloned().unwrap_or_default()
+            })
+        })
+        .collect();
+    let mut asked = Vec::new();
+    for ((id, property), texts) in questions.iter().zip(&texts) {
         let Some(object) = expected.objects.get(id) else {
             continue;
         };
-        let (Some(parent), Some(schema)) = (&object.parent, &object.schema) else {
+        asked.extend(texts.iter().map(|text| Asked {
+            id,
+            object,
+            property,
+            text,
+        }));
+    }
+    let answers = rewritten(session, &asked).await;
+    let mut settled = 0;
+    for (asked, answers) in asked.chunks(2).zip(answers.chunks(2)) {
+        let ([wanted, found], [one, other]) = (asked, answers) else {
             continue;
         };
-        let definition = match (id.kind, parent.kind) {
-            (Kind::Constraint, Kind::Table) => Definition::Check {
-                table: &parent.name,
-            },
-            (Kind::Constraint, _) => continue,
-            _ => Definition::Query { schema },
-        };
-        let one = [
-            Some(wanted.clone()),
-            rewritten(session, definition, &wanted).await,
-        ];
-        let other = [
-            Some(found.clone()),
-            rewritten(session, definition, &found).await,
-        ];
+        let one = [Some(wanted.text), one.as_deref()];
+        let other = [Some(found.text), other.as_deref()];
         let same = one
             .iter()
             .flatten()
             .any(|a| other.iter().flatten().any(|b| a == b));
-        if same && let Some(object) = actual.snapshot.objects.get_mut(id) {
-            object.properties.insert(DEFINITION.to_owned(), wanted);
+        if same && let Some(object) = actual.snapshot.objects.get_mut(wanted.id) {
+            let (property, text) = (wanted.property.to_owned(), wanted.text.to_owned());
+            object.properties.insert(property, text);
             settled += 1;
         }
     }

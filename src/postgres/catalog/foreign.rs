@@ -2,6 +2,7 @@
 
 use super::rights::grants;
 use super::{Section, comment, not_of_extension, section, sorted};
+use crate::schema::HIDDEN;
 
 pub(super) fn sections(major: u32) -> Vec<Section> {
     vec![
@@ -9,7 +10,7 @@ pub(super) fn sections(major: u32) -> Vec<Section> {
         servers(),
         mappings(),
         publications(major),
-        subscriptions(),
+        subscriptions(major),
         transforms(),
     ]
 }
@@ -50,14 +51,21 @@ fn servers() -> Section {
 
 /// Options of a mapping hold passwords: only their names are read.
 fn mappings() -> Section {
+    // The view says nothing of them to others, which is not the same as that there are none.
+    let shown = "current_setting('is_superuser') = 'on' OR (m.umuser <> 0 \
+         AND m.usename = current_user AND has_server_privilege(m.srvid, 'USAGE')) \
+         OR (m.umuser = 0 AND (SELECT pg_has_role(s.srvowner, 'USAGE') FROM pg_foreign_server s \
+         WHERE s.oid = m.srvid))";
     section(
         "user mappings",
-        "SELECT 'user_mapping' AS kind, CASE WHEN m.umuser = 0 THEN 'PUBLIC' \
+        format!(
+            "SELECT 'user_mapping' AS kind, CASE WHEN m.umuser = 0 THEN 'PUBLIC' \
          ELSE quote_ident(m.usename) END || ' on ' || quote_ident(m.srvname) AS name, \
          'foreign_server' AS parent_kind, quote_ident(m.srvname) AS parent, \
-         (SELECT string_agg(split_part(o, '=', 1), ', ' ORDER BY o) FROM unnest(m.umoptions) o) \
+         CASE WHEN {shown} THEN (SELECT string_agg(split_part(o, '=', 1), ', ' ORDER BY o) \
+         FROM unnest(m.umoptions) o) ELSE '{HIDDEN}' END \
          AS \"option names\" FROM pg_user_mappings m"
-            .to_owned(),
+        ),
     )
 }
 
@@ -79,6 +87,11 @@ fn publications(major: u32) -> Section {
     } else {
         (table.to_owned(), "")
     };
+    let generated = if major >= 18 {
+        "CASE WHEN p.pubgencols <> 'n' THEN 'stored' END AS \"generated columns\", "
+    } else {
+        ""
+    };
     section(
         "publications",
         format!(
@@ -89,23 +102,53 @@ fn publications(major: u32) -> Section {
              concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, \
              CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END, \
              CASE WHEN p.pubtruncate THEN 'truncate' END) AS publishes, \
-             CASE WHEN p.pubviaroot THEN 'yes' END AS \"via root\", \
+             CASE WHEN p.pubviaroot THEN 'yes' END AS \"via root\", {generated}\
              pg_get_userbyid(p.pubowner) AS owner, {comment} FROM pg_publication p"
         ),
     )
 }
 
-/// A subscription's connection is not read: it holds a password, and needs a superuser.
-fn subscriptions() -> Section {
+/// A subscription's connection is not read: it holds a password, and needs a superuser. Version 13
+/// keeps more of it from everybody else, so that less is read of it there.
+fn subscriptions(major: u32) -> Section {
     let comment = comment("pg_subscription", "s.oid");
     let publications = sorted("s.subpublications");
+    let yes = |column: &str, word: &str| format!("CASE WHEN s.{column} THEN 'yes' END AS {word}, ");
+    let mut more = String::new();
+    if major >= 14 {
+        let commit = "nullif(s.subsynccommit, 'off') AS \"synchronous commit\", ";
+        more.push_str(&format!(
+            "{commit}{comment}, {}",
+            yes("subbinary", "\"binary\"")
+        ));
+    }
+    more.push_str(match major {
+        18.. => "CASE s.substream WHEN 'f' THEN 'off' WHEN 't' THEN 'on' END AS streaming, ",
+        16.. => "CASE s.substream WHEN 't' THEN 'on' WHEN 'p' THEN 'parallel' END AS streaming, ",
+        14.. => "CASE WHEN s.substream THEN 'on' END AS streaming, ",
+        _ => "",
+    });
+    if major >= 15 {
+        more.push_str("CASE WHEN s.subtwophasestate <> 'd' THEN 'yes' END AS \"two phase\", ");
+        more.push_str(&yes("subdisableonerr", "\"disabled on error\""));
+    }
+    if major >= 16 {
+        more.push_str("nullif(s.suborigin, 'any') AS origin, ");
+        more.push_str(
+            "CASE WHEN NOT s.subpasswordrequired THEN 'no' END AS \"password required\", ",
+        );
+        more.push_str(&yes("subrunasowner", "\"run as owner\""));
+    }
+    if major >= 17 {
+        more.push_str(&yes("subfailover", "failover"));
+    }
     section(
         "subscriptions",
         format!(
             "SELECT 'subscription' AS kind, quote_ident(s.subname) AS name, \
              {publications} AS publications, CASE WHEN NOT s.subenabled THEN 'no' END AS enabled, \
-             s.subslotname AS slot, nullif(s.subsynccommit, 'off') AS \"synchronous commit\", \
-             pg_get_userbyid(s.subowner) AS owner, {comment} FROM pg_subscription s \
+             s.subslotname AS slot, {more}\
+             pg_get_userbyid(s.subowner) AS owner FROM pg_subscription s \
              WHERE s.subdbid = (SELECT d.oid FROM pg_database d \
              WHERE d.datname = current_database())"
         ),
@@ -113,6 +156,7 @@ fn subscriptions() -> Section {
 }
 
 fn transforms() -> Section {
+    let comment = comment("pg_transform", "t.oid");
     let free = not_of_extension("pg_transform", "t.oid");
     section(
         "transforms",
@@ -120,7 +164,7 @@ fn transforms() -> Section {
             "SELECT 'transform' AS kind, format_type(t.trftype, NULL) || ' for ' || \
              (SELECT quote_ident(l.lanname) FROM pg_language l WHERE l.oid = t.trflang) AS name, \
              nullif(t.trffromsql, 0)::regprocedure::text AS \"from SQL\", \
-             nullif(t.trftosql, 0)::regprocedure::text AS \"to SQL\" \
+             nullif(t.trftosql, 0)::regprocedure::text AS \"to SQL\", {comment} \
              FROM pg_transform t WHERE {free}"
         ),
     )

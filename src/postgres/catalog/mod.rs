@@ -26,8 +26,7 @@ use crate::schema::Snapshot;
 pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
 
 /// Names are qualified in every definition: nothing but the system's own schema is searched.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-     SET LOCAL search_path = pg_catalog; \
+const SETTINGS: &str = "SET LOCAL search_path = pg_catalog; \
      SET LOCAL quote_all_identifiers = off; \
      SET LOCAL enable_nestloop = on; \
      SET LOCAL jit = off";
@@ -75,19 +74,33 @@ struct Read {
 /// # Errors
 /// What the server says, and about which part of the catalogs.
 pub async fn read(session: &Session) -> Result<Snapshot, CatalogError> {
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    read_between(session, begin, "ROLLBACK").await
+}
+
+/// Reads the schema as the session's own open transaction sees it, which then goes on as before.
+///
+/// # Errors
+/// What the server says, and about which part of the catalogs.
+pub async fn read_within(session: &Session) -> Result<Snapshot, CatalogError> {
+    let end = "ROLLBACK TO stagegate_catalog; RELEASE stagegate_catalog";
+    read_between(session, "SAVEPOINT stagegate_catalog", end).await
+}
+
+async fn read_between(session: &Session, begin: &str, end: &str) -> Result<Snapshot, CatalogError> {
     let major = session.server_version().major();
     if !MAJORS.contains(&major) {
         return Err(CatalogError::Version { major });
     }
     session
         .client
-        .batch_execute(BEGIN)
+        .batch_execute(&format!("{begin}; {SETTINGS}"))
         .await
         .map_err(PostgresError::from)?;
     let read = read_all(session, major).await;
     let ended = session
         .client
-        .batch_execute("ROLLBACK")
+        .batch_execute(end)
         .await
         .map_err(PostgresError::from);
     let snapshot = read?;
@@ -124,8 +137,8 @@ pub fn queries(major: u32) -> usize {
 }
 
 fn sections(major: u32) -> Vec<Section> {
-    let mut all = vec![rights::about(), rights::defaults()];
-    all.extend(structure::sections());
+    let mut all = vec![rights::about(), rights::defaults(major)];
+    all.extend(structure::sections(major));
     all.extend(relations::sections(major));
     all.extend(routines::sections(major));
     all.extend(user_defined::sections(major));

@@ -12,7 +12,7 @@ const FIRES: &str = "WHEN 'D' THEN 'no' WHEN 'R' THEN 'on replicas' WHEN 'A' THE
 
 pub(super) fn sections(major: u32) -> Vec<Section> {
     vec![
-        tables(),
+        tables(major),
         columns(major),
         constraints(major),
         indexes(),
@@ -42,7 +42,13 @@ fn on_relation(kind: &str, name: &str) -> String {
     )
 }
 
-fn tables() -> Section {
+fn tables(major: u32) -> Section {
+    let detached = if major >= 14 {
+        "CASE WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid \
+         AND i.inhdetachpending) THEN 'yes' END AS \"detach pending\", "
+    } else {
+        ""
+    };
     let grants = grants("c.relacl", "c.relowner", "'r'");
     let comment = comment("pg_class", "c.oid");
     let (options, toast) = (sorted("c.reloptions"), sorted("tc.reloptions"));
@@ -60,10 +66,10 @@ fn tables() -> Section {
              CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS \"partition key\", \
              CASE WHEN c.relispartition THEN {parents} END AS \"partition of\", \
              CASE WHEN NOT c.relispartition THEN {parents} END AS inherits, \
-             pg_get_expr(c.relpartbound, c.oid) AS \"partition bound\", \
+             pg_get_expr(c.relpartbound, c.oid) AS \"partition bound\", {detached}\
              {options} AS options, {toast} AS \"toast options\", \
-             CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' \
-             WHEN 'i' THEN 'index' END AS \"replica identity\", \
+             CASE WHEN c.relkind <> 'f' THEN CASE c.relreplident WHEN 'n' THEN 'nothing' \
+             WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END END AS \"replica identity\", \
              CASE WHEN c.relrowsecurity THEN 'enabled' END AS \"row level security\", \
              CASE WHEN c.relforcerowsecurity THEN 'yes' END AS \"row level security forced\", \
              CASE WHEN am.amname <> 'heap' THEN quote_ident(am.amname) END AS \"access method\", \
@@ -91,13 +97,7 @@ fn columns(major: u32) -> Section {
     } else {
         ""
     };
-    let not_null = if major >= 18 {
-        "CASE WHEN a.attnotnull AND EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid \
-         AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated) \
-         THEN 'not validated' WHEN a.attnotnull THEN 'yes' END"
-    } else {
-        "CASE WHEN a.attnotnull THEN 'yes' END"
-    };
+    let (not_null, not_null_row) = not_null(major);
     section(
         "columns",
         format!(
@@ -105,7 +105,8 @@ fn columns(major: u32) -> Section {
              CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(cn.nspname) || \
              '.' || quote_ident(co.collname) FROM pg_collation co JOIN pg_namespace cn \
              ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END AS collation, \
-             {not_null} AS \"not null\", \
+             {not_null}\
+             CASE WHEN a.attislocal AND a.attinhcount > 0 THEN 'yes' END AS \"defined locally\", \
              CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS \"default\", \
              CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity, \
              CASE a.attgenerated WHEN 's' THEN 'stored: ' WHEN 'v' THEN 'virtual: ' END \
@@ -121,11 +122,43 @@ fn columns(major: u32) -> Section {
              JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid \
              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
              LEFT JOIN pg_description ds ON ds.objoid = c.oid AND ds.objsubid = a.attnum \
-             AND ds.classoid = 'pg_class'::regclass \
+             AND ds.classoid = 'pg_class'::regclass {not_null_row}\
              WHERE a.attnum > 0 AND NOT a.attisdropped AND {user}"
         ),
     )
 }
+
+/// From version 18 on NOT NULL is a constraint with a row, a name and a state; the columns that
+/// tell of it, and the join that they need. A name that the server gives by itself tells nothing.
+fn not_null(major: u32) -> (&'static str, &'static str) {
+    if major < 18 {
+        return (
+            "CASE WHEN a.attnotnull THEN 'yes' END AS \"not null\", ",
+            "",
+        );
+    }
+    (
+        "CASE WHEN a.attnotnull AND NOT nn.convalidated THEN 'not validated' \
+         WHEN a.attnotnull THEN 'yes' END AS \"not null\", \
+         CASE WHEN nn.coninhcount = 0 AND right(rtrim(nn.conname, '0123456789'), \
+         length(a.attname) + 10) <> '_' || a.attname || '_not_null' THEN quote_ident(nn.conname) END AS \"not null constraint\", \
+         CASE WHEN nn.connoinherit THEN 'no' END AS \"not null inherited\", \
+         (SELECT nd.description FROM pg_description nd WHERE nd.objoid = nn.oid \
+         AND nd.classoid = 'pg_constraint'::regclass) AS \"not null comment\", ",
+        "LEFT JOIN pg_constraint nn ON nn.conrelid = c.oid AND nn.contype = 'n' \
+         AND nn.conkey = ARRAY[a.attnum] ",
+    )
+}
+
+/// Where the triggers behind a foreign key do not fire as they should, on the table itself or on
+/// any of its partitions, whose keys are parts of this one.
+const FIRES_OTHERWISE: &str = "(WITH RECURSIVE part AS (SELECT r.oid, r.oid AS top \
+     FROM pg_constraint r WHERE r.conparentid = 0 AND r.contype IN ('f', 'p', 'u', 'x') \
+     UNION ALL SELECT r.oid, part.top FROM pg_constraint r JOIN part ON r.conparentid = part.oid) \
+     SELECT part.top, string_agg(DISTINCT CASE g.tgenabled WHEN 'D' THEN 'switched off' \
+     WHEN 'R' THEN 'only on replicas' ELSE 'always' END || ' on ' || g.tgrelid::regclass::text, \
+     ', ') AS off FROM pg_trigger g JOIN part ON part.oid = g.tgconstraint \
+     WHERE g.tgisinternal AND g.tgenabled <> 'O' GROUP BY 1)";
 
 fn constraints(major: u32) -> Section {
     let head = on_relation("constraint", "k.conname");
@@ -134,16 +167,21 @@ fn constraints(major: u32) -> Section {
     let options = sorted("ic.reloptions");
     // What is told apart is cut off the definition, so that one change is one difference.
     let tail = "'( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT ENFORCED)?( NOT VALID)?$'";
-    let enforced = if major >= 18 {
-        "CASE WHEN NOT k.conenforced THEN 'no' END AS enforced, "
+    let (enforced, is_enforced) = if major >= 18 {
+        (
+            "CASE WHEN NOT k.conenforced THEN 'no' END AS enforced, ",
+            "k.conenforced",
+        )
     } else {
-        ""
+        ("", "true")
     };
     section(
         "constraints",
         format!(
             "SELECT {head}, regexp_replace(pg_get_constraintdef(k.oid), {tail}, '') AS definition, \
-             CASE WHEN NOT k.convalidated THEN 'no' END AS validated, {enforced}\
+             CASE WHEN NOT k.convalidated AND {is_enforced} THEN 'no' END AS validated, {enforced}\
+             CASE WHEN k.contype = 'c' AND k.conislocal AND k.coninhcount > 0 THEN 'yes' END \
+             AS \"defined locally\", \
              CASE WHEN k.condeferred THEN 'initially deferred' \
              WHEN k.condeferrable THEN 'yes' END AS deferrable, fires.off AS \"not enforced\", \
              {options} AS \"index options\", quote_ident(ts.spcname) AS tablespace, \
@@ -157,18 +195,23 @@ fn constraints(major: u32) -> Section {
              LEFT JOIN pg_index x ON x.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x') \
              LEFT JOIN pg_class ic ON ic.oid = x.indexrelid \
              LEFT JOIN pg_tablespace ts ON ts.oid = ic.reltablespace \
-             LEFT JOIN (SELECT g.tgconstraint, string_agg(DISTINCT CASE g.tgenabled \
-             WHEN 'D' THEN 'switched off' WHEN 'R' THEN 'only on replicas' ELSE 'always' END \
-             || ' on ' || g.tgrelid::regclass::text, ', ') AS off FROM pg_trigger g \
-             WHERE g.tgisinternal AND g.tgconstraint <> 0 AND g.tgenabled <> 'O' GROUP BY 1) fires \
-             ON fires.tgconstraint = k.oid \
+             LEFT JOIN {FIRES_OTHERWISE} fires ON fires.top = k.oid \
              WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') \
              AND NOT (k.contype = 'f' AND k.conparentid <> 0) AND {user}"
         ),
     )
 }
 
+/// The options of an index as its definition writes them. Their order is that in which they were
+/// set, so that they are told apart from it.
+const INDEX_OPTIONS: &str = "coalesce((SELECT ' WITH (' || string_agg(quote_ident(o.key) || '=' \
+     || CASE WHEN quote_ident(o.value) = o.value THEN o.value ELSE quote_literal(o.value) END, \
+     ', ' ORDER BY o.n) || ')' FROM (SELECT split_part(e, '=', 1) AS key, \
+     substr(e, strpos(e, '=') + 1) AS value, n FROM unnest(i.reloptions) WITH ORDINALITY \
+     AS u(e, n)) o), '')";
+
 fn indexes() -> Section {
+    let options = sorted("i.reloptions");
     let comment = comment("pg_class", "i.oid");
     let user = of_user("'r', 'p', 'm'");
     section(
@@ -177,7 +220,9 @@ fn indexes() -> Section {
             "SELECT 'index' AS kind, n.nspname AS schema, \
              quote_ident(n.nspname) || '.' || quote_ident(i.relname) AS name, \
              {RELATION_KIND} AS parent_kind, {QUALIFIED} AS parent, \
-             pg_get_indexdef(i.oid) AS definition, \
+             CASE WHEN i.reloptions IS NULL THEN pg_get_indexdef(i.oid) \
+             ELSE replace(pg_get_indexdef(i.oid), {INDEX_OPTIONS}, '') END AS definition, \
+             {options} AS options, \
              CASE WHEN NOT x.indisvalid THEN 'no' END AS valid, \
              CASE WHEN NOT x.indisready THEN 'no' END AS ready, \
              CASE WHEN x.indisclustered THEN 'yes' END AS clustered, \
@@ -231,17 +276,22 @@ fn sequences() -> Section {
 fn views() -> Section {
     let grants = grants("c.relacl", "c.relowner", "'r'");
     let comment = comment("pg_class", "c.oid");
-    let (options, user) = (sorted("c.reloptions"), of_user("'v', 'm'"));
+    let (options, toast) = (sorted("c.reloptions"), sorted("tc.reloptions"));
+    let user = of_user("'v', 'm'");
     section(
         "views",
         format!(
             "SELECT {RELATION_KIND} AS kind, n.nspname AS schema, {QUALIFIED} AS name, \
              'schema' AS parent_kind, quote_ident(n.nspname) AS parent, \
              pg_get_viewdef(c.oid) AS definition, {options} AS options, \
+             {toast} AS \"toast options\", CASE WHEN c.relkind = 'm' THEN \
+             CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' \
+             WHEN 'i' THEN 'index' END END AS \"replica identity\", \
              CASE WHEN am.amname <> 'heap' THEN quote_ident(am.amname) END AS \"access method\", \
              quote_ident(ts.spcname) AS tablespace, \
              pg_get_userbyid(c.relowner) AS owner, {comment}, {grants} \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             LEFT JOIN pg_class tc ON tc.oid = c.reltoastrelid \
              LEFT JOIN pg_am am ON am.oid = c.relam \
              LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace WHERE {user}"
         ),

@@ -53,13 +53,23 @@ pub(super) fn about() -> Section {
     )
 }
 
-pub(super) fn defaults() -> Section {
+/// The schema `public` comes with every database, and not with the privileges of a fresh schema.
+pub(super) const PUBLIC_SCHEMA: &str = "public";
+const PUBLIC_MAY_CREATE_UNTIL: u32 = 14;
+
+pub(super) fn defaults(major: u32) -> Section {
+    let public = if major > PUBLIC_MAY_CREATE_UNTIL {
+        "USAGE"
+    } else {
+        "CREATE, USAGE"
+    };
     let lines = lines("acldefault(t.c, 10::oid)", "10::oid");
     section(
         DEFAULTS,
         format!(
-            "SELECT t.c, {lines} FROM \
-             unnest(ARRAY['r', 's', 'n', 'f', 'T', 'l', 'F', 'S']::\"char\"[]) AS t(c)"
+            "SELECT t.c::text, {lines} FROM \
+             unnest(ARRAY['r', 's', 'n', 'f', 'T', 'l', 'F', 'S']::\"char\"[]) AS t(c) \
+             UNION ALL SELECT '{PUBLIC_SCHEMA}', E'{OWNER}=CREATE, USAGE\\nPUBLIC={public}'"
         ),
     )
 }

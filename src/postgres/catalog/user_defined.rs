@@ -5,7 +5,7 @@ use super::{Section, comment, not_of_extension, section, user_schema};
 
 pub(super) fn sections(major: u32) -> Vec<Section> {
     vec![
-        types(),
+        types(major),
         ranges(major),
         domain_constraints(),
         collations(major),
@@ -33,7 +33,12 @@ fn collation(oid: &str) -> String {
     )
 }
 
-fn types() -> Section {
+fn types(major: u32) -> Section {
+    let subscript = if major >= 14 {
+        "nullif(t.typsubscript::oid, 0)::regproc"
+    } else {
+        "NULL"
+    };
     let head = in_schema(
         "CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' \
          WHEN 'c' THEN 'composite_type' ELSE 'base_type' END",
@@ -63,7 +68,12 @@ fn types() -> Section {
              CASE WHEN t.typtype = 'b' THEN concat_ws(', ', t.typinput, t.typoutput, t.typreceive, \
              t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typlen, t.typbyval, t.typalign, \
              t.typstorage, t.typcategory, t.typispreferred, t.typdelim, \
-             format_type(nullif(t.typelem, 0), NULL), t.typdefault) END AS definition, \
+             format_type(nullif(t.typelem, 0), NULL), {subscript}, {own}, t.typdefault) END \
+             AS definition, CASE WHEN t.typtype = 'c' THEN (SELECT string_agg(quote_ident( \
+             a.attname) || ': ' || d.description, ', ' ORDER BY a.attnum) FROM pg_attribute a \
+             JOIN pg_description d ON d.objoid = t.typrelid AND d.objsubid = a.attnum \
+             AND d.classoid = 'pg_class'::regclass WHERE a.attrelid = t.typrelid) END \
+             AS \"attribute comments\", \
              pg_get_userbyid(t.typowner) AS owner, {comment}, {grants} \
              FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
              LEFT JOIN pg_class r ON r.oid = t.typrelid \
@@ -91,7 +101,8 @@ fn ranges(major: u32) -> Section {
         "range types",
         format!(
             "SELECT {head}, format_type(r.rngsubtype, NULL) AS type, \
-             (SELECT quote_ident(o.opcname) FROM pg_opclass o WHERE o.oid = r.rngsubopc) \
+             (SELECT quote_ident(cn.nspname) || '.' || quote_ident(o.opcname) FROM pg_opclass o \
+             JOIN pg_namespace cn ON cn.oid = o.opcnamespace WHERE o.oid = r.rngsubopc) \
              AS \"operator class\", {multirange}\
              CASE WHEN r.rngcollation <> s.typcollation THEN {of} END AS collation, \
              nullif(r.rngcanonical::oid, 0)::regproc::text AS canonical, \
@@ -130,14 +141,15 @@ fn collations(major: u32) -> Section {
         17.. => "c.colllocale AS locale, c.collicurules AS rules, ",
         16 => "c.colliculocale AS locale, c.collicurules AS rules, ",
         15 => "c.colliculocale AS locale, ",
-        _ => "",
+        _ => "CASE WHEN c.collprovider = 'i' THEN c.collcollate END AS locale, ",
     };
     section(
         "collations",
         format!(
             "SELECT {head}, CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'c' THEN 'libc' \
              WHEN 'b' THEN 'builtin' ELSE 'default' END AS provider, {locale}\
-             c.collcollate AS collate, c.collctype AS ctype, \
+             CASE WHEN c.collprovider <> 'i' THEN c.collcollate END AS collate, \
+             CASE WHEN c.collprovider <> 'i' THEN c.collctype END AS ctype, \
              CASE WHEN NOT c.collisdeterministic THEN 'no' END AS deterministic, \
              pg_get_userbyid(c.collowner) AS owner, {comment} \
              FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace \
@@ -221,6 +233,7 @@ fn classes() -> Section {
     )
 }
 
+/// Casts that come and go with a range type are a part of it.
 fn casts() -> Section {
     let comment = comment("pg_cast", "c.oid");
     let free = not_of_extension("pg_cast", "c.oid");
@@ -233,7 +246,9 @@ fn casts() -> Section {
              CASE c.castcontext WHEN 'i' THEN 'implicit' WHEN 'a' THEN 'assignment' END \
              AS context, CASE c.castmethod WHEN 'f' THEN 'function' WHEN 'i' THEN 'in and out' \
              ELSE 'binary' END AS method, {comment} \
-             FROM pg_cast c WHERE c.oid >= 16384 AND {free}"
+             FROM pg_cast c WHERE c.oid >= 16384 AND {free} AND c.oid NOT IN \
+             (SELECT d.objid FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass \
+             AND d.deptype = 'i')"
         ),
     )
 }
@@ -247,7 +262,7 @@ fn conversions() -> Section {
         format!(
             "SELECT {head}, pg_encoding_to_char(c.conforencoding) || ' to ' || \
              pg_encoding_to_char(c.contoencoding) AS encodings, \
-             c.conproc::oid::regprocedure::text AS function, \
+             c.conproc::text AS function, \
              CASE WHEN c.condefault THEN 'yes' END AS \"default\", \
              pg_get_userbyid(c.conowner) AS owner, {comment} \
              FROM pg_conversion c JOIN pg_namespace n ON n.oid = c.connamespace \
