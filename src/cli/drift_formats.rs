@@ -112,7 +112,7 @@ pub(super) fn json(compared: &Compared) -> String {
     let [expected, actual] = &compared.checksums;
     value["expected_checksum"] = expected.clone().into();
     value["actual_checksum"] = actual.clone().into();
-    value["change"] = compared.change.clone().into();
+    value["change"] = compared.change().into();
     let direction = compared.comparison.direction();
     value["direction"] = json!(direction.map(Direction::word));
     format!("{value:#}\n")

@@ -19,11 +19,22 @@ pub struct Options {
 
 /// Compares what is there with what was expected.
 pub fn compare(expected: &Snapshot, actual: &Snapshot, options: &Options) -> Comparison {
+    let majors = [expected.major(), actual.major()];
+    let notes = [notes(majors), hidden([expected, actual])].concat();
+    if expected.objects == actual.objects {
+        return Comparison {
+            format: 1,
+            equal: true,
+            differences: Vec::new(),
+            ignored: Vec::new(),
+            renames: Vec::new(),
+            notes,
+        };
+    }
     let removed = only_in(expected, actual);
     let added = only_in(actual, expected);
     let mut differences = whole(expected, &removed, Change::Removed);
     differences.extend(whole(actual, &added, Change::Added));
-    let majors = [expected.major(), actual.major()];
     for (id, here) in &expected.objects {
         if let Some(there) = actual.objects.get(id) {
             properties(id, here, there, majors, &mut differences);
@@ -49,7 +60,7 @@ pub fn compare(expected: &Snapshot, actual: &Snapshot, options: &Options) -> Com
         differences,
         ignored,
         renames,
-        notes: [notes(majors), hidden([expected, actual])].concat(),
+        notes,
     }
 }
 

@@ -4,8 +4,8 @@
 //! ids, statistics, the order in which things were made). [`compare`] matches two of them object
 //! by object and property by property; it never looks at a text of the whole.
 
-mod change;
 mod compare;
+mod counted;
 mod difference;
 mod ignore;
 mod kind;
@@ -14,10 +14,10 @@ mod snapshot;
 mod source;
 mod straddle;
 
-pub use change::change_digest;
 pub use compare::{Options, compare};
+pub use counted::Counted;
 pub use difference::{Change, Comparison, Difference, Direction, Rename, Severity};
-pub use ignore::{IgnoreRule, IgnoreRuleError, matched, without};
+pub use ignore::{IgnoreRule, IgnoreRuleError, matched};
 pub use kind::Kind;
 pub use snapshot::{FORMAT, Object, ObjectId, Snapshot, SnapshotError};
 pub use source::{Source, SourceError};

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
-use crate::digest::digest;
+use super::{Counted, Kind};
 
 /// The version of the file format.
 pub const FORMAT: u32 = 1;
@@ -53,10 +52,39 @@ pub struct Object {
 /// One object of a file: the map of [`Snapshot`] has keys that JSON cannot have.
 #[derive(Serialize, Deserialize)]
 struct Entry {
-    #[serde(flatten)]
-    id: ObjectId,
-    #[serde(flatten)]
-    object: Object,
+    kind: Kind,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<ObjectId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<u32>,
+    #[serde(default)]
+    properties: BTreeMap<String, String>,
+}
+
+impl Entry {
+    fn new(id: &ObjectId, object: &Object) -> Entry {
+        Entry {
+            kind: id.kind,
+            name: id.name.clone(),
+            schema: object.schema.clone(),
+            parent: object.parent.clone(),
+            position: object.position,
+            properties: object.properties.clone(),
+        }
+    }
+
+    fn take_apart(self) -> (ObjectId, Object) {
+        let object = Object {
+            schema: self.schema,
+            parent: self.parent,
+            position: self.position,
+            properties: self.properties,
+        };
+        (ObjectId::new(self.kind, self.name), object)
+    }
 }
 
 /// The schema of one database.
@@ -118,27 +146,9 @@ impl Snapshot {
         });
     }
 
-    /// Computes the checksum over all objects. It does not depend on the server's version, on the
-    /// database's name, nor on the order of anything but columns.
+    /// Computes the checksum over all objects.
     pub fn checksum(&self) -> String {
-        let mut text = String::from("stagegate schema 1\n");
-        let mut push = |parts: &[&str]| {
-            for part in parts {
-                // The length before each part: no two lists of parts give the same text.
-                text.push_str(&part.len().to_string());
-                text.push(':');
-                text.push_str(part);
-            }
-            text.push('\n');
-        };
-        for (id, object) in &self.objects {
-            let position = object.position.map_or(String::new(), |p| p.to_string());
-            push(&[id.kind.word(), &id.name, &position]);
-            for (property, value) in &object.properties {
-                push(&[property, value]);
-            }
-        }
-        digest(text.as_bytes())
+        Counted::of(self, &[], &[]).checksum()
     }
 
     /// Writes the snapshot as JSON, one object a line.
@@ -155,10 +165,7 @@ impl Snapshot {
         let mut text = head.trim_end_matches("]}").to_owned();
         for (index, (id, object)) in self.objects.iter().enumerate() {
             text.push_str(if index == 0 { "\n" } else { ",\n" });
-            text.push_str(&serde_json::to_string(&Entry {
-                id: id.clone(),
-                object: object.clone(),
-            })?);
+            text.push_str(&serde_json::to_string(&Entry::new(id, object))?);
         }
         text.push_str("\n]}\n");
         Ok(text)
@@ -173,18 +180,26 @@ impl Snapshot {
         struct Head {
             format: u32,
         }
-        let head: Head = serde_json::from_str(text)?;
-        if head.format != FORMAT {
-            return Err(SnapshotError::Format { found: head.format });
+        // A file of another format may have any other shape as well.
+        let file: File = match serde_json::from_str(text) {
+            Ok(file) => file,
+            Err(error) => match serde_json::from_str::<Head>(text) {
+                Ok(Head { format }) if format != FORMAT => {
+                    return Err(SnapshotError::Format { found: format });
+                }
+                _ => return Err(error.into()),
+            },
+        };
+        if file.format != FORMAT {
+            return Err(SnapshotError::Format { found: file.format });
         }
-        let file: File = serde_json::from_str(text)?;
         let mut snapshot = Snapshot {
             server_version: file.server_version,
             database: file.database,
             owner: file.owner,
             objects: BTreeMap::new(),
         };
-        for Entry { id, object } in file.objects {
+        for (id, object) in file.objects.into_iter().map(Entry::take_apart) {
             if snapshot.add(id.clone(), object).is_some() {
                 return Err(SnapshotError::Twice(id));
             }

@@ -140,6 +140,8 @@ fn drift(world: &World, expected: &Path, home: &Path) -> (Duration, u64) {
 /// Waits for a program and gives the most memory that it had, in KiB, as the kernel counts it.
 fn wait(mut child: std::process::Child) -> (Option<i32>, u64) {
     let status = format!("/proc/{}/status", child.id());
+    let (ended, waited) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait().unwrap()));
     let mut peak = 0;
     loop {
         if let Ok(text) = std::fs::read_to_string(&status) {
@@ -147,10 +149,9 @@ fn wait(mut child: std::process::Child) -> (Option<i32>, u64) {
             let value = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
             peak = peak.max(value.unwrap_or(0));
         }
-        if let Some(status) = child.try_wait().unwrap() {
+        if let Ok(status) = waited.recv_timeout(Duration::from_millis(2)) {
             return (status.code(), peak);
         }
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -203,52 +204,72 @@ const MEASURED: [&str; 8] = [
     "migra of the two databases",
 ];
 
-fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
-    let tables = numbers.first().copied().unwrap_or(1000);
-    let rounds = numbers.get(1).copied().unwrap_or(5);
+/// What the rounds gave.
+#[derive(Default)]
+struct Seen {
+    times: [Vec<Duration>; 8],
+    objects: usize,
+    /// The most memory of a comparison with a kept schema, in KiB.
+    peak: u64,
+}
+
+fn round(world: &World, kept: &Path, number: usize, seen: &mut Seen) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let world = World::new(tables);
-    let peer = std::env::var("MIGRA").ok();
+    let started = Instant::now();
+    let snapshot = runtime.block_on(read(world));
+    seen.times[0].push(started.elapsed());
+    seen.objects = snapshot.objects.len();
     let bare = world.folder.path().join("bare.sql");
     std::fs::write(&bare, BARE).unwrap();
+    seen.times[1].push(timed(|| {
+        world.psql("production", &["-f", bare.to_str().unwrap()]);
+    }));
+    // One property more, so that they are not simply the same.
+    let mut other = snapshot.clone();
+    let first = other.objects.values_mut().next().unwrap();
+    first.properties.insert("comment".into(), "another".into());
+    seen.times[2].push(timed(|| {
+        let found = schema::compare(&snapshot, &other, &schema::Options::default());
+        assert_eq!(found.differences.len(), 1);
+    }));
+    drop((snapshot, other));
+    let (took, most) = drift(world, &world.file, kept);
+    seen.times[3].push(took);
+    seen.peak = seen.peak.max(most);
+    seen.times[4].push(timed(|| pg_dump_and_diff(world)));
+    let cold = tempfile::tempdir().unwrap();
+    seen.times[5].push(drift(world, &world.file, cold.path()).0);
+    let name = format!("scratch{number}");
+    world.psql("postgres", &["-c", &format!("CREATE DATABASE {name}")]);
+    seen.times[6].push(timed(|| {
+        world.psql(&name, &["-1", "-f", world.file.to_str().unwrap()]);
+    }));
+    if let Ok(program) = std::env::var("MIGRA") {
+        seen.times[7].push(timed(|| migra(&program, world)));
+    }
+}
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let tables = numbers.first().copied().unwrap_or(1000);
+    let rounds = numbers.get(1).copied().unwrap_or(5);
+    let world = World::new(tables);
     let kept = tempfile::tempdir().unwrap();
     drift(&world, &world.file, kept.path());
-    let mut times: [Vec<Duration>; 8] = Default::default();
-    let (mut peak, mut objects) = (0, 0);
-    for round in 0..rounds {
-        let started = Instant::now();
-        let snapshot = runtime.block_on(read(&world));
-        times[0].push(started.elapsed());
-        objects = snapshot.objects.len();
-        times[1].push(timed(|| {
-            world.psql("production", &["-f", bare.to_str().unwrap()]);
-        }));
-        let other = snapshot.clone();
-        times[2].push(timed(|| {
-            assert!(schema::compare(&snapshot, &other, &schema::Options::default()).equal);
-        }));
-        drop((snapshot, other));
-        let (took, most) = drift(&world, &world.file, kept.path());
-        times[3].push(took);
-        peak = peak.max(most);
-        times[4].push(timed(|| pg_dump_and_diff(&world)));
-        let cold = tempfile::tempdir().unwrap();
-        times[5].push(drift(&world, &world.file, cold.path()).0);
-        let name = format!("scratch{round}");
-        world.psql("postgres", &["-c", &format!("CREATE DATABASE {name}")]);
-        times[6].push(timed(|| {
-            world.psql(&name, &["-1", "-f", world.file.to_str().unwrap()]);
-        }));
-        if let Some(program) = &peer {
-            times[7].push(timed(|| migra(program, &world)));
-        }
+    let mut seen = Seen::default();
+    for number in 0..rounds {
+        round(&world, kept.path(), number, &mut seen);
     }
-    println!("{tables} tables, {objects} objects, {rounds} rounds, medians:");
-    let medians = times.map(|times| (!times.is_empty()).then(|| median(times)));
+    println!(
+        "{tables} tables, {} objects, {rounds} rounds, medians:",
+        seen.objects
+    );
+    let medians = seen
+        .times
+        .map(|times| (!times.is_empty()).then(|| median(times)));
     for (name, time) in MEASURED.iter().zip(medians) {
         match time {
             Some(time) => println!("  {name:<46} {time:>9.1} ms"),
@@ -278,6 +299,6 @@ fn main() {
     );
     println!(
         "  most memory of drift, kept                  {:>6.1} MiB",
-        peak as f64 / 1024.0
+        seen.peak as f64 / 1024.0
     );
 }

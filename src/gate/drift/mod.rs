@@ -19,7 +19,7 @@ pub(super) use judge::{options, plan, run};
 pub use load::{LoadError, Loaded, Surroundings};
 pub use seen::DriftSeen;
 
-use crate::schema::{self, Comparison, IgnoreRule, Kind, ObjectId, Snapshot, Source};
+use crate::schema::{self, Comparison, Counted, IgnoreRule, Kind, ObjectId, Snapshot, Source};
 
 /// The ledger is ours: it is in every database that a runbook has migrated, and in no canonical
 /// schema.
@@ -49,14 +49,14 @@ impl DriftOptions {
 
     /// The digest of what became of a schema, of what counts.
     pub(super) fn change_digest(&self, before: &Snapshot, after: &Snapshot) -> String {
-        schema::change_digest(before, after, &self.rules())
+        let rules = self.rules();
+        let before = Counted::of(before, &rules, &self.schemas);
+        Counted::of(after, &rules, &self.schemas).change_from(&before)
     }
 
     /// The checksum of what counts of a schema.
     pub(super) fn checksum(&self, snapshot: &Snapshot) -> String {
-        let mut counted = schema::without(snapshot, &self.rules());
-        counted.only_schemas(&self.schemas);
-        counted.checksum()
+        Counted::of(snapshot, &self.rules(), &self.schemas).checksum()
     }
 }
 
@@ -67,9 +67,15 @@ pub struct Compared {
     pub actual: Snapshot,
     /// Of what counts on each side, as each server writes it.
     pub checksums: [String; 2],
-    /// Tells this change of a schema from every other one.
-    pub change: String,
+    options: DriftOptions,
     pub comparison: Comparison,
+}
+
+impl Compared {
+    /// Tells what lies between the two from every other change of a schema.
+    pub fn change(&self) -> String {
+        self.options.change_digest(&self.expected, &self.actual)
+    }
 }
 
 /// Reads one source.
@@ -172,7 +178,6 @@ async fn both(
     without_memberships(&actual, &mut expected);
     expected.snapshot.only_schemas(&options.schemas);
     actual.snapshot.only_schemas(&options.schemas);
-    let change = options.change_digest(&expected.snapshot, &actual.snapshot);
     let mut comparison = options.compare(&expected.snapshot, &actual.snapshot);
     comparison.notes.extend(expected.notes);
     comparison.notes.extend(actual.notes);
@@ -181,7 +186,7 @@ async fn both(
         expected: expected.snapshot,
         actual: actual.snapshot,
         checksums,
-        change,
+        options: options.clone(),
         comparison,
     })
 }
