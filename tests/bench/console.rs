@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench console [-- ROUNDS]`. Prints: time to the first frame of both, interleaved;
 //! bytes and processor time while idle; key to changed frame while a migration streams notices; a
-//! flood of keys; peak memory. This program itself is the minimal peer when called with `minimal`.
+//! flood of keys; keys among ten thousand differences; peak memory. This program itself is the minimal peer when called with `minimal`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A measurement says what went wrong by failing.
 
 use std::io::{Read as _, Write as _};
@@ -169,6 +169,7 @@ fn main() {
     first_frames(folder.path(), rounds);
     idle(folder.path(), &url);
     streaming(folder.path(), &url);
+    comparing(&url, &cluster);
 }
 
 fn program() -> PathBuf {
@@ -271,6 +272,125 @@ fn streaming(folder: &Path, url: &str) {
         percentile(&mut times, 0.99)
     );
     terminal.wait_for("passed");
+    println!(
+        "  peak memory              {:>7.1} MB",
+        terminal.status("VmHWM")
+    );
+    terminal.end();
+}
+
+/// A drift gate that sees ten thousand columns and two long functions differ.
+const COMPARE: &str = "\
+format = 1
+title = \"Bench of the differences\"
+[target.db]
+url = \"env:DB\"
+environment = \"staging\"
+[[phase]]
+id = \"phase\"
+title = \"Phase\"
+[[phase.gate]]
+id = \"drift\"
+title = \"Compare\"
+drift = { target = \"db\", expected = \"schema.sql\" }
+";
+
+/// A hundred tables of a hundred columns with a comment each, and two functions of 200 kB.
+fn schema(comment: &str, noise: usize) -> String {
+    let mut sql = String::new();
+    for table in 100..200 {
+        let columns: Vec<String> = (100..200).map(|c| format!("c_{c} int")).collect();
+        sql.push_str(&format!(
+            "CREATE TABLE t_{table} ({});\n",
+            columns.join(", ")
+        ));
+        for column in 100..200 {
+            sql.push_str(&format!(
+                "COMMENT ON COLUMN t_{table}.c_{column} IS '{comment} {column}';\n"
+            ));
+        }
+    }
+    for name in ["f_one", "f_two"] {
+        let line = |n: usize| {
+            let total = if n % noise == 0 { comment } else { "total" };
+            format!("  PERFORM {total} + {n} FROM t_100 WHERE c_100 = {n};\n")
+        };
+        let body: String = (0..4200).map(line).collect();
+        sql.push_str(&format!(
+            "CREATE FUNCTION {name}() RETURNS void LANGUAGE plpgsql AS $$BEGIN\n{body}END$$;\n"
+        ));
+    }
+    sql
+}
+
+/// Keys that change the screen, among ten thousand differences.
+fn comparing(url: &str, cluster: &Cluster) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("runbook.toml"), COMPARE).unwrap();
+    std::fs::write(path.join("schema.sql"), schema("expected", 17)).unwrap();
+    std::fs::write(path.join("actual.sql"), schema("actual", 19)).unwrap();
+    let url = url.replace("/postgres", "/template1");
+    let _ = cluster;
+    let fill = std::process::Command::new("/usr/lib/postgresql/15/bin/psql")
+        .args(["-q", "-1", "-f", "actual.sql", &url])
+        .current_dir(path)
+        .status()
+        .unwrap();
+    assert!(fill.success());
+    let mut terminal = Terminal::start(&program(), &RUN, path, &url);
+    terminal.wait_for("PG ");
+    terminal.settle(Duration::from_millis(500));
+    terminal.send("\r");
+    terminal.wait_for("differences, 0 hard");
+    terminal.settle(Duration::from_millis(500));
+    let places = [
+        (
+            "10,000 differences, among columns",
+            "2",
+            ["j", "k"],
+            ["t_100.c_101", "t_100.c_100"],
+        ),
+        (
+            "functions of 200 kB",
+            "G",
+            ["k", "j"],
+            ["function public.f_one()", "function public.f_two()"],
+        ),
+        (
+            "from end to end",
+            "",
+            ["g", "G"],
+            ["of the kind column", "function public.f_two()"],
+        ),
+    ];
+    for (what, first, keys, shows) in places {
+        terminal.send(first);
+        terminal.wait_for(shows[1]);
+        let mut times = Vec::new();
+        for number in 0..200 {
+            let wanted = match what {
+                _ if number % 2 == 0 => format!("│ {}", shows[0]),
+                _ => format!("│ {}", shows[1]),
+            };
+            let wanted = wanted
+                .replace("│ t_", "│ column public.t_")
+                .replace("│ of", "│ differences of");
+            let sent = Instant::now();
+            terminal.send(keys[number % 2]);
+            let at = terminal.wait_for(&wanted);
+            times.push((at.saturating_duration_since(sent)).as_secs_f64() * 1000.0);
+        }
+        println!("key to changed frame, {what}, {} keys", times.len());
+        println!(
+            "  median                   {:>7.1} ms",
+            percentile(&mut times, 0.5)
+        );
+        println!(
+            "  99 of 100 below          {:>7.1} ms",
+            percentile(&mut times, 0.99)
+        );
+    }
     println!(
         "  peak memory              {:>7.1} MB",
         terminal.status("VmHWM")

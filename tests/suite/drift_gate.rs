@@ -1,6 +1,8 @@
 //! The drift gate in a run: it stops, exports, shows, and passes only on a new look.
 
+use crate::pty::Pty;
 use crate::site::Site;
+use crate::walker::{Stop, Walker};
 
 const BEFORE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric);\n";
 const MIGRATION: &str = "ALTER TABLE orders ADD COLUMN note text;\n";
@@ -107,4 +109,43 @@ fn the_shipped_runbook_walks_through_a_change() {
     let evidence = site.evidence("no-drift-after-1.json");
     assert_eq!(evidence["comparison"]["equal"], true);
     assert_eq!(evidence["comparison"]["ignored"][0]["name"], "stagegate");
+}
+
+#[test]
+fn the_console_shows_what_a_real_database_differs_in() {
+    let site = Site::new();
+    let schema =
+        format!("{BEFORE}CREATE VIEW big AS SELECT id, total FROM orders WHERE total > 100;\n");
+    site.write("schema.sql", &schema);
+    site.sql(&schema);
+    site.sql(
+        "CREATE OR REPLACE VIEW big AS SELECT id, total FROM orders WHERE total > 250; \
+         ALTER TABLE orders ADD COLUMN by_hand text",
+    );
+    site.runbook(&format!(
+        "[[phase.gate]]\nid = \"gate\"\ntitle = \"Gate\"\n{}\n",
+        gate("")
+    ));
+    let arguments = ["run", "runbook.toml", "--runs-dir", "runs"];
+    let url = site.cluster.url("postgres", "postgres");
+    let pty = Pty::start(&arguments, &site.path(""), &[("DB", &url)], (120, 40));
+    let mut walker = Walker { pty };
+    walker.pty.wait_for("PG ");
+    assert_eq!(walker.walk(), Stop::Refused);
+    walker.pty.wait_for("2 differences");
+    walker.pty.send("2");
+    walker.pty.wait_for("column public.orders.by_hand");
+    walker
+        .pty
+        .wait_for("update the canonical schema, with approval");
+    walker.pty.send("/250\r");
+    walker.pty.wait_for("view public.big");
+    walker
+        .pty
+        .wait_until("both definitions side by side", |screen| {
+            let both = |line: &str| line.contains("> (100)") && line.contains("> (250)");
+            screen.lines().any(both)
+        });
+    walker.pty.send("1");
+    walker.pty.wait_for("What you can do");
 }
