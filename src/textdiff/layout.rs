@@ -25,7 +25,7 @@ const LEAST: usize = 2;
 impl TextDiff {
     /// The rows in one column. With a context only so many kept rows are shown around a change.
     pub fn unified(&self, context: Option<usize>) -> Vec<Piece<usize>> {
-        self.cut(context, |range| range.collect())
+        self.cut(context, Iterator::collect)
     }
 
     /// The rows in two columns. With a context only so many kept rows are shown around a change.

@@ -73,7 +73,8 @@ pub struct TextDiff {
 pub fn compare(old: &str, new: &str, options: Options) -> TextDiff {
     let (old, new) = (lines(old), lines(new));
     let ops = if options.ignore_whitespace {
-        let [old, new] = [&old, &new].map(|lines| lines.iter().map(|l| squeezed(l)).collect());
+        let [old, new] =
+            [&old, &new].map(|lines| lines.iter().map(|l| squeezed(l)).collect::<Vec<_>>());
         operations(&refs(&old), &refs(&new))
     } else {
         operations(&old, &new)
@@ -119,7 +120,7 @@ fn lines(text: &str) -> Vec<&str> {
     text.split('\n').collect()
 }
 
-fn refs(lines: &Vec<String>) -> Vec<&str> {
+fn refs(lines: &[String]) -> Vec<&str> {
     lines.iter().map(String::as_str).collect()
 }
 

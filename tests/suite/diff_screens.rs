@@ -336,7 +336,7 @@ fn changed_words_are_marked_with_and_without_colour() {
     for palette in [Palette::None, Palette::Sixteen, Palette::Many] {
         for name in [ThemeName::Dark, ThemeName::Light] {
             let theme = Theme { name, palette };
-            let model = opened(&full(), LARGE, "/is_right<enter><esc>");
+            let model = opened(&full(), LARGE, "/is_right<enter>");
             let words = emphasised(&model, &theme);
             assert!(
                 words.contains(&"<=".to_owned()) || words.contains(&"=".to_owned()),

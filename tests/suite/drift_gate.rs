@@ -143,7 +143,8 @@ fn the_console_shows_what_a_real_database_differs_in() {
     walker
         .pty
         .wait_until("both definitions side by side", |screen| {
-            let both = |line: &str| line.contains("> (100)") && line.contains("> (250)");
+            let both =
+                |line: &str| line.contains("(100)::numeric") && line.contains("(250)::numeric");
             screen.lines().any(both)
         });
     walker.pty.send("1");

@@ -7,7 +7,7 @@ use super::list::divider;
 use super::theme::Theme;
 use crate::console::model::{Focus, Model};
 use crate::console::screen::diff::sheet::{Part, Sheet, SheetLine, Side};
-use crate::console::screen::diff::tree::{Entry, Group, TreeRow, sign};
+use crate::console::screen::diff::tree::{Counts, Entry, Group, TreeRow, sign};
 use crate::console::screen::diff::words;
 use crate::console::screen::layout::Layout;
 use crate::console::screen::text::{Ink, cells, clip, clip_start};
@@ -92,7 +92,13 @@ fn head(canvas: &mut Canvas<'_>, area: Rect, model: &Model, group: Group, theme:
         Group::Kind(kind) => kind.to_string(),
         Group::Ignored => "by the rules".to_owned(),
     };
-    let count = words(tree.counts(group));
+    let mut counts = tree.counts(group);
+    if let Some(standing) = tree.filter {
+        let kept = counts[standing as usize];
+        counts = Counts::default();
+        counts[standing as usize] = kept;
+    }
+    let count = words(counts);
     let count = clip(&count, usize::from(area.width).saturating_sub(12));
     let room = usize::from(area.width).saturating_sub(cells(&count) + 4);
     canvas.put(area.x, area.y, fold, 1, theme.ink(Ink::Muted));

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthChar;
 
 use crate::console::screen::sql_ink::coloured;
 use crate::console::screen::text::{Doc, DocLine, Ink, Span, span};
@@ -307,7 +307,10 @@ fn parts(row: &Row, at: usize, side: Side, room: usize) -> Vec<Part> {
             let cut = space.filter(|cut| *cut > start + (here - start) / 2);
             let end = cut.unwrap_or(here);
             out.push(part(start..end));
-            width = line[end..here].chars().filter_map(|c| c.width()).sum();
+            width = line[end..here]
+                .chars()
+                .filter_map(UnicodeWidthChar::width)
+                .sum();
             (start, space) = (end, None);
         }
         width += wide;
