@@ -169,7 +169,7 @@ fn main() {
     first_frames(folder.path(), rounds);
     idle(folder.path(), &url);
     streaming(folder.path(), &url);
-    comparing(&url);
+    comparing(&cluster);
 }
 
 fn program() -> PathBuf {
@@ -328,19 +328,27 @@ fn schema(comment: &str, noise: usize) -> String {
 }
 
 /// Keys that change the screen, among ten thousand differences.
-fn comparing(url: &str) {
+fn comparing(cluster: &Cluster) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::write(path.join("runbook.toml"), COMPARE).unwrap();
     std::fs::write(path.join("schema.sql"), schema("expected", 17)).unwrap();
     std::fs::write(path.join("actual.sql"), schema("actual", 19)).unwrap();
-    let fill = std::process::Command::new("/usr/lib/postgresql/15/bin/psql")
-        .args(["-q", "-1", "-f", "actual.sql", url])
-        .current_dir(path)
-        .status()
-        .unwrap();
-    assert!(fill.success());
-    let mut terminal = Terminal::start(&program(), &RUN, path, url);
+    let psql = |arguments: &[&str]| {
+        let status = std::process::Command::new("/usr/lib/postgresql/15/bin/psql")
+            .args(["-q", "-X"])
+            .args(arguments)
+            .current_dir(path)
+            .status()
+            .unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    // The other one has a ledger, which is ignored and would stand at the end of the list.
+    let old = cluster.url("postgres", "postgres");
+    psql(&["-c", "CREATE DATABASE compare", &old]);
+    let url = cluster.url("compare", "postgres");
+    psql(&["-1", "-f", "actual.sql", &url]);
+    let mut terminal = Terminal::start(&program(), &RUN, path, &url);
     terminal.wait_for("PG ");
     terminal.settle(Duration::from_millis(500));
     terminal.send("\r");
