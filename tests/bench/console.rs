@@ -354,9 +354,9 @@ fn comparing(cluster: &Cluster) {
     terminal.send("\r");
     terminal.wait_for("differences, 0 hard");
     terminal.settle(Duration::from_millis(500));
-    let columns = ["│ column public.t_100.c_101", "│ column public.t_100.c_100"];
-    let functions = ["│ function public.f_one()", "│ function public.f_two()"];
-    let ends = ["│ differences of the kind column", functions[1]];
+    let columns = ["column public.t_100.c_101", "column public.t_100.c_100"];
+    let functions = ["function public.f_one()", "function public.f_two()"];
+    let ends = ["differences of the kind column", functions[1]];
     presses(&mut terminal, "among columns", "2", ["j", "k"], columns);
     presses(
         &mut terminal,
