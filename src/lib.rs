@@ -13,6 +13,7 @@
 //! | 1 | [`promotion`] | gate states, command -> decide -> events -> apply, journal records and their hash chain |
 //! | 1 | [`schema`] | a catalog snapshot as data, and the typed difference of two |
 //! | 1 | [`sql`] | splitting, classification, meta-commands, hazards, relations written |
+//! | 1 | [`textdiff`] | two texts by line, with the words that changed, for people to read |
 //! | 2 | [`postgres`] | connecting, sessions, identity, migration execution, ledger, dumps, private clusters |
 //! | 2 | [`git`] | commits of exactly the named paths, through the `git` program |
 //! | 2 | [`system`] | processes, durable files, fault points |
@@ -60,4 +61,5 @@ pub mod runbook;
 pub mod schema;
 pub mod sql;
 pub mod system;
+pub mod textdiff;
 pub mod untrusted;

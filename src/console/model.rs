@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::keymap::help_page;
 use super::screen::dialog::Dialog;
+use super::screen::diff::DiffScreen;
 use super::screen::input::Input;
 use super::screen::journal::JournalScreen;
 use super::screen::layout::{Layout, dialog_height, dialog_width};
@@ -86,6 +87,7 @@ pub struct Model {
     pub pager: Pager,
     /// How far lines of meaningful columns are scrolled sideways.
     pub sideways: usize,
+    pub diff: DiffScreen,
     pub log: LogScreen,
     pub journal: JournalScreen,
     /// The closing page.
@@ -143,6 +145,7 @@ impl Model {
             detail: Arc::new(Doc::default()),
             pager: Pager::default(),
             sideways: 0,
+            diff: DiffScreen::default(),
             log: LogScreen::default(),
             journal: JournalScreen::default(),
             closing: Pager::default(),
@@ -315,7 +318,7 @@ impl Model {
         match self.screen {
             Screen::Log => true,
             // What a gate asks is said on both.
-            Screen::Run | Screen::Journal => self.run().at_work().is_some(),
+            Screen::Run | Screen::Diff | Screen::Journal => self.run().at_work().is_some(),
             Screen::Closing => false,
         }
     }
@@ -338,6 +341,9 @@ impl Model {
         let width = usize::from(layout.body.width);
         if self.screen == Screen::Log {
             self.log.fit(&self.feed, width, body);
+        }
+        if self.screen == Screen::Diff {
+            self.diff.fit(&self.snapshot, &layout);
         }
         self.journal.fit(self.snapshot.records.len(), body);
         if let Some(Dialog::Help(pager)) = &mut self.dialog {

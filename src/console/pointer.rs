@@ -22,10 +22,21 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
         MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Run => {
             return click(model, at);
         }
+        MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Diff => {
+            click_difference(model, at);
+            return Vec::new();
+        }
         _ => return Vec::new(),
     };
     model.dirty = true;
     match model.screen {
+        Screen::Diff => {
+            let areas = model.diff.areas(&layout);
+            match areas.list.filter(|list| list.contains(at)) {
+                Some(_) => model.diff.list.by(turn),
+                None => model.diff.pager.by(turn),
+            }
+        }
         Screen::Log => model.log.pager.by(turn),
         Screen::Journal => model.journal.by(turn),
         Screen::Closing => model.closing.by(turn),
@@ -33,6 +44,21 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
         Screen::Run => model.pager.by(turn),
     }
     Vec::new()
+}
+
+fn click_difference(model: &mut Model, at: Position) {
+    let Some(layout) = model.layout() else { return };
+    model.dirty = true;
+    model.toast = None;
+    let areas = model.diff.areas(&layout);
+    match areas.list.filter(|list| list.contains(at)) {
+        Some(list) => {
+            let row = model.diff.list.offset + usize::from(at.y - list.y);
+            model.diff.click(row);
+        }
+        None if areas.page.contains(at) => model.diff.focus = Focus::Detail,
+        None => {}
+    }
 }
 
 fn click(model: &mut Model, at: Position) -> Vec<Effect> {

@@ -12,8 +12,8 @@ use super::pointer::on_mouse;
 use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, Subject, is_interrupt};
 use super::screen::input::Input;
-use super::screen::reading::{in_search, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, run};
+use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
+use super::screen::{Screen, act, back, choose, diff, run};
 use crate::engine::{CommandError, Snapshot};
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -134,6 +134,7 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Help => act::open(model, Dialog::Help(Default::default())),
         Action::Suspend => suspended(model),
         Action::Run => show(model, Screen::Run),
+        Action::Diff => diff::open(model),
         Action::Log => show(model, Screen::Log),
         Action::Journal => show(model, Screen::Journal),
         Action::Search => model.search = Some(Input::default()),
@@ -144,20 +145,10 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
         action => {
             return match model.screen {
                 Screen::Run => run::act(model, action),
+                Screen::Diff => diff::act(model, action),
                 Screen::Log => reading_log(model, action),
                 Screen::Journal => reading_journal(model, action),
-                Screen::Closing => {
-                    match action {
-                        Action::Up => model.closing.by(-1),
-                        Action::Down => model.closing.by(1),
-                        Action::PageUp => model.closing.page(-1),
-                        Action::PageDown => model.closing.page(1),
-                        Action::Top => model.closing.top(),
-                        Action::Bottom => model.closing.bottom(),
-                        _ => {}
-                    }
-                    Vec::new()
-                }
+                Screen::Closing => reading_closing(model, action),
             };
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench console [-- ROUNDS]`. Prints: time to the first frame of both, interleaved;
 //! bytes and processor time while idle; key to changed frame while a migration streams notices; a
-//! flood of keys; peak memory. This program itself is the minimal peer when called with `minimal`.
+//! flood of keys; keys among ten thousand differences; peak memory. This program itself is the minimal peer when called with `minimal`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A measurement says what went wrong by failing.
 
 use std::io::{Read as _, Write as _};
@@ -169,6 +169,7 @@ fn main() {
     first_frames(folder.path(), rounds);
     idle(folder.path(), &url);
     streaming(folder.path(), &url);
+    comparing(&cluster);
 }
 
 fn program() -> PathBuf {
@@ -276,6 +277,122 @@ fn streaming(folder: &Path, url: &str) {
         terminal.status("VmHWM")
     );
     terminal.end();
+}
+
+/// A drift gate that sees ten thousand columns and two long functions differ.
+const COMPARE: &str = "\
+format = 1
+title = \"Bench of the differences\"
+[target.db]
+url = \"env:DB\"
+environment = \"staging\"
+[[phase]]
+id = \"phase\"
+title = \"Phase\"
+[[phase.gate]]
+id = \"drift\"
+title = \"Compare\"
+drift = { target = \"db\", expected = \"schema.sql\" }
+";
+
+/// A hundred tables of a hundred columns with a comment each, and two functions of 200 kB.
+fn schema(comment: &str, noise: usize) -> String {
+    let mut sql = String::new();
+    for table in 100..200 {
+        let columns: Vec<String> = (100..200).map(|c| format!("c_{c} int")).collect();
+        sql.push_str(&format!(
+            "CREATE TABLE t_{table} ({});\n",
+            columns.join(", ")
+        ));
+        for column in 100..200 {
+            sql.push_str(&format!(
+                "COMMENT ON COLUMN t_{table}.c_{column} IS '{comment} {column}';\n"
+            ));
+        }
+    }
+    for name in ["f_one", "f_two"] {
+        let line = |n: usize| {
+            let total = if n.is_multiple_of(noise) {
+                comment
+            } else {
+                "total"
+            };
+            format!("  PERFORM {total} + {n} FROM t_100 WHERE c_100 = {n};\n")
+        };
+        let body: String = (0..4200).map(line).collect();
+        sql.push_str(&format!(
+            "CREATE FUNCTION {name}() RETURNS void LANGUAGE plpgsql AS $$BEGIN\n{body}END$$;\n"
+        ));
+    }
+    sql
+}
+
+/// Keys that change the screen, among ten thousand differences.
+fn comparing(cluster: &Cluster) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("runbook.toml"), COMPARE).unwrap();
+    std::fs::write(path.join("schema.sql"), schema("expected", 17)).unwrap();
+    std::fs::write(path.join("actual.sql"), schema("actual", 19)).unwrap();
+    let psql = |arguments: &[&str]| {
+        let status = std::process::Command::new("/usr/lib/postgresql/15/bin/psql")
+            .args(["-q", "-X"])
+            .args(arguments)
+            .current_dir(path)
+            .status()
+            .unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    // The other one has a ledger, which is ignored and would stand at the end of the list.
+    let old = cluster.url("postgres", "postgres");
+    psql(&["-c", "CREATE DATABASE compare", &old]);
+    let url = cluster.url("compare", "postgres");
+    psql(&["-1", "-f", "actual.sql", &url]);
+    let mut terminal = Terminal::start(&program(), &RUN, path, &url);
+    terminal.wait_for("PG ");
+    terminal.settle(Duration::from_millis(500));
+    terminal.send("\r");
+    terminal.wait_for("differences, 0 hard");
+    terminal.settle(Duration::from_millis(500));
+    let columns = ["column public.t_100.c_101", "column public.t_100.c_100"];
+    let functions = ["function public.f_one()", "function public.f_two()"];
+    let ends = ["differences of the kind column", functions[1]];
+    presses(&mut terminal, "among columns", "2", ["j", "k"], columns);
+    presses(
+        &mut terminal,
+        "functions of 200 kB",
+        "G",
+        ["k", "j"],
+        functions,
+    );
+    presses(&mut terminal, "from end to end", "", ["g", "G"], ends);
+    println!(
+        "  peak memory              {:>7.1} MB",
+        terminal.status("VmHWM")
+    );
+    terminal.end();
+}
+
+/// Presses two keys in turn, each of which shows something else.
+fn presses(terminal: &mut Terminal, what: &str, first: &str, keys: [&str; 2], shows: [&str; 2]) {
+    terminal.send(first);
+    terminal.wait_for(shows[1]);
+    let mut times = Vec::new();
+    for number in 0..200 {
+        let sent = Instant::now();
+        terminal.send(keys[number % 2]);
+        let at = terminal.wait_for(shows[number % 2]);
+        times.push((at.saturating_duration_since(sent)).as_secs_f64() * 1000.0);
+    }
+    println!("key to changed frame, 10,000 differences, {what}");
+    println!(
+        "  median                   {:>7.1} ms",
+        percentile(&mut times, 0.5)
+    );
+    println!(
+        "  99 of 100 below          {:>7.1} ms",
+        percentile(&mut times, 0.99)
+    );
 }
 
 fn percentile(values: &mut [f64], part: f64) -> f64 {

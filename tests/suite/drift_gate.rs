@@ -1,6 +1,8 @@
 //! The drift gate in a run: it stops, exports, shows, and passes only on a new look.
 
+use crate::pty::Pty;
 use crate::site::Site;
+use crate::walker::{Stop, Walker};
 
 const BEFORE: &str = "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric);\n";
 
@@ -63,4 +65,44 @@ fn what_cannot_be_read_is_an_error_and_never_a_pass() {
     site.write("schema.sql", "");
     // What is wrong with the words is told before anything starts.
     site.gate(&gate("ignore = [\"tabel:x\"]")).exits(78);
+}
+
+#[test]
+fn the_console_shows_what_a_real_database_differs_in() {
+    let site = Site::new();
+    let schema =
+        format!("{BEFORE}CREATE VIEW big AS SELECT id, total FROM orders WHERE total > 100;\n");
+    site.write("schema.sql", &schema);
+    site.sql(&schema);
+    site.sql(
+        "CREATE OR REPLACE VIEW big AS SELECT id, total FROM orders WHERE total > 250; \
+         ALTER TABLE orders ADD COLUMN by_hand text",
+    );
+    site.runbook(&format!(
+        "[[phase.gate]]\nid = \"gate\"\ntitle = \"Gate\"\n{}\n",
+        gate("")
+    ));
+    let arguments = ["run", "runbook.toml", "--runs-dir", "runs"];
+    let url = site.cluster.url("postgres", "postgres");
+    let pty = Pty::start(&arguments, &site.path(""), &[("DB", &url)], (120, 40));
+    let mut walker = Walker { pty };
+    walker.pty.wait_for("PG ");
+    assert_eq!(walker.walk(), Stop::Refused);
+    walker.pty.wait_for("2 differences");
+    walker.pty.send("2");
+    walker.pty.wait_for("column public.orders.by_hand");
+    walker
+        .pty
+        .wait_for("update the canonical schema, with approval");
+    walker.pty.send("/250\r");
+    walker.pty.wait_for("view public.big");
+    walker
+        .pty
+        .wait_until("both definitions side by side", |screen| {
+            let both =
+                |line: &str| line.contains("(100)::numeric") && line.contains("(250)::numeric");
+            screen.lines().any(both)
+        });
+    walker.pty.send("1");
+    walker.pty.wait_for("What you can do");
 }

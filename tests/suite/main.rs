@@ -11,6 +11,7 @@ mod console_world;
 mod crash;
 mod demo_console;
 mod demo_world;
+mod diff_screens;
 mod drift_catalog;
 mod drift_command;
 mod drift_gate;

@@ -18,8 +18,14 @@ pub enum Key {
 pub enum On {
     Everywhere,
     Run,
+    /// The differences.
+    Diff,
+    /// The run and the differences: a list, and a page beside it.
+    Panes,
     /// The log and the journal.
     Reading,
+    /// Where a search goes from match to match.
+    Searched,
     /// The run, while a gate at work offers it.
     Question,
 }

@@ -2,15 +2,16 @@
 //! README all come from it.
 
 mod binding;
+mod comparing;
 mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 pub use binding::{Binding, Key, On};
-pub use table::TABLE;
 
 use self::binding::Key::{Char, Code, Control};
-use self::table::DIALOGS;
+use self::comparing::COMPARING;
+use self::table::{DIALOGS, TABLE};
 use super::model::Model;
 use super::screen::Screen;
 use super::screen::text::{Doc, Ink, cells, span};
@@ -48,7 +49,15 @@ pub enum Action {
     Next,
     Previous,
     Follow,
+    /// One column or two.
+    Columns,
+    Filter,
+    Fold,
+    Whitespace,
+    NextChange,
+    PreviousChange,
     Run,
+    Diff,
     Log,
     Journal,
     Help,
@@ -64,11 +73,20 @@ impl Binding {
         match self.on {
             On::Everywhere => true,
             On::Run => screen == Screen::Run,
+            On::Diff => screen == Screen::Diff,
+            On::Panes => matches!(screen, Screen::Run | Screen::Diff),
             On::Reading => matches!(screen, Screen::Log | Screen::Journal),
+            On::Searched => matches!(screen, Screen::Diff | Screen::Log | Screen::Journal),
             // They count by the question, before the screen's own keys.
             On::Question => false,
         }
     }
+}
+
+/// All lines of the table, most useful first.
+pub fn bindings() -> impl Iterator<Item = &'static Binding> {
+    // The first are where the screen of differences is, or where there is anything to compare.
+    COMPARING.iter().chain(TABLE)
 }
 
 /// What a key asks for on a screen.
@@ -83,8 +101,7 @@ pub fn action(key: KeyEvent, screen: Screen) -> Option<Action> {
         (Code(wanted), typed) => wanted == typed,
         _ => false,
     };
-    TABLE
-        .iter()
+    bindings()
         .filter(|binding| binding.is_on(screen))
         .find(|binding| binding.keys.iter().any(matches))
         .map(|binding| binding.action)
@@ -93,8 +110,7 @@ pub fn action(key: KeyEvent, screen: Screen) -> Option<Action> {
 /// The keys that work now, with their words, as many as fit in `width` cells. Help and leaving
 /// always do.
 pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
-    let all: Vec<(&str, &str)> = TABLE
-        .iter()
+    let all: Vec<(&str, &str)> = bindings()
         .filter(|binding| binding.is_on(model.screen) || binding.on == On::Question)
         .filter_map(|binding| Some((binding.shown, (binding.bar)(model)?)))
         .collect();
@@ -116,10 +132,13 @@ pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
     out
 }
 
-const SECTIONS: [(On, &str); 4] = [
+const SECTIONS: [(On, &str); 7] = [
     (On::Run, "On the run"),
     (On::Question, "At a flag that is raised, on the run"),
+    (On::Diff, "In the differences"),
+    (On::Panes, "On the run and in the differences"),
     (On::Reading, "In the log and the journal"),
+    (On::Searched, "After a search"),
     (On::Everywhere, "Everywhere"),
 ];
 
@@ -128,7 +147,7 @@ pub fn help_page(width: usize) -> Doc {
     let mut doc = Doc::new(width);
     for (on, title) in SECTIONS {
         doc.heading(title);
-        for binding in TABLE.iter().filter(|binding| binding.on == on) {
+        for binding in bindings().filter(|binding| binding.on == on) {
             let lead = span(Ink::Strong, format!("{:<8}", binding.shown));
             doc.hanging(&[lead], Ink::Plain, binding.words);
         }
@@ -150,11 +169,14 @@ pub fn table_markdown() -> String {
     let place = |on: On| match on {
         On::Run => "run",
         On::Question => "run, at a ramp",
+        On::Diff => "differences",
+        On::Panes => "run, differences",
         On::Reading => "log, journal",
+        On::Searched => "differences, log, journal",
         On::Everywhere => "everywhere",
     };
     for (on, _) in SECTIONS {
-        for binding in TABLE.iter().filter(|binding| binding.on == on) {
+        for binding in bindings().filter(|binding| binding.on == on) {
             let (key, words) = (binding.shown, binding.words);
             out.push_str(&format!("| `{key}` | {} | {words} |\n", place(on)));
         }
@@ -171,9 +193,15 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_on_one_screen() {
-        for screen in [Screen::Run, Screen::Log, Screen::Journal, Screen::Closing] {
+        for screen in [
+            Screen::Run,
+            Screen::Diff,
+            Screen::Log,
+            Screen::Journal,
+            Screen::Closing,
+        ] {
             let mut seen: Vec<Key> = Vec::new();
-            for binding in TABLE.iter().filter(|binding| binding.is_on(screen)) {
+            for binding in bindings().filter(|binding| binding.is_on(screen)) {
                 for key in binding.keys {
                     assert!(!seen.contains(key), "{key:?} on {screen:?}");
                     seen.push(*key);
@@ -185,6 +213,6 @@ mod tests {
     #[test]
     fn the_readme_table_has_a_row_for_every_binding() {
         let rows = table_markdown().lines().count();
-        assert_eq!(rows, 2 + TABLE.len() + DIALOGS.len());
+        assert_eq!(rows, 2 + bindings().count() + DIALOGS.len());
     }
 }

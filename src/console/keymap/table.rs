@@ -4,6 +4,7 @@ use crossterm::event::KeyCode;
 
 use super::Action;
 use super::binding::{Binding, Key, On, quiet, shown};
+use super::comparing::opens;
 use crate::console::model::Model;
 use crate::console::screen::{Screen, act, choose, run};
 use crate::promotion::RunStatus;
@@ -11,7 +12,7 @@ use crate::promotion::RunStatus;
 use Key::{Char, Code, Control};
 
 /// The table, most useful first.
-pub const TABLE: &[Binding] = &[
+pub(super) const TABLE: &[Binding] = &[
     shown(
         &[Code(KeyCode::Enter)],
         "Enter",
@@ -162,8 +163,8 @@ pub const TABLE: &[Binding] = &[
         &[Code(KeyCode::Tab), Code(KeyCode::BackTab)],
         "Tab",
         Action::SwitchPane,
-        On::Run,
-        "move between the gates and the detail",
+        On::Panes,
+        "move between the list and what is beside it",
     ),
     shown(
         &[Char('f')],
@@ -178,14 +179,16 @@ pub const TABLE: &[Binding] = &[
         "/",
         Action::Search,
         On::Everywhere,
-        "search: gates, log lines, journal records",
-        |model| matches!(model.screen, Screen::Log | Screen::Journal).then_some("search"),
+        "search: gates, differences with their values, log lines, journal records",
+        |model| {
+            matches!(model.screen, Screen::Diff | Screen::Log | Screen::Journal).then_some("search")
+        },
     ),
     shown(
         &[Char('n')],
         "n",
         Action::Next,
-        On::Reading,
+        On::Searched,
         "go to the next match",
         |model| searched(model).then_some("next"),
     ),
@@ -193,7 +196,7 @@ pub const TABLE: &[Binding] = &[
         &[Char('N')],
         "N",
         Action::Previous,
-        On::Reading,
+        On::Searched,
         "go to the match before",
     ),
     shown(
@@ -203,6 +206,14 @@ pub const TABLE: &[Binding] = &[
         On::Everywhere,
         "the run",
         |model| (model.screen != Screen::Run).then_some("run"),
+    ),
+    shown(
+        &[Char('2')],
+        "2",
+        Action::Diff,
+        On::Everywhere,
+        "the differences that a drift gate has seen: of the selected gate, or the last of the run",
+        opens,
     ),
     shown(
         &[Char('5')],
@@ -245,28 +256,28 @@ pub const TABLE: &[Binding] = &[
         &[Code(KeyCode::Left), Char('h')],
         "← h",
         Action::Left,
-        On::Run,
-        "to the gates; scroll long lines back",
+        On::Panes,
+        "to the list; scroll long lines back",
     ),
     quiet(
         &[Code(KeyCode::Right), Char('l')],
         "→ l",
         Action::Right,
-        On::Run,
-        "to the detail; scroll long lines",
+        On::Panes,
+        "to what is beside the list; scroll long lines",
     ),
     quiet(
         &[Char('K')],
         "K",
         Action::ScrollUp,
-        On::Run,
+        On::Panes,
         "scroll the detail up",
     ),
     quiet(
         &[Char('J')],
         "J",
         Action::ScrollDown,
-        On::Run,
+        On::Panes,
         "scroll the detail down",
     ),
     quiet(
@@ -357,6 +368,7 @@ fn searched(model: &Model) -> bool {
     match model.screen {
         Screen::Log => !model.log.pattern.is_empty(),
         Screen::Journal => !model.journal.pattern.is_empty(),
+        Screen::Diff => !model.diff.pattern.is_empty(),
         _ => false,
     }
 }

@@ -11,6 +11,7 @@ use crate::untrusted::clean_line;
 pub fn copy(model: &Model) -> Vec<Effect> {
     let (name, text) = match model.screen {
         Screen::Log => ("log".to_owned(), model.log.doc.plain()),
+        Screen::Diff => super::diff::to_copy(model),
         Screen::Closing => (
             "closing".to_owned(),
             super::closing::page(model, 100).plain(),

@@ -9,6 +9,7 @@ pub mod closing;
 pub mod copy;
 pub mod detail;
 pub mod dialog;
+pub mod diff;
 pub mod input;
 pub mod journal;
 pub mod layout;
@@ -33,6 +34,7 @@ use crate::promotion::GateState;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Screen {
     Run,
+    Diff,
     Log,
     Journal,
     /// What became of a run that has ended.

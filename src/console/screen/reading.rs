@@ -1,11 +1,11 @@
-//! Moving and searching in the log and in the journal; the search line of every screen.
+//! Moving and searching in the log, the journal and the closing page; the search line of every screen.
 
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::dialog::is_interrupt;
-use super::{Screen, run};
+use super::{Screen, diff, run};
 use crate::console::keymap::Action;
 use crate::console::model::{Model, Tone};
 use crate::console::msg::Effect;
@@ -34,6 +34,7 @@ pub(in crate::console) fn in_search(model: &mut Model, key: KeyEvent) {
 fn search(model: &mut Model, text: String) {
     match model.screen {
         Screen::Run | Screen::Closing => run::find(model, &text),
+        Screen::Diff => diff::search(model, text),
         Screen::Log => {
             model.log.pattern = text;
             find(model, true);
@@ -73,6 +74,20 @@ pub(in crate::console) fn reading_log(model: &mut Model, action: Action) -> Vec<
         }
         Action::Next => find(model, true),
         Action::Previous => find(model, false),
+        _ => {}
+    }
+    Vec::new()
+}
+
+pub(in crate::console) fn reading_closing(model: &mut Model, action: Action) -> Vec<Effect> {
+    let pager = &mut model.closing;
+    match action {
+        Action::Up => pager.by(-1),
+        Action::Down => pager.by(1),
+        Action::PageUp => pager.page(-1),
+        Action::PageDown => pager.page(1),
+        Action::Top => pager.top(),
+        Action::Bottom => pager.bottom(),
         _ => {}
     }
     Vec::new()

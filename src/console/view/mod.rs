@@ -3,6 +3,7 @@
 mod bar;
 mod canvas;
 mod dialog;
+mod diff;
 mod header;
 mod journal;
 mod list;
@@ -40,6 +41,7 @@ pub fn draw(buffer: &mut Buffer, model: &Model, theme: &Theme) -> Option<Positio
             list::divider(&mut canvas, layout.divider, model.list, theme);
             page::detail(&mut canvas, layout.detail, model, theme);
         }
+        Screen::Diff => diff::draw(&mut canvas, &layout, model, theme),
         Screen::Log => page::log(&mut canvas, layout.body, model, theme),
         Screen::Journal => journal::draw(&mut canvas, layout.body, model, theme),
         Screen::Closing => {
@@ -73,6 +75,23 @@ fn rule(canvas: &mut Canvas<'_>, area: Rect, divider: u16, model: &Model, theme:
             let id = model.gate().map_or("", |gate| gate.id.as_str());
             title(divider + 2, id, width.saturating_sub(left + 3), !focused);
             canvas.put(divider, area.y, "┬", 1, theme.rule());
+        }
+        Screen::Diff => {
+            let titles = diff::titles(model);
+            let focused = model.diff.focus == Focus::List;
+            let left = usize::from(divider);
+            if titles.list.is_empty() {
+                title(1, &titles.page, width, true);
+            } else {
+                title(1, &titles.list, left.saturating_sub(2), focused);
+                title(
+                    divider + 2,
+                    &titles.page,
+                    width.saturating_sub(left + 3),
+                    !focused,
+                );
+                canvas.put(divider, area.y, "┬", 1, theme.rule());
+            }
         }
         Screen::Log => title(1, "Log", width, true),
         Screen::Journal => {

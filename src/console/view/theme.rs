@@ -181,6 +181,31 @@ impl Theme {
         }
     }
 
+    /// The ground of a line that only one text has, and of the words that changed in it. The sign
+    /// before the line says the same; the words are underlined as well.
+    pub fn changed(&self, removed: bool, words: bool) -> Style {
+        let weight = if words {
+            Modifier::UNDERLINED | Modifier::BOLD
+        } else {
+            Modifier::empty()
+        };
+        let style = Style::new().add_modifier(weight);
+        if self.palette != Palette::Many {
+            return style;
+        }
+        let ground = match (self.name, removed, words) {
+            (ThemeName::Dark, true, false) => 52,
+            (ThemeName::Dark, true, true) => 88,
+            (ThemeName::Dark, false, false) => 22,
+            (ThemeName::Dark, false, true) => 28,
+            (ThemeName::Light, true, false) => 224,
+            (ThemeName::Light, true, true) => 217,
+            (ThemeName::Light, false, false) => 194,
+            (ThemeName::Light, false, true) => 157,
+        };
+        style.bg(Color::Indexed(ground))
+    }
+
     /// A match of a search.
     pub fn found(&self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)

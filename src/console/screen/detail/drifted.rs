@@ -11,6 +11,11 @@ const NAMES_SHOWN: usize = 6;
 
 pub(super) fn seen(doc: &mut Doc, server: &str, seen: &DriftSeen) {
     let differences = &seen.comparison.differences;
+    if !differences.is_empty() || !seen.comparison.ignored.is_empty() {
+        doc.blank();
+        let text = "2 shows them side by side, by kind, with a search";
+        doc.hanging(&[span(Ink::Accent, "→ ")], Ink::Plain, text);
+    }
     let mut last = None;
     for (index, difference) in differences.iter().take(SHOWN).enumerate() {
         if last != Some(difference.kind) {
