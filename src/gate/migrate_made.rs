@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::drift::{DriftOptions, export_snapshot};
+use super::drift::{DriftOptions, DriftSeen, export_snapshot};
 use super::{Context, Targets};
 use crate::postgres::Session;
 use crate::postgres::catalog;
 use crate::postgres::session::SessionSettings;
-use crate::schema::{self, Comparison, Snapshot};
+use crate::schema::{self, Snapshot};
 use crate::untrusted::clean_line;
 
 /// Reading that takes longer than this is not done after each file.
@@ -25,12 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What one attempt made of the schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
-    /// Files of the run's folder: the schema before the first file and after the last.
-    pub exported: Vec<String>,
-    pub before_checksum: String,
-    pub after_checksum: String,
     /// Before is what was expected, after is what is there: what was added is `added`.
-    pub comparison: Comparison,
+    #[serde(flatten)]
+    pub seen: DriftSeen,
     /// What each file made, in words; empty when that was not looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<MadeByFile>,
@@ -128,11 +125,19 @@ impl<'a> Recorder<'a> {
             Err(reason) => self.notes.push(reason),
         }
         self.session.close().await;
-        Made {
-            exported: self.exported,
-            before_checksum: self.options.checksum(&self.before),
-            after_checksum: self.options.checksum(&after),
+        let seen = DriftSeen {
+            expected: "the schema before".to_owned(),
+            expected_checksum: self.options.checksum(&self.before),
+            actual_checksum: self.options.checksum(&after),
+            objects: [self.before.objects.len(), after.objects.len()],
             comparison: self.options.compare(&self.before, &after),
+            allowed: Vec::new(),
+            exported: self.exported,
+            history: Vec::new(),
+            version: None,
+        };
+        Made {
+            seen,
             files: self.files,
             notes: self.notes,
         }

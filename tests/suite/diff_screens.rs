@@ -182,6 +182,8 @@ fn seen(differences: Vec<Difference>) -> DriftSeen {
             ],
         },
         allowed: vec![1],
+        history: Vec::new(),
+        version: None,
         exported: Vec::new(),
     }
 }

@@ -124,6 +124,17 @@ pub(in crate::gate) fn difference_words(difference: &Difference) -> String {
 }
 
 impl DriftSeen {
+    /// What is wrong with the history and the recorded version, in lines.
+    pub fn recorded(&self) -> Vec<String> {
+        let version = self.version.as_ref();
+        let version = version.and_then(|version| version.mismatch(&self.actual_checksum));
+        let history = self.history.iter().map(HistoryGap::words);
+        history
+            .chain(version)
+            .map(|words| clean_line(&words))
+            .collect()
+    }
+
     /// Computes the verdict. A hard difference is never allowed, nor is a gap in the history.
     pub fn judge(&self) -> Finding {
         let standing: Vec<&Difference> = self
@@ -134,11 +145,8 @@ impl DriftSeen {
             .filter(|(index, d)| d.severity == Severity::Hard || !self.allowed.contains(index))
             .map(|(_, difference)| difference)
             .collect();
-        let version = self
-            .version
-            .as_ref()
-            .and_then(|version| version.mismatch(&self.actual_checksum));
-        let of_history = self.history.len() + usize::from(version.is_some());
+        let recorded = self.recorded();
+        let of_history = recorded.len();
         if standing.is_empty() && of_history == 0 {
             return self.passed();
         }
@@ -146,12 +154,9 @@ impl DriftSeen {
             standing.len() + of_history,
             self.comparison.hard() + of_history,
         );
-        let lines = self
-            .history
+        let lines = recorded
             .iter()
-            .map(HistoryGap::words)
-            .chain(version.clone())
-            .map(|words| format!("{} (hard)", clean_line(&words)))
+            .map(|words| format!("{words} (hard)"))
             .chain(standing.iter().map(|difference| {
                 let words = difference_words(difference);
                 format!("{words} ({})", difference.severity.word())
@@ -171,7 +176,7 @@ impl DriftSeen {
             let (word, remedy) = (direction.word(), direction.remedy());
             finding = finding.can(format!("the database is {word}: {remedy}"));
         }
-        if version.is_some() {
+        if of_history > self.history.len() {
             finding = finding.can(
                 "find out who changed the schema since; when it is as it should be, record it with \
                  a schema-version gate",

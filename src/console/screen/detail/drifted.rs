@@ -61,7 +61,7 @@ pub(super) fn seen(doc: &mut Doc, server: &str, seen: &DriftSeen) {
 
 /// What migrations made of the schema, file by file where that was looked at.
 pub(super) fn made(doc: &mut Doc, made: &Made) {
-    let differences = &made.comparison.differences;
+    let differences = &made.seen.comparison.differences;
     doc.heading(&format!(
         "What they made of the schema, {}",
         differences.len()

@@ -106,16 +106,23 @@ pub fn source<'a>(snapshot: &'a Snapshot, selected: Option<&'a GateRecord>) -> O
         .map(|gate| gate.id.as_str())
 }
 
-/// The comparison that a gate has made.
+/// The server and the comparison that a gate has made.
 pub fn drift<'a>(snapshot: &'a Snapshot, gate: &str) -> Option<(&'a str, &'a DriftSeen)> {
-    of_evidence(snapshot.evidence.get(gate)?)
+    let seen = of_evidence(snapshot.evidence.get(gate)?)?;
+    Some((seen.server, seen.seen))
 }
 
-fn of_evidence(evidence: &Arc<Evidence>) -> Option<(&str, &DriftSeen)> {
-    match evidence.as_ref() {
-        Evidence::Drift { server, seen, .. } => Some((server, seen)),
-        _ => None,
-    }
+fn of_evidence(evidence: &Evidence) -> Option<Seen<'_>> {
+    let (server, seen, made) = match evidence {
+        Evidence::Drift { server, seen, .. } => (server, seen.as_ref(), false),
+        Evidence::Migrate {
+            server,
+            made: Some(made),
+            ..
+        } => (server, &made.seen, true),
+        _ => return None,
+    };
+    Some(Seen { server, seen, made })
 }
 
 impl DiffScreen {
@@ -125,8 +132,7 @@ impl DiffScreen {
     }
 
     fn compared(&self) -> Option<Seen<'_>> {
-        let (server, seen) = of_evidence(self.evidence.as_ref()?)?;
-        Some(Seen { server, seen })
+        of_evidence(self.evidence.as_ref()?)
     }
 
     /// The row under the cursor.
@@ -205,7 +211,8 @@ impl DiffScreen {
         let known = self.evidence.is_some();
         let folded = std::mem::take(&mut self.tree.folded);
         self.evidence = found.cloned();
-        self.tree = self.seen().map(Tree::of).unwrap_or_default();
+        let tree = self.compared().map(|of| Tree::of(of.seen, of.made));
+        self.tree = tree.unwrap_or_default();
         self.tree.filter = filter;
         if known {
             self.tree.folded = folded;

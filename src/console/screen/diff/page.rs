@@ -16,6 +16,18 @@ const NAMES: usize = 50;
 pub(super) struct Seen<'a> {
     pub(super) server: &'a str,
     pub(super) seen: &'a DriftSeen,
+    /// It is what migrations made, which has a before and an after and no direction.
+    pub(super) made: bool,
+}
+
+impl Seen<'_> {
+    /// The words for the two sides.
+    fn sides(&self) -> [&'static str; 2] {
+        match self.made {
+            true => ["before", "after"],
+            false => ["expected", "actual"],
+        }
+    }
 }
 
 /// Makes the sheet of the row under the cursor.
@@ -47,17 +59,19 @@ fn object(sheet: &mut Sheet, seen: Seen<'_>, tree: &Tree, entry: &Entry) {
         let legend = columns(sheet, seen);
         sheet.words(|doc| doc.fixed(vec![span(Ink::Muted, legend)]));
     } else {
-        sheet.words(|doc| doc.text(Ink::Muted, "- expected, + actual"));
+        let [one, other] = seen.sides();
+        sheet.words(|doc| doc.text(Ink::Muted, &format!("- {one}, + {other}")));
     }
     for (offset, difference) in differences.iter().enumerate() {
         let place = entry.places.start + offset;
         let standing = match (entry.group, difference.severity) {
+            (Group::Kind(_), _) if seen.made => Standing::Made,
             (Group::Ignored, _) => Standing::Ignored,
             (_, crate::schema::Severity::Hard) => Standing::Hard,
             _ if tree.is_allowed(place) => Standing::Allowed,
             _ => Standing::Soft,
         };
-        one(sheet, difference, standing);
+        one(sheet, seen, difference, standing);
     }
 }
 
@@ -65,15 +79,18 @@ fn object(sheet: &mut Sheet, seen: Seen<'_>, tree: &Tree, entry: &Entry) {
 fn columns(sheet: &Sheet, seen: Seen<'_>) -> String {
     let column = sheet.column();
     let cut = |text: &str| crate::console::screen::text::clip(text, column);
-    let left = cut(&format!("- expected: {}", line(&seen.seen.expected)));
-    let right = cut(&format!("+ actual: {}", line(seen.server)));
+    let [one, other] = seen.sides();
+    let left = cut(&format!("- {one}: {}", line(&seen.seen.expected)));
+    let right = cut(&format!("+ {other}: {}", line(seen.server)));
     let gap = column.saturating_sub(crate::console::screen::text::cells(&left));
     format!("{left}{} │ {right}", " ".repeat(gap))
 }
 
-fn one(sheet: &mut Sheet, difference: &Difference, standing: Standing) {
+fn one(sheet: &mut Sheet, seen: Seen<'_>, difference: &Difference, standing: Standing) {
     sheet.blank();
     let what = match &difference.property {
+        Some(property) if seen.made => format!("{} is another", line(property)),
+        None if seen.made => "the whole object".to_owned(),
         Some(property) => format!("{} is not the same", line(property)),
         None => match difference.change {
             Change::Added => "it is there and was not expected".to_owned(),
@@ -94,12 +111,14 @@ fn one(sheet: &mut Sheet, difference: &Difference, standing: Standing) {
             difference.direction.word(),
             difference.direction.remedy()
         );
-        doc.text(Ink::Muted, &remedy);
+        if !seen.made {
+            doc.text(Ink::Muted, &remedy);
+        }
         if let Some(rule) = &difference.ignored_by {
             doc.text(Ink::Muted, &format!("  ignored by the rule {}", line(rule)));
         }
     });
-    values(sheet, difference);
+    values(sheet, seen, difference);
     if !difference.dependants.is_empty() {
         let mut names: Vec<String> = difference
             .dependants
@@ -118,9 +137,9 @@ fn one(sheet: &mut Sheet, difference: &Difference, standing: Standing) {
     }
 }
 
-fn values(sheet: &mut Sheet, difference: &Difference) {
+fn values(sheet: &mut Sheet, seen: Seen<'_>, difference: &Difference) {
     let [old, new] = [&difference.expected, &difference.actual];
-    for (side, value) in [("expected", old), ("actual", new)] {
+    for (side, value) in seen.sides().into_iter().zip([old, new]) {
         let said = value.is_none() && difference.property.is_some();
         if said {
             sheet.words(|doc| doc.text(Ink::Muted, &format!("  {side}: none")));
@@ -172,7 +191,7 @@ fn head(sheet: &mut Sheet, seen: Seen<'_>, tree: &Tree, group: Group) {
         let total = words(tree.total());
         doc.blank();
         doc.text(Ink::Plain, &format!("of all kinds: {total}"));
-        if let Some(direction) = seen.seen.comparison.direction() {
+        if let Some(direction) = seen.seen.direction().filter(|_| !seen.made) {
             let text = format!(
                 "the database is {}: {}",
                 direction.word(),
@@ -201,7 +220,12 @@ fn nothing(sheet: &mut Sheet, seen: Seen<'_>, tree: &Tree) {
             doc.hanging(
                 &[span(Ink::Good, "✓ ")],
                 Ink::Plain,
-                &format!("nothing differs: {count} objects are as expected"),
+                &match seen.made {
+                    true => {
+                        format!("nothing of the schema was made: {count} objects are as before")
+                    }
+                    false => format!("nothing differs: {count} objects are as expected"),
+                },
             );
         }
     });
@@ -209,8 +233,12 @@ fn nothing(sheet: &mut Sheet, seen: Seen<'_>, tree: &Tree) {
 
 /// Notes, and what the two sides are.
 fn comparison(sheet: &mut Sheet, seen: Seen<'_>) {
-    let Seen { server, seen } = seen;
+    let [before, after] = seen.sides();
+    let Seen { server, seen, .. } = seen;
     sheet.blank();
+    for words in seen.recorded() {
+        sheet.words(|doc| doc.hanging(&[span(Ink::Bad, "✗ hard ")], Ink::Plain, &line(&words)));
+    }
     sheet.words(|doc| {
         doc.text(Ink::Heading, "The comparison");
         for note in &seen.comparison.notes {
@@ -219,12 +247,12 @@ fn comparison(sheet: &mut Sheet, seen: Seen<'_>) {
         let [expected, actual] = seen.objects;
         let sides = [
             (
-                "expected",
+                before,
                 seen.expected.as_str(),
                 expected,
                 &seen.expected_checksum,
             ),
-            ("actual", server, actual, &seen.actual_checksum),
+            (after, server, actual, &seen.actual_checksum),
         ];
         for (word, name, objects, checksum) in sides {
             let short: String = checksum.chars().take(12).collect();
@@ -250,20 +278,23 @@ pub(super) fn told(seen: Seen<'_>, entry: &Entry) -> String {
     let mut out = format!("{} {}\n", entry.kind, entry.name);
     for difference in entry.differences(seen.seen) {
         let property = difference.property.as_deref().unwrap_or("the whole object");
-        out.push_str(&format!(
-            "\n{}, {}, {}, the database is {}: {}\n",
-            difference.change.word(),
-            line(property),
-            difference.severity.word(),
-            difference.direction.word(),
-            difference.direction.remedy()
-        ));
+        let (change, property) = (difference.change.word(), line(property));
+        out.push_str(&match seen.made {
+            true => format!("\n{change}, {property}\n"),
+            false => format!(
+                "\n{change}, {property}, {}, the database is {}: {}\n",
+                difference.severity.word(),
+                difference.direction.word(),
+                difference.direction.remedy()
+            ),
+        });
         if let Some(rule) = &difference.ignored_by {
             out.push_str(&format!("ignored by {}\n", line(rule)));
         }
+        let [before, after] = seen.sides();
         let sides = [
-            ("expected", line(&seen.seen.expected), &difference.expected),
-            ("actual", line(seen.server), &difference.actual),
+            (before, line(&seen.seen.expected), &difference.expected),
+            (after, line(seen.server), &difference.actual),
         ];
         for (word, name, value) in sides {
             let value = value.as_deref().unwrap_or("none");

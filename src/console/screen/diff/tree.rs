@@ -17,14 +17,17 @@ pub enum Standing {
     Allowed,
     /// One that a rule keeps out of the comparison.
     Ignored,
+    /// What migrations made, which is no fault.
+    Made,
 }
 
 impl Standing {
-    pub const ALL: [Standing; 4] = [
+    pub const ALL: [Standing; 5] = [
         Standing::Hard,
         Standing::Soft,
         Standing::Allowed,
         Standing::Ignored,
+        Standing::Made,
     ];
 
     /// The word for it.
@@ -34,6 +37,7 @@ impl Standing {
             Standing::Soft => "soft",
             Standing::Allowed => "allowed",
             Standing::Ignored => "ignored",
+            Standing::Made => "made",
         }
     }
 
@@ -44,6 +48,7 @@ impl Standing {
             Standing::Soft => "!",
             Standing::Allowed => "·",
             Standing::Ignored => "-",
+            Standing::Made => "•",
         }
     }
 
@@ -52,6 +57,7 @@ impl Standing {
             Standing::Hard => Ink::Bad,
             Standing::Soft => Ink::Warning,
             Standing::Allowed | Standing::Ignored => Ink::Muted,
+            Standing::Made => Ink::Plain,
         }
     }
 }
@@ -84,7 +90,7 @@ pub enum TreeRow {
 }
 
 /// How many differences there are of each standing.
-pub type Counts = [usize; 4];
+pub type Counts = [usize; 5];
 
 /// One object with all its differences.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,8 +139,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Lists what was seen. What is ignored begins folded.
-    pub fn of(seen: &DriftSeen) -> Tree {
+    /// Lists what was seen, or what was made. What is ignored begins folded.
+    pub fn of(seen: &DriftSeen, made: bool) -> Tree {
         let mut tree = Tree {
             folded: BTreeSet::from([Group::Ignored]),
             allowed: seen.allowed.iter().copied().collect(),
@@ -142,6 +148,7 @@ impl Tree {
         };
         for (place, difference) in seen.comparison.differences.iter().enumerate() {
             let standing = match difference.severity {
+                _ if made => Standing::Made,
                 Severity::Hard => Standing::Hard,
                 Severity::Soft if tree.is_allowed(place) => Standing::Allowed,
                 Severity::Soft => Standing::Soft,
