@@ -243,3 +243,52 @@ fn another_version_is_said_and_its_own_privilege_means_nothing() {
     assert!(comparison.equal);
     assert_eq!(comparison.notes.len(), 1);
 }
+
+/// One object with one property, as a server of that version says it.
+fn said(major: u32, kind: Kind, property: &str, value: Option<&str>) -> Snapshot {
+    let mut snapshot = Snapshot {
+        server_version: major * 10_000,
+        ..Snapshot::default()
+    };
+    let properties: Vec<(&str, &str)> = value.map(|value| (property, value)).into_iter().collect();
+    snapshot.add(id(kind, "a"), object(None, &properties));
+    snapshot
+}
+
+#[test]
+fn what_only_one_of_two_versions_has_is_no_difference_and_between_equals_it_is() {
+    let pair = |versions: [u32; 2], kind, property| {
+        let [one, two] = versions;
+        let (one, two) = (
+            said(one, kind, property, None),
+            said(two, kind, property, Some("x")),
+        );
+        compare(&one, &two, &Options::default())
+    };
+    for (kind, property, versions, equal) in [
+        (Kind::RangeType, "multirange", [13, 15], true),
+        (Kind::RangeType, "multirange", [14, 15], false),
+        (Kind::Column, "not null constraint", [17, 18], true),
+        (Kind::Column, "not null constraint", [18, 18], false),
+        (Kind::Extension, "version", [15, 16], true),
+        (Kind::Extension, "version", [16, 16], false),
+        (Kind::Extension, "in schema", [15, 16], false),
+    ] {
+        let comparison = pair(versions, kind, property);
+        assert_eq!(comparison.equal, equal, "{property} {versions:?}");
+        assert_eq!(comparison.notes.is_empty(), versions[0] == versions[1]);
+    }
+}
+
+#[test]
+fn what_a_role_may_not_read_is_told_and_not_compared() {
+    let mapping = |value| said(15, Kind::UserMapping, "option names", value);
+    let unread = mapping(Some(HIDDEN));
+    for known in [mapping(None), mapping(Some("password"))] {
+        for [one, two] in [[&known, &unread], [&unread, &known]] {
+            let comparison = compare(one, two, &Options::default());
+            assert!(comparison.equal);
+            assert!(comparison.notes[0].starts_with("option names of user mapping a could not"));
+        }
+    }
+}

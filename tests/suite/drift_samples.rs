@@ -4,7 +4,7 @@ use std::process::Command;
 
 use stagegate::postgres::programs;
 
-use crate::drift_world::world;
+use crate::drift_world::{beside, world};
 use crate::site::{Site, ended};
 
 const RENTAL: &str = include_str!("drift_rental.sql");
@@ -55,11 +55,9 @@ fn equal(site: &Site, expected: &str, database: &str) {
 /// Dumps, restores, dumps what was restored: each file and each database is equal to each other.
 fn goes_round(text: &str) {
     let site = Site::new();
-    let place = site.cluster.socket_folder().join("aside");
-    let place = place.display();
-    site.sql(&format!("COPY (SELECT 1) TO PROGRAM 'mkdir {place}'"));
-    site.sql(&format!("CREATE TABLESPACE aside LOCATION '{place}'"));
-    site.sql("CREATE ROLE app; CREATE ROLE reader; CREATE ROLE other");
+    for sql in beside(&site.cluster) {
+        site.sql(&sql);
+    }
     site.sql("CREATE DATABASE origin");
     site.sql_in("origin", text);
     let whole = dump(&site, "origin", &[]);

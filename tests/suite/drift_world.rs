@@ -35,6 +35,18 @@ pub(crate) fn world(major: u32) -> String {
     text
 }
 
+/// What the world needs that belongs to the whole server.
+pub(crate) fn beside(cluster: &Cluster) -> [String; 3] {
+    let place = cluster.socket_folder().join("aside");
+    let place = place.display();
+    [
+        "CREATE ROLE app; CREATE ROLE reader; CREATE ROLE other".to_owned(),
+        // The program has to read what it is given, or the server takes it for broken.
+        format!("COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; mkdir {place}'"),
+        format!("CREATE TABLESPACE aside LOCATION '{place}'"),
+    ]
+}
+
 /// A server of that version with the roles and the tablespace that the world names.
 pub(crate) async fn server(major: u32) -> Cluster {
     let options = ClusterOptions {
@@ -43,21 +55,9 @@ pub(crate) async fn server(major: u32) -> Cluster {
     };
     let cluster = Cluster::start(&options).unwrap();
     let admin = open(&info(&cluster)).await;
-    let place = cluster.socket_folder().join("aside");
-    let place = place.display();
-    run(
-        &admin,
-        &format!(
-            "CREATE ROLE app; CREATE ROLE reader; CREATE ROLE other; \
-             COPY (SELECT 1) TO PROGRAM 'mkdir {place}'"
-        ),
-    )
-    .await;
-    run(
-        &admin,
-        &format!("CREATE TABLESPACE aside LOCATION '{place}'"),
-    )
-    .await;
+    for sql in beside(&cluster) {
+        run(&admin, &sql).await;
+    }
     cluster
 }
 

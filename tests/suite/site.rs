@@ -114,6 +114,10 @@ impl Site {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // The servers that the tests were given are those that the binary has.
+        if let Some(folders) = std::env::var_os("STAGEGATE_PG_BINDIR") {
+            command.env("STAGEGATE_PG_BINDIR", folders);
+        }
         command
     }
 
