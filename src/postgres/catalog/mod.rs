@@ -108,6 +108,22 @@ async fn read_between(session: &Session, begin: &str, end: &str) -> Result<Snaps
     Ok(snapshot)
 }
 
+/// Asks only which version this is, and what the database and its owner are called. The snapshot has
+/// no objects.
+///
+/// # Errors
+/// What the server says.
+pub async fn about(session: &Session) -> Result<Snapshot, PostgresError> {
+    let read = ask(session, &rights::about().sql).await?;
+    let value = |n: usize| read.rows.first().and_then(|row| row.get(n)?.clone());
+    Ok(Snapshot {
+        server_version: session.server_version().num,
+        database: value(0).unwrap_or_default(),
+        owner: value(1).unwrap_or_default(),
+        ..Snapshot::default()
+    })
+}
+
 async fn read_all(session: &Session, major: u32) -> Result<Snapshot, CatalogError> {
     let sections = sections(major);
     let answers = sections.iter().map(|section| async {
