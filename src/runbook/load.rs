@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::findings::Findings;
-use super::gates::read_gate;
+use super::gates::read_gates;
 use super::messages::read_messages;
 use super::model::{Gate, Phase, Runbook};
 use super::names::{Names, all_captures};
@@ -173,16 +173,7 @@ fn read_phases(top: &mut TableReader<'_, '_>, names: &mut Names) -> Vec<Phase> {
         }
         let title = reader.need_string("title").value;
         let help = reader.string("help").map(|h| h.value);
-        let mut gates = Vec::new();
-        for (span, table) in reader.tables("gate", "phase.gate") {
-            let mut gate = TableReader::new("a gate", span, table, reader.findings);
-            let id = gate.need_string("id");
-            names.claim(&id, "a gate", gate.findings);
-            if !id.value.is_empty() {
-                gate.name = format!("gate `{}`", id.value);
-            }
-            gates.extend(read_gate(gate, id.value, names));
-        }
+        let gates = read_gates(&mut reader, "phase.gate", names);
         if gates.is_empty() && !reader.has("gate") {
             reader.missing("gate", "write [[phase.gate]] for each gate of the phase");
         }

@@ -171,6 +171,30 @@ pub(super) fn check_gate(given: &At<String>, valid: &[&str], table: &TableReader
     );
 }
 
+/// Checks a list of roles: each is described, and named once.
+pub(super) fn check_roles(roles: &[At<String>], table: &TableReader<'_, '_>, names: &Names) {
+    let named = names.roles.iter().filter(|role| !role.is_empty());
+    let valid: Vec<&str> = named.map(String::as_str).collect();
+    for (index, role) in roles.iter().enumerate() {
+        if !names.roles.contains(&role.value) {
+            table.findings.add(
+                role.span.clone(),
+                format!("there is no role `{}`", role.value),
+                "not a role of this runbook",
+                Some(match valid.as_slice() {
+                    [] => "describe it as [[role]] first, with its members".to_owned(),
+                    valid => choices(&role.value, valid),
+                }),
+            );
+        } else if roles[..index].iter().any(|r| r.value == role.value) {
+            let message = format!("role `{}` stands here twice", role.value);
+            table
+                .findings
+                .add(role.span.clone(), message, "once is enough", None);
+        }
+    }
+}
+
 pub(super) fn check_template(text: &At<String>, table: &TableReader<'_, '_>, names: &Names) {
     check_names(placeholders(&text.value), text, table, names);
 }

@@ -1,6 +1,6 @@
 //! Reads the ways back: procedures whose gates stand aside until a person starts one.
 
-use super::gates::read_gate;
+use super::gates::read_gates;
 use super::going_back::{Rollback, Scope};
 use super::model::{Gate, Kind};
 use super::names::{Names, need_gate, optional_gate};
@@ -35,16 +35,7 @@ pub(super) fn read_rollbacks(
             reader.missing("expect_duration", help);
         }
         names.going_back = true;
-        let mut gates = Vec::new();
-        for (span, table) in reader.tables("gate", "rollback.gate") {
-            let mut gate = TableReader::new("a gate", span, table, reader.findings);
-            let id = gate.need_string("id");
-            names.claim(&id, "a gate", gate.findings);
-            if !id.value.is_empty() {
-                gate.name = format!("gate `{}`", id.value);
-            }
-            gates.extend(read_gate(gate, id.value, names));
-        }
+        let gates = read_gates(&mut reader, "rollback.gate", names);
         names.going_back = false;
         if gates.is_empty() && !reader.has("gate") {
             reader.missing(

@@ -2,8 +2,7 @@
 
 use crate::runbook::comparing::{Against, Drift};
 use crate::runbook::findings::At;
-use crate::runbook::names::{Names, check_template, need_gate_of, need_target};
-use crate::runbook::problem::choices;
+use crate::runbook::names::{Names, check_roles, check_template, need_gate_of, need_target};
 use crate::runbook::reader::TableReader;
 use crate::schema::{IgnoreRule, Source};
 
@@ -31,7 +30,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Drift {
         check_template(changelog, &table, names);
     }
     let approvers = list(&mut table, "approvers", "[\"schema-owner\"]");
-    check_approvers(&approvers, &table, names);
+    check_roles(&approvers, &table, names);
     table.finish();
     Drift {
         target,
@@ -119,23 +118,6 @@ fn check_rules(rules: &[At<String>], table: &TableReader<'_, '_>) {
             table
                 .findings
                 .add(rule.span.clone(), error.to_string(), label, None);
-        }
-    }
-}
-
-fn check_approvers(approvers: &[At<String>], table: &TableReader<'_, '_>, names: &Names) {
-    let valid: Vec<&str> = names.roles.iter().map(String::as_str).collect();
-    for role in approvers {
-        if !names.roles.contains(&role.value) {
-            table.findings.add(
-                role.span.clone(),
-                format!("there is no role `{}`", role.value),
-                "not a role of this runbook",
-                Some(match valid.as_slice() {
-                    [] => "describe one as [[role]] first".to_owned(),
-                    valid => choices(&role.value, valid),
-                }),
-            );
         }
     }
 }

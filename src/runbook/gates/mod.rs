@@ -47,11 +47,26 @@ const RUNNABLE: [&str; 16] = [
     "signoff",
 ];
 
-pub(super) fn read_gate(
-    mut gate: TableReader<'_, '_>,
-    id: String,
+/// Reads the gates of a phase or of a way back; `title` is how their tables are called.
+pub(super) fn read_gates(
+    reader: &mut TableReader<'_, '_>,
+    title: &str,
     names: &mut Names,
-) -> Option<Gate> {
+) -> Vec<Gate> {
+    let mut gates = Vec::new();
+    for (span, table) in reader.tables("gate", title) {
+        let mut gate = TableReader::new("a gate", span, table, reader.findings);
+        let id = gate.need_string("id");
+        names.claim(&id, "a gate", gate.findings);
+        if !id.value.is_empty() {
+            gate.name = format!("gate `{}`", id.value);
+        }
+        gates.extend(read_gate(gate, id.value, names));
+    }
+    gates
+}
+
+fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Option<Gate> {
     let title = gate.need_string("title").value;
     let help = gate.string("help").map(|h| h.value);
     let waivable = gate.flag("waivable", false);

@@ -2,10 +2,11 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
+use super::fields::{button, choice, mark, step, turn};
 use super::{Answer, Sheet, input_line, notice_line};
 use crate::console::model::Model;
 use crate::console::screen::input::Input;
-use crate::console::screen::text::{Doc, Ink, span};
+use crate::console::screen::text::{Doc, Ink};
 use crate::gate::Evidence;
 use crate::promotion::{Command, Remedy};
 use crate::untrusted::clean_line;
@@ -106,24 +107,22 @@ impl DecideSheet {
     }
 
     fn go(&mut self, by: isize) {
-        let at = FIELDS.iter().position(|field| *field == self.field);
-        let next = at.unwrap_or(0).saturating_add_signed(by);
-        self.field = FIELDS[next.min(FIELDS.len() - 1)];
+        self.field = step(&FIELDS, self.field, by);
         self.notice = None;
     }
 
     fn choose(&mut self, by: isize) {
-        let turn = |at: Option<usize>, count: usize| match at {
+        let turned = |at: Option<usize>, count: usize| match at {
             None if by > 0 => 0,
             None => count.saturating_sub(1),
-            Some(at) => (at as isize + by).rem_euclid(count.max(1) as isize) as usize,
+            Some(at) => turn(at, count, by),
         };
         match self.field {
             Field::Remedy => {
                 let at = Remedy::ALL.iter().position(|one| Some(*one) == self.remedy);
-                self.remedy = Remedy::ALL.get(turn(at, Remedy::ALL.len())).copied();
+                self.remedy = Remedy::ALL.get(turned(at, Remedy::ALL.len())).copied();
             }
-            Field::Approver => self.approver = Some(turn(self.approver, self.approvers.len())),
+            Field::Approver => self.approver = Some(turned(self.approver, self.approvers.len())),
             Field::Reason | Field::Decide => {}
         }
     }
@@ -203,12 +202,7 @@ impl DecideSheet {
         if self.field == Field::Reason {
             cursor = Some(at);
         }
-        doc.blank();
-        let (mark, ink) = match self.field {
-            Field::Decide => ("›", Ink::Accent),
-            _ => (" ", Ink::Muted),
-        };
-        doc.fixed(vec![span(ink, format!("{mark} [ decide ]"))]);
+        button(&mut doc, "decide", self.field == Field::Decide);
         if self.sent {
             doc.text(Ink::Muted, "asked; waiting for the journal …");
         }
@@ -228,21 +222,17 @@ impl DecideSheet {
     }
 
     fn mark(&self, field: Field) -> &'static str {
-        if self.field == field { "›" } else { " " }
+        mark(self.field == field)
     }
 
     fn choice(&self, doc: &mut Doc, field: Field, name: &str, value: &str, chosen: bool) {
         let here = self.field == field;
-        let value = match here {
-            true => format!("‹ {value} ›"),
-            false => format!("  {value}"),
-        };
         let ink = match (chosen, here) {
             (false, _) => Ink::Muted,
             (true, true) => Ink::Strong,
             (true, false) => Ink::Plain,
         };
-        let lead = span(Ink::Muted, format!("{} {name:<12}", self.mark(field)));
-        doc.hanging(&[lead], ink, &value);
+        let lead = format!("{} {name:<12}", mark(here));
+        choice(doc, &lead, value, ink, here);
     }
 }

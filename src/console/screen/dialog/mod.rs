@@ -6,6 +6,7 @@
 mod back;
 mod choose;
 mod decide;
+mod fields;
 mod message;
 mod prompt;
 mod sign;

@@ -2,10 +2,11 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
+use super::fields::{button, choice, mark, step, turn};
 use super::{Answer, Sheet, input_line, notice_line};
 use crate::console::model::Model;
 use crate::console::screen::input::Input;
-use crate::console::screen::text::{Doc, Ink, span};
+use crate::console::screen::text::{Doc, Ink};
 use crate::promotion::{Command, Decision, Nature, RoleDefinition};
 use crate::untrusted::clean_line;
 
@@ -119,23 +120,19 @@ impl SignSheet {
     }
 
     fn go(&mut self, by: isize) {
-        let at = FIELDS.iter().position(|field| *field == self.field);
-        let next = at.unwrap_or(0).saturating_add_signed(by);
-        self.field = FIELDS[next.min(FIELDS.len() - 1)];
+        self.field = step(&FIELDS, self.field, by);
         self.notice = None;
     }
 
     fn choose(&mut self, by: isize) {
-        let turn =
-            |at: usize, count: usize| (at as isize + by).rem_euclid(count.max(1) as isize) as usize;
         match self.field {
             Field::Role => {
-                self.role = turn(self.role, self.roles.len());
+                self.role = turn(self.role, self.roles.len(), by);
                 self.person = 0;
             }
             Field::Person => {
                 let members = self.role().map_or(0, |role| role.members.len());
-                self.person = turn(self.person, members);
+                self.person = turn(self.person, members, by);
             }
             Field::Decision => {
                 self.decision = Some(match self.decision {
@@ -218,14 +215,7 @@ impl SignSheet {
         self.choice(&mut doc, Field::Decision, "decision", decision, true);
         let lead = format!("{} note       ", self.mark(Field::Note));
         let cursor = input_line(&mut doc, &lead, &self.note);
-        doc.blank();
-        let ink = if self.field == Field::Sign {
-            Ink::Accent
-        } else {
-            Ink::Muted
-        };
-        let mark = self.mark(Field::Sign);
-        doc.fixed(vec![span(ink, format!("{mark} [ sign ]"))]);
+        button(&mut doc, "sign", self.field == Field::Sign);
         if self.sent {
             doc.text(Ink::Muted, "asked; waiting for the journal …");
         }
@@ -251,16 +241,11 @@ impl SignSheet {
     }
 
     fn mark(&self, field: Field) -> &'static str {
-        if self.field == field { "›" } else { " " }
+        mark(self.field == field)
     }
 
     fn choice(&self, doc: &mut Doc, field: Field, name: &str, value: &str, several: bool) {
         let here = self.field == field;
-        let value = if here && several {
-            format!("‹ {value} ›")
-        } else {
-            format!("  {value}")
-        };
         let ink = match (field, self.decision) {
             (Field::Decision, Some(Decision::Approve)) => Ink::Good,
             (Field::Decision, Some(Decision::Reject)) => Ink::Bad,
@@ -268,7 +253,7 @@ impl SignSheet {
             _ if here => Ink::Strong,
             _ => Ink::Plain,
         };
-        let lead = span(Ink::Muted, format!("{} {name:<9}", self.mark(field)));
-        doc.hanging(&[lead], ink, &value);
+        let lead = format!("{} {name:<9}", mark(here));
+        choice(doc, &lead, value, ink, here && several);
     }
 }
