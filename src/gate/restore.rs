@@ -229,7 +229,8 @@ impl Work<'_> {
             .into())
     }
 
-    /// Runs `pg_restore` into a database.
+    /// Runs `pg_restore` into a database. In place, `session` watches meanwhile that it waits for no
+    /// lock longer than it may.
     pub(super) async fn pg_restore(
         &self,
         session: &Session,
@@ -243,6 +244,7 @@ impl Work<'_> {
                     .because("nothing was changed")
             })?;
         let info = session.conninfo().with_database(database);
+        let name = self.context.targets.application_name(&self.context.gate.id);
         let request = RestoreRequest {
             program: &program,
             info: &info,
@@ -250,28 +252,22 @@ impl Work<'_> {
             layout: self.manifest.layout,
             jobs: self.gate.jobs,
             in_place,
-            lock_timeout: in_place.then_some(self.gate.lock_timeout),
-            application_name: &self.context.targets.application_name(&self.context.gate.id),
+            application_name: &name,
             private_folder: &self.context.folder,
             timeout: self.context.gate.timeout,
         };
         let feed = &self.context.feed;
-        let ran = restore::run(&request, &self.context.cancel, |line| {
+        let stop = self.context.cancel.child_token();
+        let ran = restore::run(&request, &stop, |line| {
             feed.line(Source::Err, line);
         });
+        if in_place {
+            return self.watch_in_place(ran, session, &stop).await;
+        }
         match ran.await {
             Ok(()) => Ok(()),
-            Err(error) if in_place && may_have_committed(&error) => Err(Trouble::Lost(Box::new(
-                Finding::inconclusive("nobody saw whether the restore in place committed")
-                    .because(clean(&error.to_string()).into_owned())
-                    .can("press Enter: the target is asked"),
-            ))),
             Err(DumpError::Canceled) => Err(Trouble::Canceled),
-            Err(error) => Err(Finding::failed("the backup could not be restored")
-                .because(clean(&error.to_string()).into_owned())
-                .because("the database is as it was before")
-                .can("mend what it says, then retry this gate")
-                .into()),
+            Err(error) => Err(could_not_restore(&error).into()),
         }
     }
 
@@ -295,50 +291,14 @@ impl Work<'_> {
             })
             .await;
     }
-
-    async fn in_place(&self) -> Result<Done, Trouble> {
-        let (session, identity) = self.prove().await?;
-        self.same_as_backed_up(&identity)?;
-        let newer = restore::newer_tables(&session, &self.manifest.contents).await?;
-        if !newer.is_empty() && !self.gate.keep_newer {
-            return Err(Finding::failed(super::restore_plan::newer_words(&newer))
-                .because("a restore in place drops only what the backup holds")
-                .because("nothing was changed")
-                .can("undo the migrations that made them first, or restore with mode = \"swap\"")
-                .into());
-        }
-        self.no_others(&session, &identity.database).await?;
-        let own = own_prefix(self.context);
-        let mut ended_sessions = 0;
-        if self.gate.sessions == Sessions::End {
-            ended_sessions = swap::end_sessions(&session, &identity.database, &own).await?;
-        }
-        let started = Instant::now();
-        self.pg_restore(&session, &identity.database, true).await?;
-        self.effect("restored in place", started).await;
-        if !self.manifest.contents.contains_key("stagegate.ledger") {
-            // The ledger is younger than the backup: nothing that it says was applied is there now.
-            crate::postgres::ledger::revert_all(&session).await?;
-        }
-        let differences = self.compare(&session).await?;
-        Ok(Done {
-            identity,
-            kept: None,
-            differences,
-            ended_sessions,
-        })
-    }
 }
 
-/// Tells whether pg_restore may have sent its COMMIT before it ended.
-fn may_have_committed(error: &DumpError) -> bool {
-    match error {
-        DumpError::Canceled | DumpError::TimedOut => true,
-        DumpError::Program { how, said, .. } => {
-            how.contains("signal") || said.contains("connection")
-        }
-        _ => false,
-    }
+/// What `pg_restore` did not do, where it is known that nothing of it stayed.
+pub(super) fn could_not_restore(error: &DumpError) -> Finding {
+    Finding::failed("the backup could not be restored")
+        .because(clean(&error.to_string()).into_owned())
+        .because("the database is as it was before")
+        .can("mend what it says, then retry this gate")
 }
 
 /// Reading all of a large table back takes its time.

@@ -25,6 +25,7 @@ pub mod error;
 pub mod identity;
 mod keywords;
 pub mod ledger;
+pub mod lock_watch;
 pub mod operator_lock;
 pub mod passfile;
 mod postmaster;

@@ -58,7 +58,6 @@ pub struct RestoreRequest<'a> {
     pub jobs: u32,
     /// Drop what the archive holds before it is made, all in one transaction.
     pub in_place: bool,
-    pub lock_timeout: Option<Duration>,
     pub application_name: &'a str,
     pub private_folder: &'a Path,
     pub timeout: Option<Duration>,
@@ -108,10 +107,6 @@ fn invocation(request: &RestoreRequest<'_>, passfile: Option<&Path>) -> Invocati
     environment.retain(|(name, _)| name != "PGAPPNAME" && name != "PGOPTIONS");
     environment.push(("PGAPPNAME".to_owned(), request.application_name.to_owned()));
     environment.push(("LC_ALL".to_owned(), "C".to_owned()));
-    if let Some(limit) = request.lock_timeout {
-        let options = format!("-c lock_timeout={}", limit.as_millis());
-        environment.push(("PGOPTIONS".to_owned(), options));
-    }
     Invocation {
         program: request.program.path.clone(),
         arguments,
