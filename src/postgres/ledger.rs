@@ -72,6 +72,10 @@ CREATE TABLE IF NOT EXISTS stagegate.ledger (
 CREATE UNIQUE INDEX IF NOT EXISTS ledger_applied_file
     ON stagegate.ledger (file) WHERE state = 'applied';";
 
+/// How a statement that writes a row begins.
+const COLUMNS: &str = "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, \
+                       raw_sha256, statements, run, journal_seq, journal_head)";
+
 /// Makes the ledger where it is missing. Changes nothing where it stands.
 ///
 /// # Errors
@@ -164,24 +168,27 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
 }
 
 impl NewRow<'_> {
-    /// The statement that writes the row, with every value quoted.
+    /// The statement that writes the row, with every value quoted. The row of a file that undoes
+    /// another one is only written where that one is still applied.
     pub fn insert(&self) -> String {
-        match self.undoes {
-            None => self.insert_as("applied"),
-            Some(up) => format!(
-                "WITH undone AS (UPDATE stagegate.ledger SET state = 'reverted' \
-                 WHERE file = {} AND state = 'applied') {}",
-                literal(up),
-                self.insert_as("undo")
-            ),
-        }
+        let Some(up) = self.undoes else {
+            return self.insert_as("applied");
+        };
+        format!(
+            "WITH undone AS (UPDATE stagegate.ledger SET state = 'reverted' \
+             WHERE file = {} AND state = 'applied' RETURNING 1) {COLUMNS} SELECT {} FROM undone",
+            literal(up),
+            self.values("undo")
+        )
     }
 
     fn insert_as(&self, state: &str) -> String {
+        format!("{COLUMNS} VALUES ({})", self.values(state))
+    }
+
+    fn values(&self, state: &str) -> String {
         format!(
-            "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, raw_sha256, \
-             statements, run, journal_seq, journal_head) VALUES ({}, '{state}', {}, {}, {}, {}, \
-             {}, {}, {}, {})",
+            "{}, '{state}', {}, {}, {}, {}, {}, {}, {}, {}",
             literal(self.nonce),
             literal(self.collection),
             literal(self.file),
