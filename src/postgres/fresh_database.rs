@@ -33,11 +33,7 @@ struct Made {
 ///
 /// # Errors
 /// What the server says; 42501 when the role may not create databases.
-pub async fn create_like(
-    session: &Session,
-    live: &str,
-    fresh: &str,
-) -> Result<u32, PostgresError> {
+pub async fn create_like(session: &Session, live: &str, fresh: &str) -> Result<u32, PostgresError> {
     let made = read(session, live).await?;
     session.client.batch_execute(&made.create(fresh)).await?;
     copy_rest(session, (live, &made.owner), fresh).await?;
@@ -168,7 +164,11 @@ async fn copy_settings(session: &Session, live: &str, fresh: &str) -> Result<(),
                 identifier(fresh)
             ),
         };
-        let sql = format!("ALTER {whose} SET {} TO {}", dotted(name), given(name, value));
+        let sql = format!(
+            "ALTER {whose} SET {} TO {}",
+            dotted(name),
+            given(name, value)
+        );
         session.client.batch_execute(&sql).await?;
     }
     Ok(())
@@ -280,7 +280,10 @@ mod tests {
     fn lists_of_names_are_kept_name_by_name() {
         let path = |value| given("search_path", value);
         assert_eq!(path("\"$user\", public"), "'$user', 'public'");
-        assert_eq!(path("\"my-schema\", \"a\"\"b, c\""), "'my-schema', 'a\"b, c'");
+        assert_eq!(
+            path("\"my-schema\", \"a\"\"b, c\""),
+            "'my-schema', 'a\"b, c'"
+        );
         assert_eq!(path(""), "''");
         assert_eq!(path("\"\""), "''");
         assert_eq!(given("work_mem", "a, b"), "'a, b'");

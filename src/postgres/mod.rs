@@ -22,6 +22,7 @@ mod dump_files;
 mod dump_work;
 pub mod environment;
 pub mod error;
+pub mod fresh_database;
 pub mod identity;
 mod keywords;
 pub mod ledger;
