@@ -19,7 +19,7 @@ use crate::postgres::programs;
 use crate::postgres::restore::{self, RestoreRequest};
 use crate::postgres::session::{Session, SessionSettings};
 use crate::postgres::swap;
-use crate::promotion::{EffectOutcome, EffectRecord};
+use crate::promotion::{EffectOutcome, EffectRecord, GateState};
 use crate::runbook::{Restore, RestoreMode, Sessions};
 use crate::untrusted::clean;
 
@@ -60,6 +60,24 @@ pub(super) fn backup(gate: &Restore, context: &Context) -> Option<(Manifest, Str
     }
 }
 
+/// The backup where its gate stands as passed: what an older attempt left is not restored.
+pub(super) fn good_backup(
+    gate: &Restore,
+    context: &Context,
+) -> Result<(Manifest, String), Box<Finding>> {
+    let state = context.states.get(&gate.backup).copied();
+    match (backup(gate, context), state) {
+        (Some(backup), Some(GateState::Passed)) => Ok(backup),
+        (Some(_), Some(state)) => Err(Box::new(
+            Finding::errored(format!("`{}` is {}, not passed", gate.backup, state.word()))
+                .because("only a backup whose gate stands as passed is ever restored")
+                .because("nothing was changed")
+                .can(format!("see why `{}` is {}", gate.backup, state.word())),
+        )),
+        _ => Err(Box::new(no_backup(gate))),
+    }
+}
+
 pub(super) fn no_backup(gate: &Restore) -> Finding {
     Finding::errored(format!("`{}` has taken no backup in this run", gate.backup))
         .because("only a backup of this run, verified by it, is ever restored")
@@ -73,8 +91,9 @@ pub(super) fn own_prefix(context: &Context) -> String {
 
 pub(super) async fn run(gate: &Restore, context: &Context) -> Outcome {
     let started = Instant::now();
-    let Some((manifest, server)) = backup(gate, context) else {
-        return Outcome::of(no_backup(gate));
+    let (manifest, server) = match good_backup(gate, context) {
+        Ok(backup) => backup,
+        Err(finding) => return Outcome::of(*finding),
     };
     let work = Work {
         gate,
@@ -107,6 +126,8 @@ pub(super) struct Done {
     pub(super) kept: Option<String>,
     pub(super) differences: Vec<String>,
     pub(super) ended_sessions: usize,
+    /// What did not go well and does the data no harm.
+    pub(super) warnings: Vec<String>,
 }
 
 /// One attempt at a restore.
@@ -129,9 +150,11 @@ impl Work<'_> {
         let tables = self.manifest.contents.len();
         let seconds = started.elapsed().as_secs_f64();
         let finding = if done.differences.is_empty() {
-            Finding::passed(format!(
+            let words = format!(
                 "restored in {seconds:.1} s: {tables} tables, {rows} rows, equal to the backup"
-            ))
+            );
+            let warnings = done.warnings.iter().cloned();
+            warnings.fold(Finding::passed(words), Finding::because)
         } else {
             let mut finding = Finding::failed("the restored database differs from the backup");
             for difference in done.differences.iter().take(10) {
@@ -161,6 +184,7 @@ impl Work<'_> {
                 .sum(),
             differences: done.differences,
             ended_sessions: done.ended_sessions as u64,
+            warnings: done.warnings,
             duration_ms: started.elapsed().as_millis() as u64,
         }
     }
@@ -243,7 +267,7 @@ impl Work<'_> {
                     .because(missing.to_string())
                     .because("nothing was changed")
             })?;
-        let info = session.conninfo().with_database(database);
+        let info = session.conninfo_here().with_database(database);
         let name = self.context.targets.application_name(&self.context.gate.id);
         let request = RestoreRequest {
             program: &program,

@@ -50,6 +50,12 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(site: Site, rest: &str) -> Bench {
+        let url = site.cluster.url("shop", "postgres");
+        Bench::at(site, rest, &url)
+    }
+
+    /// The same, whose target is at `url`.
+    pub(crate) fn at(site: Site, rest: &str, url: &str) -> Bench {
         site.sql_in("shop", BASE);
         site.write(
             "up/1_a.sql",
@@ -65,7 +71,7 @@ impl Bench {
         site.write("down/3_c.sql", "DELETE FROM app.t WHERE id = 1000;");
         site.write("runbook.toml", &format!("{HEAD}{rest}"));
         let runtime = Runtime::new().unwrap();
-        let handle = start(&site, &runtime, Which::New(site.path("runbook.toml")));
+        let handle = start_at(&site, &runtime, Which::New(site.path("runbook.toml")), url);
         Bench {
             site,
             runtime,
@@ -172,7 +178,10 @@ impl Bench {
 }
 
 pub(crate) fn start(site: &Site, runtime: &Runtime, which: Which) -> EngineHandle {
-    let url = site.cluster.url("shop", "postgres");
+    start_at(site, runtime, which, &site.cluster.url("shop", "postgres"))
+}
+
+fn start_at(site: &Site, runtime: &Runtime, which: Which, url: &str) -> EngineHandle {
     let hook = std::env::var("STAGEGATE_TEST_HOOK").unwrap_or_default();
     let options = OpenOptions {
         which,
@@ -180,7 +189,7 @@ pub(crate) fn start(site: &Site, runtime: &Runtime, which: Which) -> EngineHandl
         runs_folder: site.path("runs"),
         operator: "ana".to_owned(),
         via: Via::Console,
-        surroundings: Environment::from_variables([("DB", url.as_str()), ("HOOK", hook.as_str())]),
+        surroundings: Environment::from_variables([("DB", url), ("HOOK", hook.as_str())]),
     };
     open(&options, runtime.handle()).unwrap()
 }

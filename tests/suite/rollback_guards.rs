@@ -163,3 +163,77 @@ fn an_undo_gate_of_which_nothing_was_chosen_has_nothing_to_do() {
     assert_eq!(bench.site.one_in("shop", kept), "t");
     bench.passes("down");
 }
+
+const AT_ONCE: &str = r#"
+[[rollback]]
+id = "at-once"
+title = "Immediate"
+scope = "immediate"
+valid_from = "migrations"
+expect_duration = "5m"
+[[rollback.gate]]
+id = "restore"
+title = "Restore"
+restore = { target = "db", backup = "dump", sessions = "end" }
+"#;
+
+#[test]
+fn names_of_objects_are_compared_and_a_failed_analyze_is_a_warning() {
+    let site = site();
+    // The search path must not shorten what is compared; ANALYZE fails by way of an index.
+    site.sql_in(
+        "shop",
+        "CREATE SCHEMA more; CREATE TABLE more.names (r regclass); \
+         CREATE FUNCTION more.f(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS \
+         $$BEGIN IF current_query() = 'ANALYZE' THEN RAISE 'not now'; END IF; RETURN n; END$$; \
+         CREATE TABLE more.t (n int); INSERT INTO more.t SELECT generate_series(1, 50); \
+         CREATE INDEX ON more.t (more.f(n)); INSERT INTO more.names VALUES ('more.t'); \
+         ALTER DATABASE shop SET search_path = \"$user\", more, \"my-schema\"",
+    );
+    let bench = Bench::new(site, AT_ONCE);
+    bench.passes("dump");
+    bench.passes("migrations");
+    bench.back("at-once", &[]).unwrap();
+    bench.passes("restore");
+    let finding = bench.finding("restore");
+    assert!(
+        finding.contains("ANALYZE failed, run it by hand"),
+        "{finding}"
+    );
+    assert!(finding.contains("not now"), "{finding}");
+    assert_eq!(
+        bench.site.one_in("shop", "SHOW search_path"),
+        "\"$user\", more, \"my-schema\""
+    );
+}
+
+#[test]
+fn whatever_is_newer_is_named_with_its_kind() {
+    let bench = Bench::new(site(), IN_PLACE);
+    bench.site.sql_in(
+        "shop",
+        "CREATE TABLE app.old_parts (n int) PARTITION BY RANGE (n); \
+         CREATE MATERIALIZED VIEW app.old_m AS SELECT 1 AS n; CREATE SEQUENCE app.old_s; \
+         CREATE TABLE app.\"Odd one\" (id serial, n int GENERATED ALWAYS AS IDENTITY)",
+    );
+    bench.passes("dump");
+    bench.passes("migrations");
+    bench.back("in-place", &[]).unwrap();
+    bench.site.sql_in(
+        "shop",
+        "CREATE TABLE app.parts (n int) PARTITION BY RANGE (n); \
+         CREATE MATERIALIZED VIEW app.m AS SELECT 1 AS n; CREATE SEQUENCE app.s; \
+         CREATE VIEW app.\"V 2\" AS SELECT * FROM app.t; CREATE UNLOGGED TABLE app.fast (n int); \
+         CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; \
+         CREATE FOREIGN TABLE app.far (n int) SERVER s",
+    );
+    bench.gate("restore");
+    let finding = bench.finding("restore");
+    let named = "view app.\\\"V 2\\\", foreign table app.far, table app.fast, \
+                 materialized view app.m, table app.parts, sequence app.s, table app.u";
+    assert!(finding.contains(named), "{finding}");
+    assert!(
+        !finding.contains("app.old") && !finding.contains("Odd"),
+        "{finding}"
+    );
+}
