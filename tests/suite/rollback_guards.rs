@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use stagegate::promotion::GateState;
+use stagegate::engine::Which;
+use stagegate::promotion::{Command, Decision, GateState, RunStatus, message_fields};
 
-use crate::rollback::{Bench, site};
+use crate::rollback::{Bench, site, start};
 
 const IN_PLACE: &str = r#"
 [[rollback]]
@@ -235,5 +236,83 @@ fn whatever_is_newer_is_named_with_its_kind() {
     assert!(
         !finding.contains("app.old") && !finding.contains("Odd"),
         "{finding}"
+    );
+}
+
+const SIGNED: &str = r#"
+[[role]]
+name = "dba"
+members = ["ana"]
+[[phase.gate]]
+id = "agreed"
+title = "Agreed"
+signoff = { roles = ["dba"], signature = "none" }
+"#;
+
+#[test]
+fn a_rejected_run_goes_back_in_another_process() {
+    let bench = Bench::new(site(), &format!("{SIGNED}{PARTIAL}"));
+    bench.passes("dump");
+    bench.passes("migrations");
+    bench.gate("look");
+    bench
+        .command(Command::Sign {
+            gate: "agreed".into(),
+            role: "dba".into(),
+            person: "ana".into(),
+            decision: Decision::Reject,
+            note: "the numbers are wrong".into(),
+        })
+        .unwrap();
+    let Bench {
+        site,
+        runtime,
+        handle,
+    } = bench;
+    let run = handle.snapshot().run.id.clone();
+    handle.close();
+    let latest = Which::Latest(site.path("runbook.toml"));
+    let handle = start(&site, &runtime, latest);
+    assert_eq!(handle.snapshot().run.id, run);
+    let bench = Bench {
+        site,
+        runtime,
+        handle,
+    };
+    bench.back("in-part", &["up/2_b.sql"]).unwrap();
+    bench.passes("down");
+    assert_eq!(bench.close(), RunStatus::RolledBack("in-part".into()));
+}
+
+#[test]
+fn the_impact_counts_every_attempt_once_and_tells_forward_from_back() {
+    let bench = Bench::new(site(), PARTIAL);
+    bench.passes("dump");
+    bench.site.write("up/3_c.sql", "SELECT 1 / 0;");
+    assert_eq!(
+        bench
+            .gate("migrations")
+            .run
+            .gate("migrations")
+            .unwrap()
+            .state,
+        GateState::Failed
+    );
+    let impact = || {
+        let run = &bench.handle.snapshot().run;
+        message_fields(run, run.opened, None)["impact"].clone()
+    };
+    assert_eq!(impact(), "2 changes are applied; nothing later has started");
+    let mended = "INSERT INTO app.t (id, v) VALUES (1000, 'new');";
+    bench.site.write("up/3_c.sql", mended);
+    bench.passes("migrations");
+    assert_eq!(impact(), "3 changes are applied; nothing later has started");
+    bench
+        .back("in-part", &["up/2_b.sql", "up/3_c.sql"])
+        .unwrap();
+    bench.passes("down");
+    assert_eq!(
+        impact(),
+        "3 changes were applied; of the way back 2 parts are done"
     );
 }

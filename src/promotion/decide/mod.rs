@@ -20,9 +20,13 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         (Some(_), Command::Open(_)) => return Err(Refusal::AlreadyOpened),
         (Some(run), _) => run,
     };
-    let way_back = matches!(command, Command::RollBack { .. });
-    let rejected = matches!(run.status, RunStatus::Rejected(_));
-    if run.status.is_terminal() && !(way_back && rejected) {
+    // Going back is what is left of a rejected run, in whichever process.
+    let granted = match command {
+        Command::RollBack { .. } => matches!(run.status, RunStatus::Rejected(_)),
+        Command::Continue { .. } => run.rejected_may_go_back(),
+        _ => false,
+    };
+    if run.status.is_terminal() && !granted {
         return Err(Refusal::Ended(run.status.word().to_owned()));
     }
     match command {

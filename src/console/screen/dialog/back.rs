@@ -28,6 +28,8 @@ struct Way {
     steps: Vec<(String, Option<String>)>,
     /// The applied files that it can undo, the last applied first.
     files: Option<Vec<String>>,
+    /// A plan that names such files is not there yet.
+    reading: bool,
 }
 
 /// What is being asked.
@@ -82,6 +84,10 @@ impl BackSheet {
 
     fn current(&self) -> Option<&Way> {
         self.ways.get(self.way)
+    }
+
+    fn reading(&self) -> bool {
+        self.current().is_some_and(|way| way.reading)
     }
 
     fn files(&self) -> &[String] {
@@ -154,6 +160,9 @@ impl BackSheet {
                 self.notice = None;
             }
             KeyCode::Char('a') => self.chosen = self.files().to_vec(),
+            KeyCode::Enter if self.chosen.is_empty() && self.reading() => {
+                self.notice = Some("the ledger is still being read".to_owned());
+            }
             KeyCode::Enter if self.chosen.is_empty() => {
                 self.notice = Some("choose at least one file with Space".to_owned());
             }
@@ -307,7 +316,13 @@ impl BackSheet {
         if first < last {
             doc.text(Ink::Muted, &format!("  ↓ {} more", last - first));
         }
-        if files.is_empty() {
+        let against = self.current().into_iter().flat_map(|way| &way.steps);
+        let mut against = against.filter_map(|(_, against)| against.as_deref());
+        if self.reading() {
+            doc.text(Ink::Muted, "The ledger is being read …");
+        } else if let (true, Some(against)) = (files.is_empty(), against.next()) {
+            doc.text(Ink::Warning, &format!("No file can be shown: {against}"));
+        } else if files.is_empty() {
             doc.text(
                 Ink::Warning,
                 "The ledger holds no file that this way undoes.",
@@ -364,6 +379,11 @@ fn ways(model: &Model) -> Vec<Way> {
                 .flat_map(|migration| migration.files.iter())
                 .filter_map(|file| file.undoes.clone())
                 .collect();
+            let planning = &model.snapshot.planning;
+            let unread = |gate: &crate::promotion::GateDefinition| {
+                gate.kind == "migrate"
+                    && (planning.contains(&gate.id) || !plans.contains_key(&gate.id))
+            };
             let runbook = &model.snapshot.runbook;
             let help = runbook.rollbacks.iter().find(|b| b.id == back.id);
             Way {
@@ -379,6 +399,7 @@ fn ways(model: &Model) -> Vec<Way> {
                 closed: run.way_back_closed(back),
                 steps: back.gates.iter().map(step).collect(),
                 files: back.chooses.then_some(files),
+                reading: back.chooses && back.gates.iter().any(unread),
             }
         })
         .collect()
