@@ -66,16 +66,24 @@ pub(super) fn good_backup(
     context: &Context,
 ) -> Result<(Manifest, String), Box<Finding>> {
     let state = context.states.get(&gate.backup).copied();
-    match (backup(gate, context), state) {
-        (Some(backup), Some(GateState::Passed)) => Ok(backup),
-        (Some(_), Some(state)) => Err(Box::new(
-            Finding::errored(format!("`{}` is {}, not passed", gate.backup, state.word()))
-                .because("only a backup whose gate stands as passed is ever restored")
-                .because("nothing was changed")
-                .can(format!("see why `{}` is {}", gate.backup, state.word())),
-        )),
-        _ => Err(Box::new(no_backup(gate))),
+    let (Some(backup), Some(state)) = (backup(gate, context), state) else {
+        return Err(Box::new(no_backup(gate)));
+    };
+    match not_passed(&gate.backup, state) {
+        Some(finding) => Err(Box::new(finding)),
+        None => Ok(backup),
     }
+}
+
+/// Refuses a backup whose gate does not stand as passed, waived ones among them.
+fn not_passed(backup: &str, state: GateState) -> Option<Finding> {
+    let word = state.word();
+    (state != GateState::Passed).then(|| {
+        Finding::errored(format!("`{backup}` is {word}, not passed"))
+            .because("only a backup whose gate stands as passed is ever restored")
+            .because("nothing was changed")
+            .can(format!("see why `{backup}` is {word}"))
+    })
 }
 
 pub(super) fn no_backup(gate: &Restore) -> Finding {
@@ -330,5 +338,27 @@ pub(super) fn patient() -> SessionSettings {
     SessionSettings {
         statement_timeout: std::time::Duration::from_secs(86_400),
         ..SessionSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_backup_whose_gate_passed_is_restored() {
+        assert!(not_passed("dump", GateState::Passed).is_none());
+        for state in [
+            GateState::Pending,
+            GateState::Running,
+            GateState::Failed,
+            GateState::Canceled,
+            GateState::InDoubt,
+            GateState::Waived,
+            GateState::Stale,
+        ] {
+            let said = not_passed("dump", state).unwrap().summary;
+            assert_eq!(said, format!("`dump` is {}, not passed", state.word()));
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::restore::{Done, Trouble, Work, could_not_restore, own_prefix};
@@ -12,10 +13,11 @@ use super::restore_reconcile::Found;
 use crate::expectation::Finding;
 use crate::postgres::dump::DumpError;
 use crate::postgres::identity::Identity;
+use crate::postgres::ledger::{self, LedgerState};
 use crate::postgres::lock_watch::{self, StuckWait};
 use crate::postgres::restore::{self, Oids};
 use crate::postgres::session::Session;
-use crate::postgres::{ledger, swap};
+use crate::postgres::swap;
 use crate::promotion::Resolution;
 use crate::runbook::Sessions;
 use crate::system::durable::write_whole;
@@ -26,6 +28,14 @@ use crate::untrusted::{clean, clean_line};
 const RECORDED: usize = 50;
 /// How many holders of a lock are named.
 const NAMED: usize = 8;
+
+/// What was there before an attempt.
+#[derive(Debug, Serialize, Deserialize)]
+struct Before {
+    oids: Oids,
+    /// The keys of the ledger's applied rows, where the ledger is younger than the backup.
+    applied: Vec<String>,
+}
 
 impl Work<'_> {
     pub(super) async fn in_place(&self) -> Result<Done, Trouble> {
@@ -45,14 +55,30 @@ impl Work<'_> {
         if self.gate.sessions == Sessions::End {
             ended_sessions = swap::end_sessions(&session, &identity.database, &own).await?;
         }
-        let before = restore::oids(&session, &self.manifest.contents, RECORDED).await?;
+        let before = self.before(&session).await?;
         self.record(&before)?;
         fault::point("before_restore_in_place");
         let started = Instant::now();
         self.pg_restore(&session, &identity.database, true).await?;
         fault::point("after_restore_in_place");
         self.effect("restored in place", started).await;
-        self.restored(session, identity, ended_sessions).await
+        self.restored(session, identity, &before, ended_sessions)
+            .await
+    }
+
+    async fn before(&self, session: &Session) -> Result<Before, Trouble> {
+        let oids = restore::oids(session, &self.manifest.contents, RECORDED).await?;
+        // A ledger that is in the backup comes back as it was then.
+        let applied = match self.manifest.contents.contains_key("stagegate.ledger") {
+            true => Vec::new(),
+            false => ledger::rows(session)
+                .await?
+                .into_iter()
+                .filter(|row| row.state == LedgerState::Applied)
+                .map(|row| row.nonce)
+                .collect(),
+        };
+        Ok(Before { oids, applied })
     }
 
     /// What follows on the COMMIT of a restore. From here on nothing may sound as if the database
@@ -61,20 +87,19 @@ impl Work<'_> {
         &self,
         session: Session,
         identity: Identity,
+        before: &Before,
         ended_sessions: usize,
     ) -> Result<Done, Trouble> {
-        if !self.manifest.contents.contains_key("stagegate.ledger") {
-            // The ledger is younger than the backup: nothing that it says was applied is there now.
-            let reverted = ledger::revert_all(&session).await;
-            reverted.map_err(|error| {
-                Finding::errored("restored; the ledger could not be told")
-                    .because(clean(&error.to_string()).into_owned())
-                    .because("the restore committed: the database holds what the backup holds")
-                    .because("the ledger still says of later files that they are applied")
-                    .can("UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied'")
-                    .can("retrying this gate restores again; what was written since is lost")
-            })?;
-        }
+        // The ledger is younger than the backup: nothing that it said was applied is there now.
+        let reverted = ledger::revert(&session, &before.applied).await;
+        reverted.map_err(|error| {
+            Finding::errored("restored; the ledger could not be told")
+                .because(clean(&error.to_string()).into_owned())
+                .because("the restore committed: the database holds what the backup holds")
+                .because("the ledger still says of later files that they are applied")
+                .can("UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied'")
+                .can("retrying this gate restores again; what was written since is lost")
+        })?;
         let differences = match self.compare(&session).await {
             Ok(differences) => differences,
             Err(Trouble::Canceled) => return Err(not_compared("it was canceled")),
@@ -93,7 +118,7 @@ impl Work<'_> {
         })
     }
 
-    /// Where the oids of before an attempt stand.
+    /// Where it is written down what was there before an attempt.
     fn record_path(&self) -> PathBuf {
         let (gate, attempt) = (&self.context.gate.id, self.context.attempt);
         let folder = &self.context.folder;
@@ -102,7 +127,7 @@ impl Work<'_> {
 
     /// Writes down which tables there are before the restore makes them anew: whoever finds the
     /// run unfinished tells by that whether it committed.
-    fn record(&self, before: &Oids) -> Result<(), Trouble> {
+    fn record(&self, before: &Before) -> Result<(), Trouble> {
         let path = self.record_path();
         let text = serde_json::to_vec_pretty(before).map_err(std::io::Error::other);
         let written = text.and_then(|text| write_whole(&path, &text));
@@ -115,7 +140,7 @@ impl Work<'_> {
         })
     }
 
-    fn recorded(&self) -> Option<Oids> {
+    fn recorded(&self) -> Option<Before> {
         let bytes = std::fs::read(self.record_path()).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
@@ -126,16 +151,19 @@ impl Work<'_> {
         let name = self.context.targets.application_name(&self.context.gate.id);
         self.nothing_lingers(&session, &name).await?;
         let now = restore::oids(&session, &self.manifest.contents, RECORDED).await?;
-        match self.recorded().map(|before| stands(&before, &now)) {
-            Some(Stands::Before) => {
+        let Some(before) = self.recorded() else {
+            return self.nobody_knows(&session, &identity).await;
+        };
+        match stands(&before.oids, &now) {
+            Stands::Before => {
                 let finding = Finding::inconclusive("the restore in place did not happen")
                     .because("every table is the one that was there before it began")
                     .because("it is one transaction: nothing was changed")
                     .can("press Enter to restore again");
                 Ok((Some(Resolution::Pending), finding, None))
             }
-            Some(Stands::After) => {
-                let done = self.restored(session, identity, 0).await?;
+            Stands::After => {
+                let done = self.restored(session, identity, &before, 0).await?;
                 if !done.differences.is_empty() {
                     // It committed; since then people may have written again.
                     let words = "the restore in place committed; the rows differ from the backup's";
@@ -150,7 +178,7 @@ impl Work<'_> {
                     .because("the rows equal the backup's");
                 Ok((Some(Resolution::Passed), finding, Some(done)))
             }
-            Some(Stands::Mixed) | None => self.nobody_knows(&session, &identity).await,
+            Stands::Mixed => self.nobody_knows(&session, &identity).await,
         }
     }
 

@@ -121,16 +121,22 @@ pub async fn exists(session: &Session) -> Result<bool, PostgresError> {
     Ok(row.get(0))
 }
 
-/// Says of every applied file that it is not there any more: a restore has removed what it did.
+/// Says of applied files, by their rows' keys, that they are not there any more: a restore has
+/// removed what they did.
 ///
 /// # Errors
 /// What the server says.
-pub async fn revert_all(session: &Session) -> Result<(), PostgresError> {
-    if exists(session).await? {
-        ensure(session).await?;
-        let sql = "UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied'";
-        session.client.batch_execute(sql).await?;
+pub async fn revert(session: &Session, nonces: &[String]) -> Result<(), PostgresError> {
+    if nonces.is_empty() || !exists(session).await? {
+        return Ok(());
     }
+    ensure(session).await?;
+    let keys: Vec<String> = nonces.iter().map(|nonce| literal(nonce)).collect();
+    let sql = format!(
+        "UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied' AND nonce IN ({})",
+        keys.join(", ")
+    );
+    session.client.batch_execute(&sql).await?;
     Ok(())
 }
 
