@@ -163,3 +163,74 @@ fn a_change_that_is_not_what_the_canonical_schema_says_is_not_recorded() {
     walker.pty.wait_end();
     assert_eq!(site.one("SELECT count(*) FROM schema_version"), "1");
 }
+
+/// How the migrations were deployed.
+const APPLIED: &str = r#"
+format = 1
+title = "Deployed"
+[target.db]
+url = "env:DB"
+environment = "staging"
+[[phase]]
+id = "deploy"
+title = "Deploy"
+[[phase.gate]]
+id = "migrate"
+title = "Migrate"
+migrate = { target = "db", files = ["db/migrations/*.sql"] }
+"#;
+
+/// The commands of the workflow that is shipped as an example.
+fn workflow_steps() -> Vec<&'static str> {
+    let workflow = include_str!("../../runbooks/schema-validation.yml");
+    let lines = workflow.lines().map(str::trim);
+    lines
+        .filter_map(|line| line.strip_prefix("run: "))
+        .collect()
+}
+
+/// Runs them one after the other, as a runner would; gives the exit code of each.
+fn checked(site: &Site) -> Vec<i32> {
+    let programs = std::path::Path::new(crate::site::BINARY).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let run = |step: &&str| {
+        let ended = Command::new("bash")
+            .args(["-e", "-o", "pipefail", "-c", step])
+            .current_dir(site.path(""))
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .env("HOME", site.path(""))
+            .env("DATABASE_URL", site.cluster.url("postgres", "postgres"))
+            .output()
+            .unwrap();
+        ended.status.code().unwrap()
+    };
+    workflow_steps().iter().map(run).collect()
+}
+
+#[test]
+fn the_workflow_that_is_shipped_works() {
+    let site = site();
+    site.write("db/migrations/000_orders.sql", BEFORE);
+    git(&site, &["add", "db"]);
+    git(&site, &["commit", "--quiet", "-m", "the first migration"]);
+    git(&site, &["tag", "--force", "deployed"]);
+    let validation = include_str!("../../runbooks/schema-validation.toml");
+    // What is wrong here stays wrong.
+    let validation = validation.replace("every = \"10s\"", "every = \"1s\"");
+    site.write("runbooks/schema-validation.toml", &validation);
+    site.sql("DROP TABLE orders");
+    site.write("applied.toml", APPLIED);
+    let apply = ["run", "applied.toml", "--headless", "--runs-dir", "runs"];
+    site.stagegate(&apply).exits(0);
+    closes(console(&site, "schema-baseline.toml", (100, 30)));
+    assert_eq!(checked(&site), [0, 0, 0]);
+
+    site.write(
+        "db/migrations/000_orders.sql",
+        &format!("{BEFORE}-- changed\n"),
+    );
+    site.sql("ALTER TABLE orders ADD COLUMN by_hand int");
+    assert_eq!(checked(&site), [0, 1, 4]);
+    site.write("db/schema.sql", &format!("{BEFORE}{MIGRATION}"));
+    assert_eq!(checked(&site), [2, 1, 4]);
+}

@@ -2,7 +2,7 @@
 
 use super::history::{self, File, Recorded};
 use super::seen::DriftSeen;
-use super::{Compared, DriftOptions, LoadError, Surroundings, change, export, load};
+use super::{Compared, DriftOptions, LoadError, Surroundings, change, export, texts};
 use crate::expectation::Finding;
 use crate::gate::query::unreachable;
 use crate::gate::{Context, Evidence, Outcome, Plan, TargetError, Tone};
@@ -68,7 +68,7 @@ pub(in crate::gate) fn plan(gate: &Drift, context: &Context) -> Plan {
         Against::Change { of, reviewed } => return change::plan(gate, of, reviewed, context),
     };
     let read = words(gate, expected, context).and_then(|words| {
-        let digest = load::digest_of_files(&words.expected, &context.base);
+        let digest = texts::digest_of_files(&words.expected, &context.base);
         let digest = digest.map_err(|error| error.to_string())?;
         Ok(format!("{digest}\n{}", history::digest_lines(&words.files)))
     });

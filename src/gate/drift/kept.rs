@@ -15,6 +15,7 @@ use crate::system::durable;
 const MOST: usize = 50;
 
 /// The place of one schema.
+#[derive(Clone)]
 pub(super) struct Kept(PathBuf);
 
 impl Kept {
@@ -40,7 +41,14 @@ impl Kept {
         ))
     }
 
-    pub(super) fn read(&self) -> Option<Snapshot> {
+    /// Reads it on another thread: it takes as long as a database's answer does to come.
+    pub(super) async fn read_aside(kept: Option<Kept>) -> Option<Snapshot> {
+        let kept = kept?;
+        let read = tokio::task::spawn_blocking(move || kept.read());
+        read.await.ok().flatten()
+    }
+
+    fn read(&self) -> Option<Snapshot> {
         // Its checksum is looked at, so a file that was damaged or changed is not believed.
         Snapshot::from_json(&std::fs::read_to_string(&self.0).ok()?).ok()
     }

@@ -6,16 +6,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::kept::Kept;
 use super::settle;
-use crate::git::program::{Git, GitError, PASSED_ON};
+use super::texts::{read, texts};
+use crate::git::program::{GitError, PASSED_ON};
 use crate::postgres::catalog::{self, CatalogError};
 use crate::postgres::conninfo::{Conninfo, ConninfoError};
 use crate::postgres::environment::Environment;
 use crate::postgres::scratch::{Scratch, ScratchError, ScratchOptions};
 use crate::postgres::{PostgresError, Session, SessionSettings};
 use crate::schema::{Snapshot, SnapshotError, Source};
-
-/// More than any schema.
-const LARGEST_FILE: u64 = 256 * 1024 * 1024;
 
 /// Where names of sources are resolved. It holds passwords, so that it has no `Debug`.
 #[derive(Clone)]
@@ -130,7 +128,10 @@ pub(super) async fn load(
 ) -> Result<Loaded, LoadError> {
     let work = async {
         match source {
-            Source::Database(address) => database(source, address, surroundings).await,
+            Source::Database(address) => {
+                let session = open(source, address, surroundings).await?;
+                schema_of(session, source).await
+            }
             Source::Snapshot(path) => snapshot(source, &surroundings.base.join(path)),
             _ => {
                 let texts = texts(source, surroundings, cancel).await?;
@@ -142,26 +143,6 @@ pub(super) async fn load(
         loaded = work => loaded,
         () = cancel.cancelled() => Err(LoadError::Canceled),
     }
-}
-
-/// The files of a source that has to be loaded.
-async fn texts(
-    source: &Source,
-    surroundings: &Surroundings,
-    cancel: &CancellationToken,
-) -> Result<Vec<(String, String)>, LoadError> {
-    Ok(match source {
-        Source::File(path) => vec![(
-            path.display().to_string(),
-            read(&surroundings.base.join(path))?,
-        )],
-        Source::Git { revision, path } => {
-            let text = blob(source, revision, path, surroundings, cancel).await?;
-            vec![(source.to_string(), text)]
-        }
-        Source::Migrations(folder) => migrations(folder, &surroundings.base)?,
-        Source::Database(_) | Source::Snapshot(_) => Vec::new(),
-    })
 }
 
 /// Settles what may be only written differently, in a scratch server with the schema of the side
@@ -223,30 +204,57 @@ async fn started(
     Ok(scratch)
 }
 
-async fn database(
+/// Loads files while the database that they are compared with is read: neither needs more of the
+/// other than its version and its names.
+pub(super) async fn beside(
+    files_of: &Source,
+    database: (&Source, &str),
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<(Loaded, Loaded), LoadError> {
+    let work = async {
+        let (source, address) = database;
+        let session = open(source, address, surroundings).await?;
+        let like = catalog::about(&session).await;
+        let like = like.map_err(|error| unreadable(source, error.into()))?;
+        let texts = texts(files_of, surroundings, cancel).await?;
+        let loaded = files(&texts, Some(&like), surroundings);
+        tokio::try_join!(loaded, schema_of(session, source))
+    };
+    tokio::select! {
+        both = work => both,
+        () = cancel.cancelled() => Err(LoadError::Canceled),
+    }
+}
+
+async fn open(
     source: &Source,
     address: &str,
     surroundings: &Surroundings,
-) -> Result<Loaded, LoadError> {
+) -> Result<Session, LoadError> {
     let info = Conninfo::resolve(address, &surroundings.environment)?;
     let settings = SessionSettings {
         application_name: "stagegate drift".to_owned(),
         read_only: true,
         ..SessionSettings::default()
     };
-    let source_name = || source.to_string();
-    let session = Session::open(&info, &settings)
-        .await
-        .map_err(|error| LoadError::Connect {
-            source_name: source_name(),
-            error,
-        })?;
-    let snapshot = catalog::read(&session)
-        .await
-        .map_err(|error| LoadError::Catalog {
-            source_name: source_name(),
-            error,
-        })?;
+    let opened = Session::open(&info, &settings).await;
+    opened.map_err(|error| LoadError::Connect {
+        source_name: source.to_string(),
+        error,
+    })
+}
+
+fn unreadable(source: &Source, error: CatalogError) -> LoadError {
+    LoadError::Catalog {
+        source_name: source.to_string(),
+        error,
+    }
+}
+
+async fn schema_of(session: Session, source: &Source) -> Result<Loaded, LoadError> {
+    let snapshot = catalog::read(&session).await;
+    let snapshot = snapshot.map_err(|error| unreadable(source, error))?;
     session.close().await;
     Ok(Loaded {
         snapshot,
@@ -267,88 +275,6 @@ fn snapshot(source: &Source, path: &Path) -> Result<Loaded, LoadError> {
     })
 }
 
-/// The bytes of the files that a source names; what is elsewhere has none.
-pub(super) fn digest_of_files(source: &Source, base: &Path) -> Result<String, LoadError> {
-    let texts = match source {
-        Source::File(path) | Source::Snapshot(path) => {
-            vec![(String::new(), read(&base.join(path))?)]
-        }
-        Source::Migrations(folder) => migrations(folder, base)?,
-        Source::Database(_) | Source::Git { .. } => Vec::new(),
-    };
-    let digests: Vec<String> = texts
-        .iter()
-        .map(|(name, text)| format!("{name} {}", crate::digest::digest(text.as_bytes())))
-        .collect();
-    Ok(digests.join("\n"))
-}
-
-fn read(path: &Path) -> Result<String, LoadError> {
-    let error = |reason: String| LoadError::File {
-        path: path.display().to_string(),
-        reason,
-    };
-    let size = std::fs::metadata(path)
-        .map_err(|failure| error(failure.to_string()))?
-        .len();
-    if size > LARGEST_FILE {
-        return Err(error(format!(
-            "it has {size} bytes, of {LARGEST_FILE} at most"
-        )));
-    }
-    std::fs::read_to_string(path).map_err(|failure| error(failure.to_string()))
-}
-
-async fn blob(
-    source: &Source,
-    revision: &str,
-    path: &str,
-    surroundings: &Surroundings,
-    cancel: &CancellationToken,
-) -> Result<String, LoadError> {
-    let asked = async {
-        let git = Git::find(&surroundings.base, &surroundings.variables, cancel)?;
-        git.must(&["cat-file", "blob", &format!("{revision}:{path}")])
-            .await
-    };
-    let answer = asked.await.map_err(|error| LoadError::Git {
-        source_name: source.to_string(),
-        error,
-    })?;
-    String::from_utf8(answer.out).map_err(|error| LoadError::File {
-        path: source.to_string(),
-        reason: error.to_string(),
-    })
-}
-
-/// The files of a folder in the order of their names; those that go back are not among them.
-fn migrations(folder: &Path, base: &Path) -> Result<Vec<(String, String)>, LoadError> {
-    let place = base.join(folder);
-    let error = |failure: std::io::Error| LoadError::File {
-        path: place.display().to_string(),
-        reason: failure.to_string(),
-    };
-    let mut names: Vec<String> = Vec::new();
-    for entry in std::fs::read_dir(&place).map_err(error)? {
-        let name = entry.map_err(error)?.file_name();
-        let name = name.to_string_lossy().into_owned();
-        if name.ends_with(".sql") && !name.ends_with(".down.sql") {
-            names.push(name);
-        }
-    }
-    if names.is_empty() {
-        return Err(LoadError::Empty(folder.display().to_string()));
-    }
-    names.sort();
-    names
-        .into_iter()
-        .map(|name| {
-            let text = read(&place.join(&name))?;
-            Ok((folder.join(name).display().to_string(), text))
-        })
-        .collect()
-}
-
 async fn files(
     texts: &[(String, String)],
     like: Option<&Snapshot>,
@@ -358,7 +284,7 @@ async fn files(
         .cache
         .as_deref()
         .and_then(|folder| Kept::place(folder, texts, &options(like)));
-    if let Some(snapshot) = kept.as_ref().and_then(Kept::read) {
+    if let Some(snapshot) = Kept::read_aside(kept.clone()).await {
         return Ok(Loaded {
             snapshot,
             notes: Vec::new(),

@@ -9,6 +9,7 @@ mod kept;
 mod load;
 mod seen;
 mod settle;
+mod texts;
 
 use tokio_util::sync::CancellationToken;
 
@@ -103,7 +104,9 @@ pub async fn compared(
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
     let load = |source, like| load::load(source, like, surroundings, cancel);
-    let (one, other) = if expected.is_loaded() && !actual.is_loaded() {
+    let (one, other) = if let (true, Source::Database(address)) = (expected.is_loaded(), actual) {
+        load::beside(expected, (actual, address), surroundings, cancel).await?
+    } else if expected.is_loaded() && !actual.is_loaded() {
         let other = load(actual, None).await?;
         (load(expected, Some(&other.snapshot)).await?, other)
     } else {

@@ -1,7 +1,5 @@
 //! Makes objects of the rows that the catalog queries gave.
 
-use std::collections::BTreeMap;
-
 use super::rights::Defaults;
 use super::{CatalogError, Read};
 use crate::schema::{Kind, Object, ObjectId, Snapshot};
@@ -18,82 +16,87 @@ const GRANTS: &str = "grants";
 /// Says by which defaults the grants are read.
 const GRANT_CLASS: &str = "grant_class";
 
-pub(super) fn assemble(
-    server_version: u32,
-    answers: Vec<(&'static str, Read)>,
-) -> Result<Snapshot, CatalogError> {
-    let mut snapshot = Snapshot {
-        server_version,
-        ..Snapshot::default()
-    };
-    let mut defaults = Defaults::default();
-    for (section, read) in answers {
+/// Takes the answers in the order of their questions: what is usual is known before what deviates.
+#[derive(Default)]
+pub(super) struct Assembly {
+    snapshot: Snapshot,
+    defaults: Defaults,
+}
+
+impl Assembly {
+    pub(super) fn new(server_version: u32) -> Assembly {
+        let mut assembly = Assembly::default();
+        assembly.snapshot.server_version = server_version;
+        assembly
+    }
+
+    pub(super) fn take(&mut self, section: &'static str, read: Read) -> Result<(), CatalogError> {
         match section {
             super::rights::ABOUT => {
                 let value = |n: usize| read.rows.first().and_then(|row| row.get(n)?.clone());
-                snapshot.database = value(0).unwrap_or_default();
-                snapshot.owner = value(1).unwrap_or_default();
+                self.snapshot.database = value(0).unwrap_or_default();
+                self.snapshot.owner = value(1).unwrap_or_default();
+                Ok(())
             }
-            super::rights::DEFAULTS => defaults = Defaults::of(&read.rows),
-            _ => objects(section, read, &defaults, &mut snapshot)?,
+            super::rights::DEFAULTS => {
+                self.defaults = Defaults::of(&read.rows);
+                Ok(())
+            }
+            _ => self.objects(section, read),
         }
     }
-    Ok(snapshot)
-}
 
-fn objects(
-    section: &'static str,
-    read: Read,
-    defaults: &Defaults,
-    snapshot: &mut Snapshot,
-) -> Result<(), CatalogError> {
-    for row in read.rows {
-        let mut row = Row::of(&read.columns, row);
-        let word = row.take(KIND).unwrap_or_default();
-        let kind = kind(section, word)?;
-        let name = row.take(NAME).unwrap_or_default();
-        let parent = match (row.take(PARENT_KIND), row.take(PARENT)) {
-            (Some(word), Some(parent)) => Some(ObjectId::new(self::kind(section, word)?, parent)),
-            _ => None,
-        };
-        let schema = row.take(SCHEMA);
-        let position = row.take(POSITION).and_then(|text| text.parse().ok());
-        let grants = row.take(GRANTS);
-        let class = row.take(GRANT_CLASS).unwrap_or_default();
-        let mut properties = row.0;
-        if let Some(grants) = grants {
-            properties.extend(defaults.deviations(&class, &grants));
+    fn objects(&mut self, section: &'static str, read: Read) -> Result<(), CatalogError> {
+        for values in read.rows {
+            let (id, object) = self.object(section, &read.columns, values)?;
+            if self.snapshot.add(id.clone(), object).is_some() {
+                return Err(CatalogError::Twice(id));
+            }
         }
-        let id = ObjectId::new(kind, name);
-        let object = Object {
-            schema,
-            parent,
-            position,
-            properties,
-        };
-        if snapshot.add(id.clone(), object).is_some() {
-            return Err(CatalogError::Twice(id));
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// Makes an object of one row; NULL is absent.
+    fn object(
+        &self,
+        section: &'static str,
+        columns: &[String],
+        values: Vec<Option<String>>,
+    ) -> Result<(ObjectId, Object), CatalogError> {
+        let mut object = Object::default();
+        let [mut word, mut name, mut class] = [const { String::new() }; 3];
+        let [mut parent_word, mut parent, mut grants] = [const { None }; 3];
+        let named = columns.iter().zip(values);
+        for (column, value) in named.filter_map(|(column, value)| Some((column, value?))) {
+            match column.as_str() {
+                KIND => word = value,
+                NAME => name = value,
+                SCHEMA => object.schema = Some(value),
+                PARENT_KIND => parent_word = Some(value),
+                PARENT => parent = Some(value),
+                POSITION => object.position = value.parse().ok(),
+                GRANTS => grants = Some(value),
+                GRANT_CLASS => class = value,
+                _ => {
+                    object.properties.insert(column.clone(), value);
+                }
+            }
+        }
+        if let (Some(word), Some(parent)) = (parent_word, parent) {
+            object.parent = Some(ObjectId::new(kind(section, word)?, parent));
+        }
+        if let Some(grants) = grants {
+            let deviations = self.defaults.deviations(&class, &grants);
+            object.properties.extend(deviations);
+        }
+        Ok((ObjectId::new(kind(section, word)?, name), object))
+    }
+
+    pub(super) fn snapshot(self) -> Snapshot {
+        self.snapshot
+    }
 }
 
 fn kind(section: &'static str, word: String) -> Result<Kind, CatalogError> {
     Kind::of_word(&word).ok_or(CatalogError::UnknownKind { section, word })
-}
-
-/// One row as named values; NULL is absent.
-struct Row(BTreeMap<String, String>);
-
-impl Row {
-    fn of(columns: &[String], values: Vec<Option<String>>) -> Row {
-        let named = columns.iter().zip(values);
-        Row(named
-            .filter_map(|(column, value)| Some((column.clone(), value?)))
-            .collect())
-    }
-
-    fn take(&mut self, column: &str) -> Option<String> {
-        self.0.remove(column)
-    }
 }

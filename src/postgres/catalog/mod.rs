@@ -16,9 +16,10 @@ mod user_defined;
 use std::pin::pin;
 
 use futures_util::StreamExt as _;
-use futures_util::future::try_join_all;
+use futures_util::stream::FuturesOrdered;
 use tokio_postgres::SimpleQueryMessage;
 
+use self::assemble::Assembly;
 use super::{PostgresError, Session};
 use crate::schema::Snapshot;
 
@@ -108,20 +109,36 @@ async fn read_between(session: &Session, begin: &str, end: &str) -> Result<Snaps
     Ok(snapshot)
 }
 
+/// Asks only which version this is, and what the database and its owner are called. The snapshot has
+/// no objects.
+///
+/// # Errors
+/// What the server says.
+pub async fn about(session: &Session) -> Result<Snapshot, PostgresError> {
+    let read = ask(session, &rights::about().sql).await?;
+    let value = |n: usize| read.rows.first().and_then(|row| row.get(n)?.clone());
+    Ok(Snapshot {
+        server_version: session.server_version().num,
+        database: value(0).unwrap_or_default(),
+        owner: value(1).unwrap_or_default(),
+        ..Snapshot::default()
+    })
+}
+
 async fn read_all(session: &Session, major: u32) -> Result<Snapshot, CatalogError> {
     let sections = sections(major);
-    let answers = sections.iter().map(|section| async {
-        ask(session, &section.sql)
-            .await
-            .map(|read| (section.name, read))
-            .map_err(|error| CatalogError::Section {
-                section: section.name,
-                error,
-            })
-    });
-    // All are on their way before the first answer comes.
-    let answers = try_join_all(answers).await?;
-    assemble::assemble(session.server_version().num, answers)
+    // All are on their way before the first answer comes, and what has come is put together while
+    // the server is busy with the next.
+    let mut answers: FuturesOrdered<_> = sections
+        .iter()
+        .map(|section| async { (section.name, ask(session, &section.sql).await) })
+        .collect();
+    let mut assembly = Assembly::new(session.server_version().num);
+    while let Some((section, read)) = answers.next().await {
+        let read = read.map_err(|error| CatalogError::Section { section, error })?;
+        assembly.take(section, read)?;
+    }
+    Ok(assembly.snapshot())
 }
 
 /// Computes a hash of the questions that are asked of a version: a snapshot that was kept is as
