@@ -92,6 +92,7 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         folder: std::env::temp_dir(),
         values,
         earlier: BTreeMap::new(),
+        states: BTreeMap::new(),
         chosen_files: Vec::new(),
         targets: targets.clone(),
         feed: Feed::default(),

@@ -257,6 +257,12 @@ fn resume_hint(snapshot: &Snapshot) {
             run.id,
             run.status.word()
         ));
+        if run.rejected_may_go_back() {
+            say::note(&format!(
+                "  it may still go back, at the console: stagegate run --resume {}",
+                run.id
+            ));
+        }
         return;
     }
     let at = run.current().map_or(String::new(), |gate| {

@@ -19,7 +19,8 @@ use crate::runbook::{self, Problems, Runbook};
 pub enum Which {
     /// A new one of this runbook.
     New(PathBuf),
-    /// The newest of this runbook that has not ended.
+    /// The newest of this runbook that has not ended; else the newest that was rejected and may
+    /// still go back.
     Latest(PathBuf),
     /// This one.
     Named(String),
@@ -91,7 +92,9 @@ pub fn open_asleep(options: &OpenOptions) -> Result<EngineHandle, OpenError> {
     match &options.which {
         Which::New(path) => open_new(path, options),
         Which::Latest(path) => {
-            let run = latest(path, &options.runs_folder, "")?;
+            let open = |run: &Run| !run.status.is_terminal();
+            let run = latest(path, &options.runs_folder, open)
+                .or_else(|_| latest(path, &options.runs_folder, Run::rejected_may_go_back))?;
             resume(&run, options)
         }
         Which::Named(run) => resume(run, options),
@@ -135,7 +138,8 @@ fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenErro
 
 /// Says so when another run of the same runbook has not ended.
 pub(super) fn other_open_run(runbook: &Path, runs: &Path, own: &str) -> Option<String> {
-    let run = latest(runbook, runs, own).ok()?;
+    let other = |run: &Run| !run.status.is_terminal() && run.id != own;
+    let run = latest(runbook, runs, other).ok()?;
     Some(format!(
         "run {run} of this runbook has not ended; --resume goes on with it"
     ))
@@ -147,7 +151,7 @@ fn resume(run: &str, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
         let path = opened.store.folder().display().to_string();
         OpenError::Store(StoreError::Empty { path })
     })?;
-    if folded.status.is_terminal() {
+    if folded.status.is_terminal() && !folded.rejected_may_go_back() {
         let status = folded.status.word().to_owned();
         return Err(OpenError::Ended {
             run: run.to_owned(),
@@ -222,16 +226,16 @@ fn check_addresses(run: &str, runbook: &Runbook, options: &OpenOptions) -> Resul
         .map_err(|(target, source)| OpenError::Address { target, source })
 }
 
-/// The newest run of a runbook that has not ended, other than `own`.
-fn latest(path: &Path, runs: &Path, own: &str) -> Result<String, OpenError> {
+/// The newest run of a runbook that is as wanted.
+fn latest(path: &Path, runs: &Path, wanted: impl Fn(&Run) -> bool) -> Result<String, OpenError> {
     let absolute = std::path::absolute(path).map_err(|source| OpenError::Read {
         path: path.display().to_string(),
         source,
     })?;
-    let wanted = absolute.display().to_string();
+    let runbook = absolute.display().to_string();
     let found = store::list(runs).into_iter().find(|listed| {
-        let open = |run: &Run| run.runbook_path == wanted && !run.status.is_terminal();
-        listed.name != own && listed.run.as_ref().is_ok_and(|run| open(run))
+        let fits = |run: &Run| run.runbook_path == runbook && wanted(run);
+        listed.run.as_deref().is_ok_and(fits)
     });
     found
         .map(|listed| listed.name)

@@ -86,6 +86,12 @@ impl Engine {
             folder: self.store.folder().to_owned(),
             values,
             earlier: self.view.evidence.clone(),
+            states: self
+                .run
+                .gates
+                .iter()
+                .map(|gate| (gate.id.clone(), gate.state))
+                .collect(),
             chosen_files: self
                 .run
                 .rollback

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Choices, Evidence, Feed, Targets};
-use crate::promotion::{EffectRecord, RemedyRecord};
+use crate::promotion::{EffectRecord, GateState, RemedyRecord};
 use crate::runbook::{self, Gate, Runbook};
 
 /// What one attempt at one gate works with.
@@ -26,6 +26,8 @@ pub struct Context {
     pub values: BTreeMap<String, String>,
     /// The evidence of each gate's last attempt.
     pub earlier: BTreeMap<String, Arc<Evidence>>,
+    /// How each gate of the run stands.
+    pub states: BTreeMap<String, GateState>,
     /// The files that go back, where the way back asked for them.
     pub chosen_files: Vec<String>,
     pub targets: Targets,

@@ -66,6 +66,9 @@ pub enum Evidence {
         /// Where its rows differ from the backup's.
         differences: Vec<String>,
         ended_sessions: u64,
+        /// What did not go well and does the data no harm.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
         duration_ms: u64,
     },
     Commit {

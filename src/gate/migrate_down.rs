@@ -45,7 +45,12 @@ pub(super) fn stand(
         rows.iter()
             .any(|row| row.file == file && row.state == LedgerState::Reverted)
     };
-    for choice in &context.chosen_files {
+    // Another gate of the same way back may undo what this one has no say in.
+    let of_others = |file: &str| {
+        let mut of_file = rows.iter().filter(|row| row.file == file).peekable();
+        of_file.peek().is_some() && of_file.all(|row| !gate.undoes.contains(&row.collection))
+    };
+    for choice in context.chosen_files.iter().filter(|c| !of_others(c)) {
         let is_planned = planned
             .iter()
             .any(|file| file.undoes.as_ref() == Some(choice));

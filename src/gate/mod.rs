@@ -40,6 +40,7 @@ mod ramp_words;
 mod recovery_point;
 mod recovery_seen;
 mod restore;
+mod restore_in_place;
 mod restore_plan;
 mod restore_reconcile;
 mod restore_swap;

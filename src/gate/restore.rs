@@ -19,7 +19,7 @@ use crate::postgres::programs;
 use crate::postgres::restore::{self, RestoreRequest};
 use crate::postgres::session::{Session, SessionSettings};
 use crate::postgres::swap;
-use crate::promotion::{EffectOutcome, EffectRecord};
+use crate::promotion::{EffectOutcome, EffectRecord, GateState};
 use crate::runbook::{Restore, RestoreMode, Sessions};
 use crate::untrusted::clean;
 
@@ -60,6 +60,32 @@ pub(super) fn backup(gate: &Restore, context: &Context) -> Option<(Manifest, Str
     }
 }
 
+/// The backup where its gate stands as passed: what an older attempt left is not restored.
+pub(super) fn good_backup(
+    gate: &Restore,
+    context: &Context,
+) -> Result<(Manifest, String), Box<Finding>> {
+    let state = context.states.get(&gate.backup).copied();
+    let (Some(backup), Some(state)) = (backup(gate, context), state) else {
+        return Err(Box::new(no_backup(gate)));
+    };
+    match not_passed(&gate.backup, state) {
+        Some(finding) => Err(Box::new(finding)),
+        None => Ok(backup),
+    }
+}
+
+/// Refuses a backup whose gate does not stand as passed, waived ones among them.
+fn not_passed(backup: &str, state: GateState) -> Option<Finding> {
+    let word = state.word();
+    (state != GateState::Passed).then(|| {
+        Finding::errored(format!("`{backup}` is {word}, not passed"))
+            .because("only a backup whose gate stands as passed is ever restored")
+            .because("nothing was changed")
+            .can(format!("see why `{backup}` is {word}"))
+    })
+}
+
 pub(super) fn no_backup(gate: &Restore) -> Finding {
     Finding::errored(format!("`{}` has taken no backup in this run", gate.backup))
         .because("only a backup of this run, verified by it, is ever restored")
@@ -73,8 +99,9 @@ pub(super) fn own_prefix(context: &Context) -> String {
 
 pub(super) async fn run(gate: &Restore, context: &Context) -> Outcome {
     let started = Instant::now();
-    let Some((manifest, server)) = backup(gate, context) else {
-        return Outcome::of(no_backup(gate));
+    let (manifest, server) = match good_backup(gate, context) {
+        Ok(backup) => backup,
+        Err(finding) => return Outcome::of(*finding),
     };
     let work = Work {
         gate,
@@ -107,6 +134,8 @@ pub(super) struct Done {
     pub(super) kept: Option<String>,
     pub(super) differences: Vec<String>,
     pub(super) ended_sessions: usize,
+    /// What did not go well and does the data no harm.
+    pub(super) warnings: Vec<String>,
 }
 
 /// One attempt at a restore.
@@ -129,9 +158,11 @@ impl Work<'_> {
         let tables = self.manifest.contents.len();
         let seconds = started.elapsed().as_secs_f64();
         let finding = if done.differences.is_empty() {
-            Finding::passed(format!(
+            let words = format!(
                 "restored in {seconds:.1} s: {tables} tables, {rows} rows, equal to the backup"
-            ))
+            );
+            let warnings = done.warnings.iter().cloned();
+            warnings.fold(Finding::passed(words), Finding::because)
         } else {
             let mut finding = Finding::failed("the restored database differs from the backup");
             for difference in done.differences.iter().take(10) {
@@ -161,6 +192,7 @@ impl Work<'_> {
                 .sum(),
             differences: done.differences,
             ended_sessions: done.ended_sessions as u64,
+            warnings: done.warnings,
             duration_ms: started.elapsed().as_millis() as u64,
         }
     }
@@ -229,7 +261,8 @@ impl Work<'_> {
             .into())
     }
 
-    /// Runs `pg_restore` into a database.
+    /// Runs `pg_restore` into a database. In place, `session` watches meanwhile that it waits for no
+    /// lock longer than it may.
     pub(super) async fn pg_restore(
         &self,
         session: &Session,
@@ -242,7 +275,8 @@ impl Work<'_> {
                     .because(missing.to_string())
                     .because("nothing was changed")
             })?;
-        let info = session.conninfo().with_database(database);
+        let info = session.conninfo_here().with_database(database);
+        let name = self.context.targets.application_name(&self.context.gate.id);
         let request = RestoreRequest {
             program: &program,
             info: &info,
@@ -250,28 +284,22 @@ impl Work<'_> {
             layout: self.manifest.layout,
             jobs: self.gate.jobs,
             in_place,
-            lock_timeout: in_place.then_some(self.gate.lock_timeout),
-            application_name: &self.context.targets.application_name(&self.context.gate.id),
+            application_name: &name,
             private_folder: &self.context.folder,
             timeout: self.context.gate.timeout,
         };
         let feed = &self.context.feed;
-        let ran = restore::run(&request, &self.context.cancel, |line| {
+        let stop = self.context.cancel.child_token();
+        let ran = restore::run(&request, &stop, |line| {
             feed.line(Source::Err, line);
         });
+        if in_place {
+            return self.watch_in_place(ran, session, &stop).await;
+        }
         match ran.await {
             Ok(()) => Ok(()),
-            Err(error) if in_place && may_have_committed(&error) => Err(Trouble::Lost(Box::new(
-                Finding::inconclusive("nobody saw whether the restore in place committed")
-                    .because(clean(&error.to_string()).into_owned())
-                    .can("press Enter: the target is asked"),
-            ))),
             Err(DumpError::Canceled) => Err(Trouble::Canceled),
-            Err(error) => Err(Finding::failed("the backup could not be restored")
-                .because(clean(&error.to_string()).into_owned())
-                .because("the database is as it was before")
-                .can("mend what it says, then retry this gate")
-                .into()),
+            Err(error) => Err(could_not_restore(&error).into()),
         }
     }
 
@@ -295,50 +323,14 @@ impl Work<'_> {
             })
             .await;
     }
-
-    async fn in_place(&self) -> Result<Done, Trouble> {
-        let (session, identity) = self.prove().await?;
-        self.same_as_backed_up(&identity)?;
-        let newer = restore::newer_tables(&session, &self.manifest.contents).await?;
-        if !newer.is_empty() && !self.gate.keep_newer {
-            return Err(Finding::failed(super::restore_plan::newer_words(&newer))
-                .because("a restore in place drops only what the backup holds")
-                .because("nothing was changed")
-                .can("undo the migrations that made them first, or restore with mode = \"swap\"")
-                .into());
-        }
-        self.no_others(&session, &identity.database).await?;
-        let own = own_prefix(self.context);
-        let mut ended_sessions = 0;
-        if self.gate.sessions == Sessions::End {
-            ended_sessions = swap::end_sessions(&session, &identity.database, &own).await?;
-        }
-        let started = Instant::now();
-        self.pg_restore(&session, &identity.database, true).await?;
-        self.effect("restored in place", started).await;
-        if !self.manifest.contents.contains_key("stagegate.ledger") {
-            // The ledger is younger than the backup: nothing that it says was applied is there now.
-            crate::postgres::ledger::revert_all(&session).await?;
-        }
-        let differences = self.compare(&session).await?;
-        Ok(Done {
-            identity,
-            kept: None,
-            differences,
-            ended_sessions,
-        })
-    }
 }
 
-/// Tells whether pg_restore may have sent its COMMIT before it ended.
-fn may_have_committed(error: &DumpError) -> bool {
-    match error {
-        DumpError::Canceled | DumpError::TimedOut => true,
-        DumpError::Program { how, said, .. } => {
-            how.contains("signal") || said.contains("connection")
-        }
-        _ => false,
-    }
+/// What `pg_restore` did not do, where it is known that nothing of it stayed.
+pub(super) fn could_not_restore(error: &DumpError) -> Finding {
+    Finding::failed("the backup could not be restored")
+        .because(clean(&error.to_string()).into_owned())
+        .because("the database is as it was before")
+        .can("mend what it says, then retry this gate")
 }
 
 /// Reading all of a large table back takes its time.
@@ -346,5 +338,27 @@ pub(super) fn patient() -> SessionSettings {
     SessionSettings {
         statement_timeout: std::time::Duration::from_secs(86_400),
         ..SessionSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_backup_whose_gate_passed_is_restored() {
+        assert!(not_passed("dump", GateState::Passed).is_none());
+        for state in [
+            GateState::Pending,
+            GateState::Running,
+            GateState::Failed,
+            GateState::Canceled,
+            GateState::InDoubt,
+            GateState::Waived,
+            GateState::Stale,
+        ] {
+            let said = not_passed("dump", state).unwrap().summary;
+            assert_eq!(said, format!("`dump` is {}, not passed", state.word()));
+        }
     }
 }

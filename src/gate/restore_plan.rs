@@ -1,7 +1,7 @@
 //! What a `restore` gate would do, and what it would lose.
 
 use super::backup::bytes;
-use super::restore::{backup, own_prefix};
+use super::restore::{good_backup, own_prefix};
 use super::{Context, Plan, TargetError, Tone};
 use crate::postgres::PostgresError;
 use crate::postgres::dump::Manifest;
@@ -16,10 +16,13 @@ pub(super) async fn plan(gate: &Restore, context: &Context) -> Plan {
         RestoreMode::Swap => "into a new database, then change the names over",
         RestoreMode::InPlace => "over the database itself, in one transaction",
     };
-    let Some((manifest, server)) = backup(gate, context) else {
-        let mut plan = Plan::new(format!("restore {}", gate.target), &[&gate.target]);
-        plan.refuses = Some(format!("`{}` has taken no backup in this run", gate.backup));
-        return plan;
+    let (manifest, server) = match good_backup(gate, context) {
+        Ok(backup) => backup,
+        Err(finding) => {
+            let mut plan = Plan::new(format!("restore {}", gate.target), &[&gate.target]);
+            plan.refuses = Some(finding.summary);
+            return plan;
+        }
     };
     let summary = format!("restore {} {mode}", gate.target);
     let inputs = [
@@ -109,11 +112,8 @@ impl Survey {
 }
 
 pub(super) fn newer_words(newer: &[String]) -> String {
-    format!(
-        "{} tables are newer than the backup and would stay: {}",
-        newer.len(),
-        newer.join(", ")
-    )
+    let (count, list) = (newer.len(), newer.join(", "));
+    format!("{count} newer than the backup, which would stay or be in the way: {list}")
 }
 
 async fn survey(
@@ -131,7 +131,7 @@ async fn survey(
         .await?;
     let own = own_prefix(context);
     let others = swap::other_sessions(&session, &identity.database, &own).await?;
-    let newer = restore::newer_tables(&session, &manifest.contents).await?;
+    let newer = restore::newer_objects(&session, manifest).await?;
     let found = row_counts(&session, manifest).await?;
     Ok(Survey {
         identity,

@@ -52,23 +52,6 @@ pub(super) async fn reconcile(gate: &Restore, context: &Context) -> Reconciled {
 pub(super) type Found = (Option<Resolution>, Finding, Option<Done>);
 
 impl Work<'_> {
-    async fn reconcile_in_place(&self) -> Result<Found, Trouble> {
-        let (session, identity) = self.prove().await?;
-        let name = self.context.targets.application_name(&self.context.gate.id);
-        self.nothing_lingers(&session, &name).await?;
-        // Equal rows would not prove it: what was migrated may have changed no row.
-        let rows = match self.compare(&session).await {
-            Ok(differences) if differences.is_empty() => "the rows equal the backup's".to_owned(),
-            Ok(differences) => differences.join("; "),
-            Err(_) => "the tables could not be compared with the backup's".to_owned(),
-        };
-        let finding = Finding::inconclusive("nobody saw whether the restore in place committed")
-            .because("it is one transaction: all of it is there, or nothing")
-            .because(format!("{}: {rows}", identity.database))
-            .can("look whether the migrated objects are there; Enter restores again, and what was written since is lost");
-        Ok((Some(Resolution::Pending), finding, None))
-    }
-
     /// Waits until no session of the attempt is left on the server, in whatever database.
     pub(super) async fn nothing_lingers(
         &self,

@@ -6,12 +6,14 @@ use super::TargetError;
 use super::restore::{Done, Trouble, Work, own_prefix};
 use super::restore_reconcile::Found;
 use crate::expectation::Finding;
-use crate::postgres::PostgresError;
-use crate::postgres::identity::Identity;
+use crate::postgres::conninfo::Conninfo;
+use crate::postgres::identity::{self, Identity};
 use crate::postgres::session::{Session, SessionSettings};
-use crate::postgres::swap::{self, SwapNames};
+use crate::postgres::swap::{self, Standing, SwapNames};
+use crate::postgres::{PostgresError, fresh_database};
 use crate::promotion::Resolution;
 use crate::runbook::Sessions;
+use crate::untrusted::{clean, clean_line};
 
 impl Work<'_> {
     pub(super) async fn swap(&self) -> Result<Done, Trouble> {
@@ -26,13 +28,15 @@ impl Work<'_> {
                     .into(),
             );
         }
-        let admin = self.maintenance().await?;
+        let (admin, beside) = self.maintenance(session.conninfo_here()).await?;
+        same_instance(&beside, &identity)?;
         let standing = swap::standing(&admin, &names).await?;
         if standing.swapped() {
+            self.kept_is_backed_up(&beside, standing, &names)?;
             return Ok(self.already_swapped(identity, &names));
         }
         self.same_as_backed_up(&identity)?;
-        if standing.kept {
+        if standing.kept.is_some() {
             return Err(Finding::failed(format!("{} exists already", names.kept))
                 .because("an earlier restore of this run left it, and names are not reused")
                 .because("nothing was changed")
@@ -40,19 +44,21 @@ impl Work<'_> {
                 .into());
         }
         self.no_others(&session, &identity.database).await?;
-        if standing.fresh {
+        if standing.fresh.is_some() {
             let say = format!("removing {} of an attempt before", names.fresh);
             self.context.feed.say(say);
             swap::drop_fresh(&admin, &names).await?;
         }
-        let result = self.restore_beside(&admin, &names).await;
-        if let Err(trouble) = result {
-            // Nothing of an attempt that failed takes up room; the live database was not touched.
-            let _ = swap::drop_fresh(&admin, &names).await;
-            return Err(trouble);
-        }
+        let (fresh, warnings) = match self.restore_beside(&admin, &identity, &names).await {
+            Ok(restored) => restored,
+            Err(trouble) => {
+                // Nothing of an attempt that failed takes up room; the live one was not touched.
+                let _ = swap::drop_fresh(&admin, &names).await;
+                return Err(trouble);
+            }
+        };
         drop(session);
-        let ended_sessions = self.change_over(&admin, &names).await?;
+        let ended_sessions = self.change_over(&admin, &identity, fresh, &names).await?;
         // It was compared before the names were changed over; since then people may write again.
         let (_, identity) = self.open_new().await?;
         Ok(Done {
@@ -60,22 +66,40 @@ impl Work<'_> {
             kept: Some(names.kept),
             differences: Vec::new(),
             ended_sessions,
+            warnings,
         })
     }
 
-    /// Restores into the new database and proves that it holds what the backup holds.
-    async fn restore_beside(&self, admin: &Session, names: &SwapNames) -> Result<(), Trouble> {
+    /// Restores into the new database and proves that it holds what the backup holds. Returns its
+    /// oid, and what did not go well but does no harm.
+    async fn restore_beside(
+        &self,
+        admin: &Session,
+        proved: &Identity,
+        names: &SwapNames,
+    ) -> Result<(u32, Vec<String>), Trouble> {
         let started = Instant::now();
         let feed = &self.context.feed;
         feed.say(format!("making {}", names.fresh));
-        swap::create_fresh(admin, names).await?;
+        let oid = fresh_database::create_like(admin, &names.live, &names.fresh).await?;
         self.pg_restore(admin, &names.fresh, false).await?;
-        let info = admin.conninfo().with_database(&names.fresh);
+        let info = admin.conninfo_here().with_database(&names.fresh);
         let settings = SessionSettings {
             application_name: self.context.targets.application_name(&self.context.gate.id),
             ..super::restore::patient()
         };
         let fresh = Session::open(&info, &settings).await?;
+        let here = identity::read(&fresh).await?;
+        same_instance(&here, proved)?;
+        if here.database_oid != oid {
+            return Err(
+                Finding::failed(format!("{} is another database by now", names.fresh))
+                    .because("somebody else made one of the same name meanwhile")
+                    .because("the live database was not touched")
+                    .can("find out who, then retry this gate")
+                    .into(),
+            );
+        }
         let differences = self.compare(&fresh).await?;
         if let Some(first) = differences.first() {
             return Err(Finding::failed("what was restored differs from the backup")
@@ -84,19 +108,38 @@ impl Work<'_> {
                 .can("take a new backup where that is still possible")
                 .into());
         }
-        feed.say("ANALYZE: a new database knows nothing of its values yet");
-        let analyzed = fresh.client.batch_execute("ANALYZE").await;
-        analyzed.map_err(PostgresError::from)?;
+        let warnings = self.analyze(&fresh).await;
         fresh.close().await;
         self.effect("restored into a new database", started).await;
-        Ok(())
+        Ok((oid, warnings))
+    }
+
+    /// Lets the server learn of the new tables' values. Where that fails queries are slow until
+    /// autovacuum has been there, and nothing else is amiss.
+    pub(super) async fn analyze(&self, session: &Session) -> Vec<String> {
+        let feed = &self.context.feed;
+        feed.say("ANALYZE: what is new has no statistics yet");
+        let Err(error) = session.client.batch_execute("ANALYZE").await else {
+            return Vec::new();
+        };
+        let said = clean_line(&PostgresError::from(error).to_string());
+        let warning = format!("ANALYZE failed, run it by hand: {said}");
+        feed.say(&warning);
+        vec![warning]
     }
 
     /// Changes the names over. Our own lock is a session in the old database and goes first.
-    async fn change_over(&self, admin: &Session, names: &SwapNames) -> Result<usize, Trouble> {
+    async fn change_over(
+        &self,
+        admin: &Session,
+        proved: &Identity,
+        fresh: u32,
+        names: &SwapNames,
+    ) -> Result<usize, Trouble> {
         let started = Instant::now();
         let feed = &self.context.feed;
-        let helper = self.maintenance().await?;
+        let (helper, beside) = self.maintenance(admin.conninfo_here()).await?;
+        same_instance(&beside, proved)?;
         let own = own_prefix(self.context);
         let others = swap::other_sessions(&helper, &names.live, &own).await?;
         self.context.targets.let_go(&self.gate.target).await;
@@ -105,14 +148,15 @@ impl Work<'_> {
             names.live, names.kept, names.fresh, names.live
         ));
         let end = self.gate.sessions == Sessions::End;
-        let swapped = swap::swap(admin, &helper, names, end).await;
+        let oids = (proved.database_oid, fresh);
+        let swapped = swap::swap(admin, &helper, names, oids, end).await;
         if let Err(error) = swapped {
-            let refused = error.sqlstate().is_some();
+            let refused = error.changed_nothing();
             if refused {
                 let _ = swap::drop_fresh(&helper, names).await;
             }
             let finding = Finding::failed("the names could not be changed over")
-                .because(crate::untrusted::clean(&error.to_string()).into_owned());
+                .because(clean(&error.to_string()).into_owned());
             if refused {
                 return Err(finding
                     .because("the live database is as it was before")
@@ -146,13 +190,13 @@ impl Work<'_> {
             kept: Some(names.kept.clone()),
             differences: Vec::new(),
             ended_sessions: 0,
+            warnings: Vec::new(),
         }
     }
 
-    /// A session in another database of the same server: one that is connected to cannot be
-    /// renamed.
-    async fn maintenance(&self) -> Result<Session, TargetError> {
-        let info = self.context.targets.conninfo(&self.gate.target)?;
+    /// A session in another database of the same server, and who answered it: a database that is
+    /// connected to cannot be renamed.
+    async fn maintenance(&self, info: Conninfo) -> Result<(Session, Identity), TargetError> {
         let settings = SessionSettings {
             application_name: self.context.targets.application_name(&self.context.gate.id),
             // Making a database copies its template, and waits for nobody's lock meanwhile.
@@ -160,28 +204,78 @@ impl Work<'_> {
             ..SessionSettings::default()
         };
         let session = Session::open(&info.with_database(&self.gate.maintenance), &settings).await?;
-        Ok(session)
+        let identity = identity::read(&session).await?;
+        Ok((session, identity))
+    }
+
+    /// The name of a swap alone proves nothing: the database of before is the one backed up.
+    fn kept_is_backed_up(
+        &self,
+        beside: &Identity,
+        standing: Standing,
+        names: &SwapNames,
+    ) -> Result<(), Trouble> {
+        if self.is_backed_up(beside, standing.kept) {
+            return Ok(());
+        }
+        Err(self.elsewhere(beside, &names.kept))
+    }
+
+    fn is_backed_up(&self, beside: &Identity, oid: Option<u32>) -> bool {
+        oid.is_some_and(|oid| {
+            let mark = format!("[{}]", beside.fingerprint_of(oid));
+            self.backed_up.ends_with(&mark)
+        })
+    }
+
+    fn elsewhere(&self, beside: &Identity, name: &str) -> Trouble {
+        Finding::inconclusive(format!("{name} is not the database that was backed up"))
+            .because(format!("the backup was taken of {}", self.backed_up))
+            .because(format!("asked was {}", beside.describe()))
+            .because("nothing was changed")
+            .can("find out where the address leads now, then press Enter")
+            .into()
     }
 
     pub(super) async fn reconcile_swap(&self) -> Result<Found, Trouble> {
-        let admin = self.maintenance().await?;
-        let live = self.context.targets.conninfo(&self.gate.target)?.database;
-        let names = SwapNames::new(&live, &self.context.run, &self.context.gate.id);
+        let info = self.context.targets.conninfo(&self.gate.target)?;
+        let names = SwapNames::new(&info.database, &self.context.run, &self.context.gate.id);
+        let (admin, beside) = self.maintenance(info).await?;
         let own = self.context.targets.application_name(&self.context.gate.id);
         self.nothing_lingers(&admin, &own).await?;
         let standing = swap::standing(&admin, &names).await?;
         if !standing.swapped() {
+            if !self.is_backed_up(&beside, standing.live) {
+                return Err(self.elsewhere(&beside, &names.live));
+            }
             swap::drop_fresh(&admin, &names).await?;
             let finding = Finding::inconclusive("the live database was not touched")
                 .because("the names had not been changed over; what was restored was removed")
                 .can("press Enter to restore again");
             return Ok((Some(Resolution::Pending), finding, None));
         }
+        self.kept_is_backed_up(&beside, standing, &names)?;
         let (_, identity) = self.open_new().await?;
+        same_instance(&identity, &beside)?;
         let done = self.already_swapped(identity, &names);
         let finding = Finding::passed("the names were changed over")
             .because("that is only done after the restored database was compared with the backup")
             .because(format!("the database of before is {}", names.kept));
         Ok((Some(Resolution::Passed), finding, Some(done)))
     }
+}
+
+/// A second session is only used where one server process started both.
+fn same_instance(here: &Identity, proved: &Identity) -> Result<(), Trouble> {
+    here.same_instance(proved).map_err(|reason| {
+        Finding::failed(format!(
+            "database {} is on another server than the target",
+            here.database
+        ))
+        .because(clean_line(&reason))
+        .because(format!("the target is {}", proved.describe()))
+        .because("the target was not touched")
+        .can("find out where the address leads now, then retry this gate")
+        .into()
+    })
 }

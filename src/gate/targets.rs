@@ -50,7 +50,7 @@ struct Entry {
     target: Target,
     status: Mutex<TargetStatus>,
     /// What answered first in this run; nothing else may answer later.
-    first: Mutex<Option<Identity>>,
+    first: Mutex<First>,
     /// The lock, and when it was last seen to be ours.
     lock: AsyncMutex<Option<(OperatorLock, Instant)>>,
 }
@@ -69,7 +69,7 @@ impl Targets {
         let entry = |target: &Target| Entry {
             target: target.clone(),
             status: Mutex::new(TargetStatus::NotAsked),
-            first: Mutex::new(None),
+            first: Mutex::new(First::default()),
             lock: AsyncMutex::new(None),
         };
         Targets {
@@ -219,11 +219,12 @@ impl Targets {
         }
     }
 
-    /// Says that this run itself has put another database in the target's place: what answers next
-    /// is the target from then on.
+    /// Says that this run itself has put another database in the target's place: the next one that
+    /// answers on the same server is the target from then on.
     pub fn expect_another(&self, name: &str) {
         if let Ok(entry) = self.entry(name) {
-            *entry.first.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let mut first = entry.first.lock().unwrap_or_else(PoisonError::into_inner);
+            first.replaced = true;
         }
     }
 
@@ -274,16 +275,68 @@ impl Entry {
             ));
         }
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        match first.as_ref() {
-            None => {
-                *first = Some(identity.clone());
-                Ok(())
-            }
-            Some(first) => first.same_server(identity),
+        first.accept(identity)
+    }
+}
+
+/// What answered first.
+#[derive(Debug, Default)]
+struct First {
+    identity: Option<Identity>,
+    /// Another database of the same server has its place by now.
+    replaced: bool,
+}
+
+impl First {
+    fn accept(&mut self, identity: &Identity) -> Result<(), String> {
+        match &self.identity {
+            None => {}
+            Some(first) if self.replaced => identity.same_cluster(first)?,
+            Some(first) => return identity.same_server(first),
         }
+        self.identity = Some(identity.clone());
+        self.replaced = false;
+        Ok(())
     }
 }
 
 fn describe(holder: &Holder) -> String {
     crate::untrusted::clean_line(&holder.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(system_identifier: &str, database_oid: u32) -> Identity {
+        Identity {
+            host_shown: "db.example".into(),
+            address: "10.0.0.1:5432".into(),
+            database: "app".into(),
+            database_oid,
+            user: "ana".into(),
+            server_version: "15.18".into(),
+            server_version_num: 150_018,
+            system_identifier: Some(system_identifier.into()),
+            timeline: Some(1),
+            in_recovery: false,
+            is_superuser: false,
+            bypass_rls: false,
+            server_started: "2026-11-21T08:00:00.000000Z".into(),
+            tls: true,
+        }
+    }
+
+    #[test]
+    fn a_replaced_database_is_only_taken_from_the_same_server() {
+        let mut first = First::default();
+        first.accept(&identity("1", 10)).unwrap();
+        first.accept(&identity("1", 11)).unwrap_err();
+        first.replaced = true;
+        let elsewhere = first.accept(&identity("2", 11)).unwrap_err();
+        assert!(elsewhere.contains("was 1 and is 2"), "{elsewhere}");
+        first.accept(&identity("1", 11)).unwrap();
+        // Once it is known it is the target, and no third one is.
+        first.accept(&identity("1", 12)).unwrap_err();
+    }
 }

@@ -156,7 +156,15 @@ async fn run_body(
         .await
         .map_err(refused_at_begin)?;
     fault::point("after_begin_sent");
-    finish(begin).await.map_err(refused_at_begin)?;
+    let rows = finish(begin).await.map_err(refused_at_begin)?;
+    if let Some(up) = file.row.undoes
+        && rows == 0
+    {
+        // Between the plan and now somebody else undid it; nothing of the file is run.
+        return Err(FileFailure::Guard {
+            reason: format!("{up} is not applied any more: somebody else undid it meanwhile"),
+        });
+    }
     let mut flight = Flight {
         session,
         file,
@@ -303,13 +311,13 @@ async fn send(session: &Session, sql: &str) -> Result<SimpleQueryStream, Postgre
     Ok(session.client.simple_query_raw(sql).await?)
 }
 
-/// Reads an answer to its end; rows are counted and dropped.
+/// Reads an answer to its end; the rows of all its statements are counted and dropped.
 async fn finish(stream: SimpleQueryStream) -> Result<u64, PostgresError> {
     let mut stream = pin!(stream);
     let mut rows = 0;
     while let Some(message) = stream.next().await {
         if let SimpleQueryMessage::CommandComplete(count) = message? {
-            rows = count;
+            rows += count;
         }
     }
     Ok(rows)

@@ -245,6 +245,14 @@ fn driver_config(info: &Conninfo, application_name: &str, tls: bool) -> Config {
 }
 
 impl Route {
+    /// The network address that it leads to; none for a socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match &self.place {
+            Place::Socket(_) => None,
+            Place::Tcp(address) => Some(address.ip()),
+        }
+    }
+
     /// Opens a wire for a cancel request.
     pub(super) async fn open_again(&self) -> io::Result<Wire> {
         self.open().await.map_err(|error| match error {

@@ -117,8 +117,9 @@ pub async fn read(
     wanted: &Contents,
     mut observe: impl FnMut(&str),
 ) -> Result<Contents, PostgresError> {
-    // As pg_dump has them, so that values are written the same way.
-    let settings = "SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; \
+    // As pg_dump has them, so that values are written the same way; names of objects are values
+    // too, and are written short where the search path finds them.
+    let settings = "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; \
                     SET extra_float_digits = 3; SET bytea_output = hex; SET row_security = off; \
                     SET synchronize_seqscans = off";
     session.client.batch_execute(settings).await?;

@@ -74,6 +74,10 @@ pub struct Manifest {
     pub entries: u64,
     /// Tables whose rows it holds.
     pub tables: u64,
+    /// The tables, views and sequences in it, as its table of contents lists them: kind, schema,
+    /// name, owner, such as `VIEW app v ana`. Empty in manifests of before this was kept.
+    #[serde(default)]
+    pub objects: Vec<String>,
     /// The database that it was taken of, in words that end with its fingerprint.
     #[serde(default)]
     pub server: String,

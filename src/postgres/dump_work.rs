@@ -20,6 +20,7 @@ use crate::system::process::{self, Ended, Ending, Invocation, Stream};
 /// What reading a dump back gave.
 struct Read {
     entries: u64,
+    objects: Vec<String>,
     tables: u64,
     contents: Contents,
 }
@@ -45,7 +46,7 @@ impl Work<'_> {
         let tables = self.run_pg_dump(pg_dump, observe).await?;
         fault::point("after_dump");
         make_private(&self.place.partial).map_err(|e| file_error(&self.place.partial, e))?;
-        let entries = self.list(pg_restore).await?;
+        let (entries, objects) = self.list(pg_restore).await?;
         let contents = self.read_fully(pg_restore).await?;
         fault::point("after_dump_verified");
         let partial = self.place.partial.clone();
@@ -55,6 +56,7 @@ impl Work<'_> {
             .map_err(|e| file_error(&self.place.partial, e))?;
         let read = Read {
             entries,
+            objects,
             tables,
             contents,
         };
@@ -96,6 +98,7 @@ impl Work<'_> {
             pg_dump_version: pg_dump.version.text.clone(),
             entries: read.entries,
             tables: read.tables,
+            objects: read.objects,
             server: self.survey.server.clone(),
             contents: read.contents,
         };
@@ -196,16 +199,17 @@ impl Work<'_> {
         }
     }
 
-    /// Reads the table of contents.
-    async fn list(&self, pg_restore: &Program) -> Result<u64, DumpError> {
-        let listed = std::sync::atomic::AtomicU64::new(0);
+    /// Reads the table of contents: the number of its entries, and its relations.
+    async fn list(&self, pg_restore: &Program) -> Result<(u64, Vec<String>), DumpError> {
+        let (mut entries, mut objects) = (0, Vec::new());
         self.pg_restore(pg_restore, &["--list"], |line| {
             if !line.is_empty() && !line.starts_with(b";") {
-                listed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                entries += 1;
+                objects.extend(listed_relation(&crate::untrusted::clean_bytes(line)));
             }
         })
         .await?;
-        Ok(listed.into_inner())
+        Ok((entries, objects))
     }
 
     /// Reads every byte of it as a restore would, and adds the rows of each table up.
@@ -285,6 +289,28 @@ fn says_error(line: &str) -> bool {
         "Command was:",
     ];
     TELLING.iter().any(|word| line.contains(word))
+}
+
+/// The relation that a line of `pg_restore --list` is of, such as `TABLE app t ana` of
+/// `215; 1259 16386 TABLE app t ana`.
+fn listed_relation(line: &str) -> Option<String> {
+    const KINDS: [&str; 5] = [
+        "TABLE ",
+        "VIEW ",
+        "MATERIALIZED VIEW ",
+        "SEQUENCE ",
+        "FOREIGN TABLE ",
+    ];
+    const PARTS: [&str; 5] = [
+        "TABLE DATA ",
+        "TABLE ATTACH ",
+        "MATERIALIZED VIEW DATA ",
+        "SEQUENCE SET ",
+        "SEQUENCE OWNED BY ",
+    ];
+    let relation = line.splitn(4, ' ').nth(3)?;
+    let starts = |words: &[&str]| words.iter().any(|word| relation.starts_with(word));
+    (starts(&KINDS) && !starts(&PARTS)).then(|| relation.to_owned())
 }
 
 /// The table that a line of `pg_dump --verbose` says is being dumped now.

@@ -150,18 +150,24 @@ impl Identity {
 
     /// Compares with what was seen before; the error says what is different and what it means.
     pub fn same_server(&self, before: &Identity) -> Result<(), String> {
-        if let (Some(now), Some(then)) = (&self.system_identifier, &before.system_identifier)
-            && now != then
-        {
-            return Err(format!(
-                "it is another server: its system identifier was {then} and is {now}"
-            ));
-        }
+        self.same_cluster(before)?;
         if (self.database_oid, &self.database) != (before.database_oid, &before.database) {
             return Err(format!(
                 "it is another database: it was {} (oid {}) and is {} (oid {}); one that was \
                  dropped and made again has a new oid",
                 before.database, before.database_oid, self.database, self.database_oid
+            ));
+        }
+        Ok(())
+    }
+
+    /// Compares the servers alone, whatever the databases.
+    pub fn same_cluster(&self, before: &Identity) -> Result<(), String> {
+        if let (Some(now), Some(then)) = (&self.system_identifier, &before.system_identifier)
+            && now != then
+        {
+            return Err(format!(
+                "it is another server: its system identifier was {then} and is {now}"
             ));
         }
         if let (Some(now), Some(then)) = (self.timeline, before.timeline)
@@ -181,6 +187,30 @@ impl Identity {
             ));
         }
         Ok(())
+    }
+
+    /// Compares two sessions that are open at the same time: one server process started both. A
+    /// copy of the server's files has its identifier, its timeline and its databases' numbers, but
+    /// was not started at the same microsecond.
+    pub fn same_instance(&self, other: &Identity) -> Result<(), String> {
+        self.same_cluster(other)?;
+        if self.server_started != other.server_started {
+            return Err(format!(
+                "it is a copy, or was started again: the server at {} was started {}, the one at \
+                 {} was started {}",
+                other.address, other.server_started, self.address, self.server_started
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the code that [`Identity::fingerprint`] gives to another database of this server.
+    pub fn fingerprint_of(&self, database_oid: u32) -> String {
+        let other = Identity {
+            database_oid,
+            ..self.clone()
+        };
+        other.fingerprint()
     }
 }
 
@@ -255,6 +285,26 @@ mod tests {
             assert!(reason.contains(expected), "{reason}");
             assert_ne!(now.fingerprint(), before.fingerprint());
         }
+    }
+
+    #[test]
+    fn a_copy_of_the_server_is_told_apart_by_its_start() {
+        let other_database = Identity {
+            database: "postgres".into(),
+            database_oid: 5,
+            ..identity()
+        };
+        other_database.same_instance(&identity()).unwrap();
+        assert_eq!(
+            other_database.fingerprint_of(16384),
+            identity().fingerprint()
+        );
+        let copy = Identity {
+            server_started: "2026-11-21T08:00:00.000001Z".into(),
+            ..identity()
+        };
+        let reason = copy.same_instance(&identity()).unwrap_err();
+        assert!(reason.contains("a copy"), "{reason}");
     }
 
     #[test]

@@ -72,6 +72,10 @@ CREATE TABLE IF NOT EXISTS stagegate.ledger (
 CREATE UNIQUE INDEX IF NOT EXISTS ledger_applied_file
     ON stagegate.ledger (file) WHERE state = 'applied';";
 
+/// How a statement that writes a row begins.
+const COLUMNS: &str = "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, \
+                       raw_sha256, statements, run, journal_seq, journal_head)";
+
 /// Makes the ledger where it is missing. Changes nothing where it stands.
 ///
 /// # Errors
@@ -117,16 +121,22 @@ pub async fn exists(session: &Session) -> Result<bool, PostgresError> {
     Ok(row.get(0))
 }
 
-/// Says of every applied file that it is not there any more: a restore has removed what it did.
+/// Says of applied files, by their rows' keys, that they are not there any more: a restore has
+/// removed what they did.
 ///
 /// # Errors
 /// What the server says.
-pub async fn revert_all(session: &Session) -> Result<(), PostgresError> {
-    if exists(session).await? {
-        ensure(session).await?;
-        let sql = "UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied'";
-        session.client.batch_execute(sql).await?;
+pub async fn revert(session: &Session, nonces: &[String]) -> Result<(), PostgresError> {
+    if nonces.is_empty() || !exists(session).await? {
+        return Ok(());
     }
+    ensure(session).await?;
+    let keys: Vec<String> = nonces.iter().map(|nonce| literal(nonce)).collect();
+    let sql = format!(
+        "UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied' AND nonce IN ({})",
+        keys.join(", ")
+    );
+    session.client.batch_execute(&sql).await?;
     Ok(())
 }
 
@@ -164,24 +174,27 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
 }
 
 impl NewRow<'_> {
-    /// The statement that writes the row, with every value quoted.
+    /// The statement that writes the row, with every value quoted. The row of a file that undoes
+    /// another one is only written where that one is still applied.
     pub fn insert(&self) -> String {
-        match self.undoes {
-            None => self.insert_as("applied"),
-            Some(up) => format!(
-                "WITH undone AS (UPDATE stagegate.ledger SET state = 'reverted' \
-                 WHERE file = {} AND state = 'applied') {}",
-                literal(up),
-                self.insert_as("undo")
-            ),
-        }
+        let Some(up) = self.undoes else {
+            return self.insert_as("applied");
+        };
+        format!(
+            "WITH undone AS (UPDATE stagegate.ledger SET state = 'reverted' \
+             WHERE file = {} AND state = 'applied' RETURNING 1) {COLUMNS} SELECT {} FROM undone",
+            literal(up),
+            self.values("undo")
+        )
     }
 
     fn insert_as(&self, state: &str) -> String {
+        format!("{COLUMNS} VALUES ({})", self.values(state))
+    }
+
+    fn values(&self, state: &str) -> String {
         format!(
-            "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, raw_sha256, \
-             statements, run, journal_seq, journal_head) VALUES ({}, '{state}', {}, {}, {}, {}, \
-             {}, {}, {}, {})",
+            "{}, '{state}', {}, {}, {}, {}, {}, {}, {}, {}",
             literal(self.nonce),
             literal(self.collection),
             literal(self.file),

@@ -3,6 +3,7 @@
 //! `pg_restore` is never told to create or drop a database: which one is written is said by us
 //! alone, whatever name the archive carries.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::PostgresError;
 use super::conninfo::Conninfo;
-use super::dump::{DumpError, Layout};
+use super::content::Contents;
+use super::dump::{DumpError, Layout, Manifest};
 use super::dump_work::check_ended;
 use super::ledger::literal;
 use super::passfile::ChildPassfile;
 use super::programs::Program;
 use super::session::Session;
 use crate::system::process::{self, Invocation, Stream};
+use crate::untrusted::clean;
 
 /// How long sessions of ours may take to end.
 const GRACE: Duration = Duration::from_secs(15);
@@ -58,7 +61,6 @@ pub struct RestoreRequest<'a> {
     pub jobs: u32,
     /// Drop what the archive holds before it is made, all in one transaction.
     pub in_place: bool,
-    pub lock_timeout: Option<Duration>,
     pub application_name: &'a str,
     pub private_folder: &'a Path,
     pub timeout: Option<Duration>,
@@ -108,10 +110,6 @@ fn invocation(request: &RestoreRequest<'_>, passfile: Option<&Path>) -> Invocati
     environment.retain(|(name, _)| name != "PGAPPNAME" && name != "PGOPTIONS");
     environment.push(("PGAPPNAME".to_owned(), request.application_name.to_owned()));
     environment.push(("LC_ALL".to_owned(), "C".to_owned()));
-    if let Some(limit) = request.lock_timeout {
-        let options = format!("-c lock_timeout={}", limit.as_millis());
-        environment.push(("PGOPTIONS".to_owned(), options));
-    }
     Invocation {
         program: request.program.path.clone(),
         arguments,
@@ -121,24 +119,64 @@ fn invocation(request: &RestoreRequest<'_>, passfile: Option<&Path>) -> Invocati
     }
 }
 
-/// The tables of the database that a dump does not hold.
+/// Tables by their quoted, qualified names, with their oids where they are there.
+pub type Oids = BTreeMap<String, Option<u32>>;
+
+/// Asks for the oids of up to `most` of a dump's tables.
 ///
 /// # Errors
 /// What the server says.
-pub async fn newer_tables(
+pub async fn oids(
     session: &Session,
-    contents: &super::content::Contents,
+    contents: &Contents,
+    most: usize,
+) -> Result<Oids, PostgresError> {
+    let mut oids = Oids::new();
+    for table in contents.keys().take(most) {
+        let sql = format!("SELECT pg_catalog.to_regclass({})::oid", literal(table));
+        let row = session.client.query_typed_one(&sql, &[]).await?;
+        oids.insert(table.clone(), row.get(0));
+    }
+    Ok(oids)
+}
+
+/// The tables, views and sequences of the database that a dump does not hold, each with its kind.
+///
+/// # Errors
+/// What the server says.
+pub async fn newer_objects(
+    session: &Session,
+    manifest: &Manifest,
 ) -> Result<Vec<String>, PostgresError> {
-    let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
-               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' \
+    // A sequence that belongs to a column comes and goes with its table. Names are cleaned as those
+    // of the dump's table of contents are.
+    let sql = "SELECT k.word, n.nspname::text, c.relname::text, \
+               pg_catalog.format('%I.%I', n.nspname, c.relname) \
+               FROM pg_catalog.pg_class c \
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+               JOIN (VALUES ('r', 'table'), ('p', 'table'), ('v', 'view'), \
+                     ('m', 'materialized view'), ('S', 'sequence'), ('f', 'foreign table')) \
+               k (kind, word) ON k.kind = c.relkind::text \
+               WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_' \
                AND n.nspname NOT IN ('information_schema', 'stagegate') \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid \
-                               AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') ORDER BY 1";
+                   AND d.classid = 'pg_catalog.pg_class'::regclass AND (d.deptype = 'e' \
+                   OR c.relkind = 'S' AND d.deptype IN ('a', 'i') \
+                      AND d.refclassid = 'pg_catalog.pg_class'::regclass)) ORDER BY 4";
     let rows = session.client.query_typed(sql, &[]).await?;
+    let held = |kind: &str, schema: &str, name: &str, quoted: &str| {
+        if manifest.objects.is_empty() {
+            // A manifest of before only names the tables with rows to copy.
+            return kind != "table" || manifest.contents.contains_key(quoted);
+        }
+        let begins = clean(&format!("{} {schema} {name} ", kind.to_uppercase())).into_owned();
+        let mut objects = manifest.objects.iter();
+        objects.any(|object| object.starts_with(&begins))
+    };
     Ok(rows
         .iter()
-        .map(|row| row.get::<_, String>(0))
-        .filter(|table| !contents.contains_key(table))
+        .map(|row| [0, 1, 2, 3].map(|n| row.get::<_, String>(n)))
+        .filter(|[kind, schema, name, quoted]| !held(kind, schema, name, quoted))
+        .map(|[kind, _, _, quoted]| format!("{kind} {quoted}"))
         .collect())
 }

@@ -161,6 +161,15 @@ impl Session {
         &self.info
     }
 
+    /// Returns the address with the way pinned that the session took, so that a name that leads
+    /// elsewhere by now does not lead a second session there.
+    pub fn conninfo_here(&self) -> Conninfo {
+        Conninfo {
+            hostaddr: self.route.address().or(self.info.hostaddr),
+            ..self.info.clone()
+        }
+    }
+
     pub fn is_tls(&self) -> bool {
         self.tls
     }

@@ -9,9 +9,6 @@ use super::session::Session;
 /// How long other sessions may take to end after they were told to.
 const GRACE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(50);
-/// Settings that are lists of names; the server keeps each name quoted where it needs to be.
-const LISTS: &str = "'search_path', 'temp_tablespaces', 'local_preload_libraries', \
-                     'session_preload_libraries'";
 
 /// The names of a swap. They tell whose they are: the run's own id is in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,18 +40,18 @@ impl SwapNames {
     }
 }
 
-/// Which of the databases of a swap are there.
+/// Which of the databases of a swap are there: their oids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    pub live: bool,
-    pub fresh: bool,
-    pub kept: bool,
+    pub live: Option<u32>,
+    pub fresh: Option<u32>,
+    pub kept: Option<u32>,
 }
 
 impl Standing {
     /// Tells whether the names have been changed over.
     pub fn swapped(self) -> bool {
-        self.live && self.kept && !self.fresh
+        self.live.is_some() && self.kept.is_some() && self.fresh.is_none()
     }
 }
 
@@ -63,19 +60,46 @@ impl Standing {
 /// # Errors
 /// What the server says.
 pub async fn standing(session: &Session, names: &SwapNames) -> Result<Standing, PostgresError> {
-    let asked = [&names.live, &names.fresh, &names.kept].map(|name| {
-        format!(
-            "EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {})",
-            literal(name)
-        )
-    });
-    let sql = format!("SELECT {}", asked.join(", "));
-    let row = session.client.query_typed_one(&sql, &[]).await?;
     Ok(Standing {
-        live: row.get(0),
-        fresh: row.get(1),
-        kept: row.get(2),
+        live: oid(session, &names.live).await?,
+        fresh: oid(session, &names.fresh).await?,
+        kept: oid(session, &names.kept).await?,
     })
+}
+
+async fn oid(session: &Session, database: &str) -> Result<Option<u32>, PostgresError> {
+    let sql = format!(
+        "SELECT oid FROM pg_catalog.pg_database WHERE datname = {}",
+        literal(database)
+    );
+    let row = session.client.query_typed_opt(&sql, &[]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Why the names were not changed over.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// The name led to another database than the one that was proved.
+    #[error(
+        "{name} is another database (oid {found:?}) than the one that was proved (oid {wanted})"
+    )]
+    Another {
+        name: String,
+        wanted: u32,
+        found: Option<u32>,
+    },
+}
+
+impl SwapError {
+    /// Tells whether it is known that the names are as they were.
+    pub fn changed_nothing(&self) -> bool {
+        match self {
+            SwapError::Postgres(error) => error.sqlstate().is_some(),
+            SwapError::Another { .. } => true,
+        }
+    }
 }
 
 /// Somebody else's session in a database.
@@ -130,88 +154,6 @@ pub async fn other_sessions(
         .collect())
 }
 
-/// Makes an empty database like `names.live`: the same owner, encoding, locale and limit.
-///
-/// # Errors
-/// What the server says; 42501 when the role may not create databases.
-pub async fn create_fresh(session: &Session, names: &SwapNames) -> Result<(), PostgresError> {
-    let sql = format!(
-        "SELECT pg_catalog.pg_get_userbyid(datdba)::text, \
-         pg_catalog.pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text, \
-         datconnlimit, (SELECT spcname::text FROM pg_catalog.pg_tablespace t WHERE t.oid = dattablespace), \
-         to_jsonb(d) ->> 'datlocprovider', \
-         coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale') \
-         FROM pg_catalog.pg_database d WHERE datname = {}",
-        literal(&names.live)
-    );
-    let row = session.client.query_typed_one(&sql, &[]).await?;
-    let text = |n: usize| literal(&row.get::<_, String>(n));
-    let name = |n: usize| identifier(&row.get::<_, String>(n));
-    let provider = match row.get::<_, Option<String>>(6).as_deref() {
-        Some("i") => {
-            let locale = row.get::<_, Option<String>>(7).unwrap_or_default();
-            format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", literal(&locale))
-        }
-        _ => String::new(),
-    };
-    // Naming the one that is taken anyway would ask for rights on it that few have.
-    let tablespace = match row.get::<_, String>(5).as_str() {
-        "pg_default" => String::new(),
-        other => format!(" TABLESPACE {}", identifier(other)),
-    };
-    let create = format!(
-        "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {} \
-         CONNECTION LIMIT {}{tablespace}{provider}",
-        identifier(&names.fresh),
-        name(0),
-        text(1),
-        text(2),
-        text(3),
-        row.get::<_, i32>(4),
-    );
-    session.client.batch_execute(&create).await?;
-    copy_settings(session, names).await
-}
-
-/// What a dump of one database does not hold: its grants, its settings, its comment.
-async fn copy_settings(session: &Session, names: &SwapNames) -> Result<(), PostgresError> {
-    let (live, fresh) = (literal(&names.live), literal(&names.fresh));
-    let sql = format!(
-        "SELECT statement FROM ( \
-         SELECT 1 AS place, format('REVOKE ALL ON DATABASE %I FROM PUBLIC', {fresh}) AS statement \
-           FROM pg_catalog.pg_database WHERE datname = {live} AND datacl IS NOT NULL \
-         UNION ALL SELECT 2, format('GRANT %s ON DATABASE %I TO %s%s', a.privilege_type, {fresh}, \
-             CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, \
-             CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
-           FROM pg_catalog.pg_database d, aclexplode(d.datacl) a WHERE d.datname = {live} \
-         UNION ALL SELECT 3, CASE s.setrole WHEN 0 \
-             THEN format('ALTER DATABASE %I SET %s TO %s', {fresh}, c.name, c.value) \
-             ELSE format('ALTER ROLE %I IN DATABASE %I SET %s TO %s', pg_get_userbyid(s.setrole), \
-                  {fresh}, c.name, c.value) END \
-           FROM pg_catalog.pg_db_role_setting s \
-           JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, \
-           LATERAL (SELECT split_part(one, '=', 1) AS name, \
-               CASE WHEN split_part(one, '=', 1) IN ({LISTS}) AND split_part(one, '=', 2) <> '' \
-                    THEN substr(one, strpos(one, '=') + 1) \
-                    ELSE quote_literal(substr(one, strpos(one, '=') + 1)) END AS value \
-               FROM unnest(s.setconfig) one \
-               WHERE split_part(one, '=', 1) ~ '^[A-Za-z_][A-Za-z0-9_.]*$' \
-               AND (split_part(one, '=', 1) NOT IN ({LISTS}) \
-                    OR substr(one, strpos(one, '=') + 1) ~ '^[A-Za-z0-9_$\", ]*$')) c \
-           WHERE d.datname = {live} \
-         UNION ALL SELECT 4, format('COMMENT ON DATABASE %I IS %L', {fresh}, \
-             shobj_description(oid, 'pg_database')) \
-           FROM pg_catalog.pg_database WHERE datname = {live} \
-           AND shobj_description(oid, 'pg_database') IS NOT NULL) statements ORDER BY place"
-    );
-    let rows = session.client.query_typed(&sql, &[]).await?;
-    for row in &rows {
-        let statement: String = row.get(0);
-        session.client.batch_execute(&statement).await?;
-    }
-    Ok(())
-}
-
 /// Drops what an attempt left that did not get as far as the swap.
 ///
 /// # Errors
@@ -227,15 +169,17 @@ pub async fn drop_fresh(session: &Session, names: &SwapNames) -> Result<(), Post
 
 /// Changes the names over in one transaction. Sessions that are in the way end meanwhile if
 /// `end_others`; no new one comes in, for the server holds connecting back until it is done.
+/// Inside the transaction each name is proved to be the database of the number in `(live, fresh)`.
 ///
 /// # Errors
-/// What the server says; nothing is changed then.
+/// What the server says, or which name led elsewhere; nothing is changed then.
 pub async fn swap(
     session: &Session,
     helper: &Session,
     names: &SwapNames,
+    (live_oid, fresh_oid): (u32, u32),
     end_others: bool,
-) -> Result<(), PostgresError> {
+) -> Result<(), SwapError> {
     let (live, fresh, kept) = (
         identifier(&names.live),
         identifier(&names.fresh),
@@ -259,22 +203,41 @@ pub async fn swap(
             }
         }
     };
-    let second = match renamed {
-        Ok(()) => {
-            crate::system::fault::point("between_renames");
-            let sql = format!("ALTER DATABASE {fresh} RENAME TO {live}");
-            session.client.batch_execute(&sql).await
-        }
-        error => error,
+    let second = async {
+        renamed.map_err(PostgresError::from)?;
+        must_be(session, &names.live, (&names.kept, live_oid)).await?;
+        crate::system::fault::point("between_renames");
+        let sql = format!("ALTER DATABASE {fresh} RENAME TO {live}");
+        let renamed = session.client.batch_execute(&sql).await;
+        renamed.map_err(PostgresError::from)?;
+        must_be(session, &names.fresh, (&names.live, fresh_oid)).await
     };
-    if let Err(error) = second {
+    if let Err(error) = second.await {
         let _ = session.client.batch_execute("ROLLBACK").await;
-        return Err(error.into());
+        return Err(error);
     }
     crate::system::fault::point("before_swap_commit");
-    session.client.batch_execute("COMMIT").await?;
+    let committed = session.client.batch_execute("COMMIT").await;
+    committed.map_err(PostgresError::from)?;
     crate::system::fault::point("after_swap");
     Ok(())
+}
+
+/// Proves which database was just renamed to `now`; the rename has locked it.
+async fn must_be(
+    session: &Session,
+    before: &str,
+    (now, wanted): (&str, u32),
+) -> Result<(), SwapError> {
+    let found = oid(session, now).await?;
+    if found == Some(wanted) {
+        return Ok(());
+    }
+    Err(SwapError::Another {
+        name: before.to_owned(),
+        wanted,
+        found,
+    })
 }
 
 /// Ends other people's sessions in a database and waits until they are gone.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EffectOutcome, GateRecord, GateState, Run};
+use super::{GateRecord, GateState, Run};
 use crate::untrusted::clean_line;
 
 /// The fields that a message may name, as the run stands at `now`. A person reads and edits what
@@ -95,17 +95,22 @@ fn issue(run: &Run, gate: Option<&GateRecord>) -> String {
     }
 }
 
-/// What is true of the databases: how many parts of the work are in them.
+/// What is true of the databases: how many parts of the work are in them, whichever attempt put
+/// them there, and how far a way back has taken them out.
 fn impact(run: &Run) -> String {
-    let committed = run
-        .gates
-        .iter()
-        .flat_map(|gate| &gate.effects)
-        .filter(|effect| effect.outcome == EffectOutcome::Committed)
-        .count();
-    match committed {
-        0 => "nothing has been changed so far".to_owned(),
-        n => format!("{n} changes are applied; nothing later has started"),
+    let ways = &run.definition.rollbacks;
+    let of_way = |gate: &&GateRecord| {
+        let mut gates = ways.iter().flat_map(|way| &way.gates);
+        gates.any(|of_way| of_way.id == gate.id)
+    };
+    let (back, forward): (Vec<_>, Vec<_>) = run.gates.iter().partition(of_way);
+    let count =
+        |gates: &[&GateRecord]| -> usize { gates.iter().map(|gate| gate.committed.len()).sum() };
+    match (count(&forward), count(&back)) {
+        (0, 0) => "nothing has been changed so far".to_owned(),
+        (1, 0) => "1 change is applied; nothing later has started".to_owned(),
+        (n, 0) => format!("{n} changes are applied; nothing later has started"),
+        (n, m) => format!("{n} changes were applied; of the way back {m} parts are done"),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Folds one record into the state. Total and deterministic: live and replay use this alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Actor, Definition, Event, GateDefinition, GateRecord, GateState, ItemRecord, Nature,
-    PhaseDefinition, Record, RemedyRecord, Reminder, RollbackRecord, Run, RunStatus, Waiver,
+    Actor, Definition, EffectOutcome, Event, GateDefinition, GateRecord, GateState, ItemRecord,
+    Nature, PhaseDefinition, Record, RemedyRecord, Reminder, RollbackRecord, Run, RunStatus,
+    Waiver,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -172,6 +173,9 @@ impl GateRecord {
                 self.begin(*attempt, actor, time);
             }
             Event::EffectRecorded { effect, .. } => {
+                if effect.outcome == EffectOutcome::Committed {
+                    self.committed.insert(effect.name.clone());
+                }
                 self.effects.push(std::sync::Arc::new(effect.clone()));
             }
             Event::CancelRequested { .. } => self.cancel_requested = true,
@@ -298,6 +302,7 @@ fn new_gate(gate: &GateDefinition) -> GateRecord {
         finding: None,
         evidence: None,
         effects: Vec::new(),
+        committed: BTreeSet::new(),
         items: match &gate.nature {
             Nature::Items(items) => vec![None; items.len()],
             _ => Vec::new(),

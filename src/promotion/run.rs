@@ -1,6 +1,6 @@
 //! The state of a run: what folding its journal gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -149,6 +149,8 @@ pub struct GateRecord {
     pub evidence: Option<String>,
     /// Shared, so that a snapshot of a long run is cheap.
     pub effects: Vec<Arc<EffectRecord>>,
+    /// The names of what committed, in whichever attempt.
+    pub committed: BTreeSet<String>,
     pub items: Vec<Option<ItemRecord>>,
     pub statements: Vec<Statement>,
     pub waiver: Option<Waiver>,
@@ -263,6 +265,11 @@ impl Run {
     pub fn ways_back(&self) -> impl Iterator<Item = &RollbackDefinition> {
         let rollbacks = self.definition.rollbacks.iter();
         rollbacks.filter(|rollback| self.way_back_closed(rollback).is_none())
+    }
+
+    /// Tells whether people have rejected the run and may still bring back what it did.
+    pub fn rejected_may_go_back(&self) -> bool {
+        matches!(self.status, RunStatus::Rejected(_)) && self.ways_back().next().is_some()
     }
 
     /// Why a way back may not be started now, if so.

@@ -6,6 +6,7 @@ use stagegate::console::model::Model;
 use stagegate::console::msg::{Effect, Msg};
 use stagegate::console::update::update;
 use stagegate::expectation::Finding;
+use stagegate::gate::Plan;
 use stagegate::promotion::{Command, Event};
 
 use super::console_world::{World, keys, listen, publish, screen, text};
@@ -149,6 +150,38 @@ fn a_way_that_is_not_open_says_why() {
     listen(&mut model);
     press(&mut model, KeyCode::Enter, KeyModifiers::NONE);
     assert!(text(&model).contains("has not begun"), "{}", text(&model));
+}
+
+#[test]
+fn no_file_is_said_to_be_missing_while_the_ledger_is_read() {
+    let mut world = failed();
+    let mut model = world.model((100, 30));
+    keys(&mut model, "b");
+    listen(&mut model);
+    keys(&mut model, "j");
+    press(&mut model, KeyCode::Enter, KeyModifiers::NONE);
+    let shown = text(&model);
+    assert!(shown.contains("The ledger is being read"), "{shown}");
+    assert!(!shown.contains("holds no file"), "{shown}");
+    press(&mut model, KeyCode::Enter, KeyModifiers::NONE);
+    assert!(
+        text(&model).contains("still being read"),
+        "{}",
+        text(&model)
+    );
+    let mut plan = Plan::new("nothing to undo", &["1"]);
+    world.plan("down", plan.clone());
+    publish(&mut model, &world);
+    let shown = text(&model);
+    assert!(shown.contains("The ledger holds no file"), "{shown}");
+    plan.refuses = Some("production cannot be asked".into());
+    world.plan("down", plan);
+    publish(&mut model, &world);
+    let shown = text(&model);
+    assert!(
+        shown.contains("No file can be shown: production cannot be asked"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -36,6 +36,8 @@ mod pty;
 mod ramp_choices;
 mod readme;
 mod rollback;
+mod rollback_elsewhere;
+mod rollback_guards;
 mod rollback_killed;
 mod runbooks;
 mod schema_sync;

@@ -42,14 +42,20 @@ const BASE: &str = "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY, v
     CREATE VIEW app.v AS SELECT count(*) FROM app.t;";
 
 /// A run in this process, with a person in front of it.
-struct Bench {
-    site: Site,
-    runtime: Runtime,
-    handle: EngineHandle,
+pub(crate) struct Bench {
+    pub(crate) site: Site,
+    pub(crate) runtime: Runtime,
+    pub(crate) handle: EngineHandle,
 }
 
 impl Bench {
-    fn new(site: Site, rest: &str) -> Bench {
+    pub(crate) fn new(site: Site, rest: &str) -> Bench {
+        let url = site.cluster.url("shop", "postgres");
+        Bench::at(site, rest, &url)
+    }
+
+    /// The same, whose target is at `url`.
+    pub(crate) fn at(site: Site, rest: &str, url: &str) -> Bench {
         site.sql_in("shop", BASE);
         site.write(
             "up/1_a.sql",
@@ -65,7 +71,7 @@ impl Bench {
         site.write("down/3_c.sql", "DELETE FROM app.t WHERE id = 1000;");
         site.write("runbook.toml", &format!("{HEAD}{rest}"));
         let runtime = Runtime::new().unwrap();
-        let handle = start(&site, &runtime, Which::New(site.path("runbook.toml")));
+        let handle = start_at(&site, &runtime, Which::New(site.path("runbook.toml")), url);
         Bench {
             site,
             runtime,
@@ -73,7 +79,7 @@ impl Bench {
         }
     }
 
-    fn until(&self, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    pub(crate) fn until(&self, what: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
         let mut snapshots = self.handle.snapshots();
         let wait = async {
             snapshots
@@ -97,19 +103,31 @@ impl Bench {
         })
     }
 
-    fn command(&self, command: Command) -> Result<(), CommandError> {
+    pub(crate) fn command(&self, command: Command) -> Result<(), CommandError> {
         self.runtime.block_on(self.handle.command(command))
     }
 
     /// Plans and starts a gate, types the target's name, and waits for its end.
-    fn gate(&self, id: &str) -> Arc<Snapshot> {
+    pub(crate) fn gate(&self, id: &str) -> Arc<Snapshot> {
+        let plan = self.plan(id);
+        self.start(id, plan)
+    }
+
+    /// Plans a gate; returns the plan's digest.
+    pub(crate) fn plan(&self, id: &str) -> String {
         self.runtime.block_on(self.handle.ask(Request::Plan {
             gate: id.to_owned(),
         }));
         let planned = self.until(|s| s.plans.contains_key(id) && !s.planning.contains(id));
-        let attempt = planned.run.gate(id).unwrap().attempt;
-        let again = planned.run.gate(id).unwrap().state.may_retry();
-        let (gate, plan) = (id.to_owned(), Some(planned.plans[id].digest.clone()));
+        planned.plans[id].digest.clone()
+    }
+
+    /// Starts a gate by a plan made before, and waits for its end.
+    pub(crate) fn start(&self, id: &str, plan: String) -> Arc<Snapshot> {
+        let snapshot = self.handle.snapshot();
+        let attempt = snapshot.run.gate(id).unwrap().attempt;
+        let again = snapshot.run.gate(id).unwrap().state.may_retry();
+        let (gate, plan) = (id.to_owned(), Some(plan));
         let typed_name = Some("db".to_owned());
         self.command(if again {
             Command::Retry {
@@ -132,19 +150,19 @@ impl Bench {
     }
 
     #[track_caller]
-    fn passes(&self, id: &str) {
+    pub(crate) fn passes(&self, id: &str) {
         let snapshot = self.gate(id);
         let gate = snapshot.run.gate(id).unwrap();
         assert_eq!(gate.state, GateState::Passed, "{:#?}", gate.finding);
     }
 
-    fn finding(&self, id: &str) -> String {
+    pub(crate) fn finding(&self, id: &str) -> String {
         let snapshot = self.handle.snapshot();
         let finding = snapshot.run.gate(id).unwrap().finding.clone().unwrap();
         serde_json::to_string(&finding).unwrap()
     }
 
-    fn back(&self, id: &str, choices: &[&str]) -> Result<(), CommandError> {
+    pub(crate) fn back(&self, id: &str, choices: &[&str]) -> Result<(), CommandError> {
         self.command(Command::RollBack {
             rollback: id.to_owned(),
             reason: "the test says so".to_owned(),
@@ -153,14 +171,17 @@ impl Bench {
         })
     }
 
-    fn close(&self) -> RunStatus {
+    pub(crate) fn close(&self) -> RunStatus {
         self.command(Command::Close).unwrap();
         self.handle.snapshot().run.status.clone()
     }
 }
 
-fn start(site: &Site, runtime: &Runtime, which: Which) -> EngineHandle {
-    let url = site.cluster.url("shop", "postgres");
+pub(crate) fn start(site: &Site, runtime: &Runtime, which: Which) -> EngineHandle {
+    start_at(site, runtime, which, &site.cluster.url("shop", "postgres"))
+}
+
+fn start_at(site: &Site, runtime: &Runtime, which: Which, url: &str) -> EngineHandle {
     let hook = std::env::var("STAGEGATE_TEST_HOOK").unwrap_or_default();
     let options = OpenOptions {
         which,
@@ -168,12 +189,12 @@ fn start(site: &Site, runtime: &Runtime, which: Which) -> EngineHandle {
         runs_folder: site.path("runs"),
         operator: "ana".to_owned(),
         via: Via::Console,
-        surroundings: Environment::from_variables([("DB", url.as_str()), ("HOOK", hook.as_str())]),
+        surroundings: Environment::from_variables([("DB", url), ("HOOK", hook.as_str())]),
     };
     open(&options, runtime.handle()).unwrap()
 }
 
-fn site() -> Site {
+pub(crate) fn site() -> Site {
     let site = Site::new();
     site.sql_in("postgres", "CREATE DATABASE shop");
     site

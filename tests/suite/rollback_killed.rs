@@ -37,7 +37,7 @@ title = "Restore"
 restore = { target = "db", backup = "dump", sessions = "end" }
 "#;
 
-fn site() -> Site {
+fn site(runbook: &str) -> Site {
     let site = Site::new();
     site.sql("CREATE DATABASE shop");
     site.sql_in(
@@ -45,7 +45,7 @@ fn site() -> Site {
         "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000)",
     );
     site.write("up/1.sql", "DELETE FROM t WHERE id > 10;");
-    site.write("runbook.toml", RUNBOOK);
+    site.write("runbook.toml", runbook);
     site
 }
 
@@ -61,7 +61,22 @@ fn console(site: &Site, more: &[&str], die_at: &str) -> Walker {
 
 /// Goes back, is killed at `point`, is taken up again; `found` is what the screen says then.
 fn killed_at(point: &str, found: &str) {
-    let site = site();
+    let site = taken_up_after(RUNBOOK, point, found);
+    let databases = "SELECT count(*) FILTER (WHERE datname LIKE 'shop_before_%') || ' ' || \
+                     count(*) FILTER (WHERE datname LIKE 'shop_fresh_%') FROM pg_database";
+    assert_eq!(site.one(databases), "1 0");
+}
+
+/// The same for a restore over the database itself.
+fn killed_in_place_at(point: &str, found: &str) {
+    let runbook = RUNBOOK.replace("sessions = \"end\"", "mode = \"in-place\"");
+    let site = taken_up_after(&runbook, point, found);
+    let ledger = "SELECT string_agg(DISTINCT state, ' ') FROM stagegate.ledger";
+    assert_eq!(site.one_in("shop", ledger), "reverted");
+}
+
+fn taken_up_after(runbook: &str, point: &str, found: &str) -> Site {
+    let site = site(runbook);
     let mut killed = console(&site, &[], point);
     assert_eq!(killed.walk(), Stop::Refused);
     killed.roll_back(&["\r"], "at-once");
@@ -76,9 +91,7 @@ fn killed_at(point: &str, found: &str) {
     walker.pty.send("q");
     assert_eq!(walker.pty.wait_end().exit_code(), 4);
     assert_eq!(site.one_in("shop", "SELECT count(*) FROM t"), "1000");
-    let databases = "SELECT count(*) FILTER (WHERE datname LIKE 'shop_before_%') || ' ' || \
-                     count(*) FILTER (WHERE datname LIKE 'shop_fresh_%') FROM pg_database";
-    assert_eq!(site.one(databases), "1 0");
+    site
 }
 
 #[test]
@@ -99,4 +112,14 @@ fn before_the_names_are_committed() {
 #[test]
 fn after_the_names_were_changed_over() {
     killed_at("after_swap", "the names were changed over");
+}
+
+#[test]
+fn before_a_restore_in_place() {
+    killed_in_place_at("before_restore_in_place", "did not happen");
+}
+
+#[test]
+fn after_a_restore_in_place_committed() {
+    killed_in_place_at("after_restore_in_place", "the restore in place committed");
 }

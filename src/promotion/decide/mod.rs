@@ -12,6 +12,15 @@ use super::{Command, Event, Moment, Opening, Refusal, Run, RunStatus};
 
 type Decided = Result<Vec<Event>, Refusal>;
 
+/// Going back is what is left of a rejected run, in whichever process.
+fn granted_after_the_end(run: &Run, command: &Command) -> bool {
+    match command {
+        Command::RollBack { .. } => matches!(run.status, RunStatus::Rejected(_)),
+        Command::Continue { .. } => run.rejected_may_go_back(),
+        _ => false,
+    }
+}
+
 /// Decides what a command makes of a run: the events to record, or why not.
 pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
     let run = match (run, command) {
@@ -20,9 +29,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         (Some(_), Command::Open(_)) => return Err(Refusal::AlreadyOpened),
         (Some(run), _) => run,
     };
-    let way_back = matches!(command, Command::RollBack { .. });
-    let rejected = matches!(run.status, RunStatus::Rejected(_));
-    if run.status.is_terminal() && !(way_back && rejected) {
+    if run.status.is_terminal() && !granted_after_the_end(run, command) {
         return Err(Refusal::Ended(run.status.word().to_owned()));
     }
     match command {

@@ -210,6 +210,30 @@ fn a_rejected_run_and_a_held_one_may_go_back() {
 }
 
 #[test]
+fn a_rejected_run_is_taken_up_again_only_where_it_may_go_back() {
+    let take_up = Command::Continue {
+        version: "0.1.0".into(),
+    };
+    let mut world = world("agreed");
+    world.console(&sign("dba", super::world::ANA, Decision::Reject));
+    world.console(&take_up);
+    assert!(matches!(world.run().status, RunStatus::Rejected(_)));
+    assert!(matches!(
+        world.ask(Via::Console, &start("announce")),
+        Err(Refusal::Ended(_))
+    ));
+    world.console(&back("at-once", &[]));
+    assert_eq!(world.run().status, RunStatus::Open);
+    assert_eq!(world.replayed(), world.run);
+    let mut nothing = World::opened().up_to("agreed");
+    nothing.console(&sign("dba", super::world::ANA, Decision::Reject));
+    assert!(matches!(
+        nothing.ask(Via::Console, &take_up),
+        Err(Refusal::Ended(_))
+    ));
+}
+
+#[test]
 fn past_the_last_safe_moment_only_going_back_is_granted() {
     let mut world = world("migrate");
     world.console(&start("migrate"));

@@ -15,6 +15,7 @@ pub(super) fn restored(doc: &mut Doc, evidence: &Evidence) {
         rows,
         differences,
         ended_sessions,
+        warnings,
         duration_ms,
         ..
     } = evidence
@@ -35,6 +36,13 @@ pub(super) fn restored(doc: &mut Doc, evidence: &Evidence) {
         doc.pair("ended", Ink::Warning, &ended);
     }
     doc.pair("took", Ink::Plain, &took(*duration_ms));
+    for warning in warnings {
+        doc.hanging(
+            &[span(Ink::Warning, "! ")],
+            Ink::Warning,
+            &clean_line(warning),
+        );
+    }
     for difference in differences {
         doc.hanging(&[span(Ink::Bad, "✗ ")], Ink::Bad, &clean_line(difference));
     }

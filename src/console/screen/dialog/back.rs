@@ -2,33 +2,16 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
+use super::ways::{Way, ways};
 use super::{Answer, Sheet, input_line, notice_line};
 use crate::console::model::Model;
 use crate::console::screen::input::Input;
 use crate::console::screen::text::{Doc, Ink, span};
-use crate::gate::Payload;
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
 
 /// How many files are shown at a time.
 const SHOWN: usize = 10;
-
-/// One way back, as it may be chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Way {
-    id: String,
-    title: String,
-    scope: &'static str,
-    help: String,
-    minutes: i64,
-    name: String,
-    /// Why it may not be started now.
-    closed: Option<String>,
-    /// What each of its gates would do, and what speaks against it.
-    steps: Vec<(String, Option<String>)>,
-    /// The applied files that it can undo, the last applied first.
-    files: Option<Vec<String>>,
-}
 
 /// What is being asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +65,10 @@ impl BackSheet {
 
     fn current(&self) -> Option<&Way> {
         self.ways.get(self.way)
+    }
+
+    fn reading(&self) -> bool {
+        self.current().is_some_and(|way| way.reading)
     }
 
     fn files(&self) -> &[String] {
@@ -154,6 +141,9 @@ impl BackSheet {
                 self.notice = None;
             }
             KeyCode::Char('a') => self.chosen = self.files().to_vec(),
+            KeyCode::Enter if self.chosen.is_empty() && self.reading() => {
+                self.notice = Some("the ledger is still being read".to_owned());
+            }
             KeyCode::Enter if self.chosen.is_empty() => {
                 self.notice = Some("choose at least one file with Space".to_owned());
             }
@@ -307,7 +297,13 @@ impl BackSheet {
         if first < last {
             doc.text(Ink::Muted, &format!("  ↓ {} more", last - first));
         }
-        if files.is_empty() {
+        let against = self.current().into_iter().flat_map(|way| &way.steps);
+        let mut against = against.filter_map(|(_, against)| against.as_deref());
+        if self.reading() {
+            doc.text(Ink::Muted, "The ledger is being read …");
+        } else if let (true, Some(against)) = (files.is_empty(), against.next()) {
+            doc.text(Ink::Warning, &format!("No file can be shown: {against}"));
+        } else if files.is_empty() {
             doc.text(
                 Ink::Warning,
                 "The ledger holds no file that this way undoes.",
@@ -336,50 +332,4 @@ fn last_safe(model: &Model) -> Option<String> {
     } else {
         format!("The last safe moment to go back is {at}.")
     })
-}
-
-/// The ways back of the run, as the plans of their gates have them by now.
-fn ways(model: &Model) -> Vec<Way> {
-    let run = model.run();
-    let plans = &model.snapshot.plans;
-    run.definition
-        .rollbacks
-        .iter()
-        .map(|back| {
-            let step = |gate: &crate::promotion::GateDefinition| match plans.get(&gate.id) {
-                Some(plan) => (
-                    clean_line(&plan.summary),
-                    plan.refuses.as_deref().map(clean_line),
-                ),
-                None => (clean_line(&gate.title), None),
-            };
-            let undone = back
-                .gates
-                .iter()
-                .filter_map(|gate| match &plans.get(&gate.id)?.payload {
-                    Payload::Migration(migration) => Some(migration),
-                    _ => None,
-                });
-            let files = undone
-                .flat_map(|migration| migration.files.iter())
-                .filter_map(|file| file.undoes.clone())
-                .collect();
-            let runbook = &model.snapshot.runbook;
-            let help = runbook.rollbacks.iter().find(|b| b.id == back.id);
-            Way {
-                id: back.id.clone(),
-                title: clean_line(&back.title),
-                scope: back.scope.word(),
-                help: help
-                    .and_then(|back| back.help.as_deref())
-                    .map(|help| clean_line(&help.split_whitespace().collect::<Vec<_>>().join(" ")))
-                    .unwrap_or_default(),
-                minutes: (back.expected_seconds + 59) / 60,
-                name: back.typed_name.clone(),
-                closed: run.way_back_closed(back),
-                steps: back.gates.iter().map(step).collect(),
-                files: back.chooses.then_some(files),
-            }
-        })
-        .collect()
 }

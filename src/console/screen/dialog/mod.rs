@@ -11,6 +11,7 @@ mod message;
 mod prompt;
 mod sign;
 mod start;
+mod ways;
 
 pub use back::BackSheet;
 pub use choose::ChooseSheet;
