@@ -87,6 +87,7 @@ fn read(arguments: &DriftArguments) -> Result<(Source, Source, DriftOptions), St
         DriftOptions {
             schemas: arguments.schema.clone(),
             ignore: ignore.map_err(|error| error.to_string())?,
+            allow: Vec::new(),
         },
     ))
 }

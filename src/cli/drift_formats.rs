@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::gate::drift::Compared;
-use crate::schema::{Change, Comparison, Difference, Direction, Severity};
+use crate::schema::{Change, Comparison, Difference, Direction, Severity, Source};
 use crate::untrusted::{clean, clean_line};
 
 /// Every difference with both values, then what is ignored, then the sum.
@@ -89,7 +89,8 @@ fn push(out: &mut String, difference: &Difference) {
             None => {}
         }
     }
-    if !difference.dependants.is_empty() {
+    // A whole object says itself what came or went with it.
+    if !difference.dependants.is_empty() && difference.property.is_some() {
         let names: Vec<String> = difference
             .dependants
             .iter()
@@ -128,6 +129,15 @@ fn one_line(difference: &Difference) -> String {
     ))
 }
 
+/// The path in the repository that a source lies at.
+fn path_of(source: &str) -> String {
+    match source.parse() {
+        Ok(Source::Git { path, .. }) => path,
+        Ok(Source::Migrations(folder)) => folder.display().to_string(),
+        _ => source.to_owned(),
+    }
+}
+
 /// Workflow commands, which the code host shows beside the canonical file.
 pub(super) fn github(comparison: &Comparison, expected: &str) -> String {
     let escape = |text: &str| {
@@ -141,11 +151,29 @@ pub(super) fn github(comparison: &Comparison, expected: &str) -> String {
             Severity::Hard => "error",
             Severity::Soft => "warning",
         };
-        let file = escape(expected).replace(',', "%2C").replace(':', "%3A");
+        let file = escape(&path_of(expected))
+            .replace(',', "%2C")
+            .replace(':', "%3A");
         let _ = writeln!(
             out,
             "::{level} file={file},title=Schema drift::{}",
             escape(&one_line(difference))
+        );
+    }
+    for difference in &comparison.ignored {
+        let rule = difference.ignored_by.as_deref().unwrap_or_default();
+        let told = format!("ignored by {rule}: {}", headline(difference));
+        let _ = writeln!(
+            out,
+            "::notice title=Schema drift::{}",
+            escape(&clean_line(&told))
+        );
+    }
+    for note in &comparison.notes {
+        let _ = writeln!(
+            out,
+            "::notice title=Schema drift::{}",
+            escape(&clean_line(note))
         );
     }
     let _ = writeln!(
@@ -195,6 +223,10 @@ pub(super) fn junit(comparison: &Comparison) -> String {
             xml(&clean_line(rule))
         );
     }
+    if !comparison.notes.is_empty() {
+        let notes = clean_line(&comparison.notes.join("; "));
+        let _ = writeln!(out, "    <system-out>{}</system-out>", xml(&notes));
+    }
     out.push_str("  </testsuite>\n</testsuites>\n");
     out
 }
@@ -214,11 +246,16 @@ pub(super) fn sarif(comparison: &Comparison, expected: &str) -> String {
                 "level": level,
                 "message": { "text": one_line(difference) },
                 "locations": [{
-                    "physicalLocation": { "artifactLocation": { "uri": expected } },
+                    "physicalLocation": { "artifactLocation": { "uri": path_of(expected) } },
                     "logicalLocations": [{ "fullyQualifiedName": difference.name }],
                 }],
             })
         })
+        .collect();
+    let notes: Vec<serde_json::Value> = comparison
+        .notes
+        .iter()
+        .map(|note| json!({ "level": "note", "message": { "text": clean_line(note) } }))
         .collect();
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -229,6 +266,10 @@ pub(super) fn sarif(comparison: &Comparison, expected: &str) -> String {
                 "version": env!("CARGO_PKG_VERSION"),
             } },
             "results": results,
+            "invocations": [{
+                "executionSuccessful": true,
+                "toolExecutionNotifications": notes,
+            }],
         }],
     });
     format!("{log:#}\n")

@@ -19,8 +19,10 @@ use crate::untrusted::clean_line;
 const CHEAP: Duration = Duration::from_millis(250);
 /// With more files than this it is not done after each of them.
 const MOST_FILES: usize = 20;
-/// A server that does not answer for this long is not waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A server that does not answer for this long is not waited for, and is not asked again.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long leaving in good order may take.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What one attempt made of the schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +49,8 @@ pub struct MadeByFile {
 pub(super) struct Recorder<'a> {
     context: &'a Context,
     options: DriftOptions,
-    session: Session,
+    /// None once it has not answered: it must hold nothing that the next file wants.
+    session: Option<Session>,
     before: Snapshot,
     last: Snapshot,
     each_file: bool,
@@ -66,9 +69,11 @@ impl<'a> Recorder<'a> {
         pending: usize,
         context: &'a Context,
     ) -> Result<Recorder<'a>, String> {
-        let session = open(&context.targets, target, &context.gate.id).await?;
+        let opened = open(&context.targets, target, &context.gate.id);
+        let opened = tokio::time::timeout(PATIENCE, opened).await;
+        let mut session = Some(opened.map_err(|_| no_answer())??);
         let started = Instant::now();
-        let before = read(&session).await?;
+        let before = read(&mut session).await?;
         let cheap = started.elapsed() <= CHEAP && pending <= MOST_FILES;
         let exported = vec![export_snapshot(context, "before", &before)?];
         Ok(Recorder {
@@ -90,7 +95,7 @@ impl<'a> Recorder<'a> {
             return;
         }
         let started = Instant::now();
-        match read(&self.session).await {
+        match read(&mut self.session).await {
             Ok(now) => {
                 let made = self.options.compare(&self.last, &now);
                 let changes: Vec<String> = made.differences.iter().map(change_words).collect();
@@ -113,18 +118,25 @@ impl<'a> Recorder<'a> {
 
     /// Reads the schema after the last file and says what all of them made.
     pub(super) async fn finish(mut self) -> Made {
-        let after = match read(&self.session).await {
-            Ok(after) => after,
+        let after = match read(&mut self.session).await {
+            Ok(after) => {
+                match export_snapshot(self.context, "after", &after) {
+                    Ok(name) => self.exported.push(name),
+                    Err(reason) => self.notes.push(reason),
+                }
+                after
+            }
             Err(reason) => {
-                self.notes.push(format!("not read at the end: {reason}"));
+                let last = self.files.last().map(|made| made.file.as_str());
+                let known = last.map_or("the beginning".to_owned(), |file| format!("after {file}"));
+                let note = format!("not read at the end: {reason}; what is shown is up to {known}");
+                self.notes.push(note);
                 self.last.clone()
             }
         };
-        match export_snapshot(self.context, "after", &after) {
-            Ok(name) => self.exported.push(name),
-            Err(reason) => self.notes.push(reason),
+        if let Some(session) = self.session.take() {
+            let _ = tokio::time::timeout(FAREWELL, session.close()).await;
         }
-        self.session.close().await;
         let seen = DriftSeen {
             expected: "the schema before".to_owned(),
             expected_checksum: self.options.checksum(&self.before),
@@ -165,9 +177,25 @@ async fn open(targets: &Targets, target: &str, gate: &str) -> Result<Session, St
         .map_err(|error| clean_line(&error.to_string()))
 }
 
-async fn read(session: &Session) -> Result<Snapshot, String> {
-    match tokio::time::timeout(PATIENCE, catalog::read(session)).await {
-        Ok(read) => read.map_err(|error| clean_line(&error.to_string())),
-        Err(_) => Err(format!("no answer for {} s", PATIENCE.as_secs())),
-    }
+/// Reads the schema. A session that does not answer is given up: its statement is canceled and its
+/// connection dropped.
+async fn read(session: &mut Option<Session>) -> Result<Snapshot, String> {
+    let Some(open) = session.as_ref() else {
+        return Err("the session was given up".to_owned());
+    };
+    let read = tokio::time::timeout(PATIENCE, catalog::read(open)).await;
+    let error = match read {
+        Ok(Ok(snapshot)) => return Ok(snapshot),
+        Ok(Err(error)) => clean_line(&error.to_string()),
+        Err(_) => {
+            let _ = tokio::time::timeout(FAREWELL, open.canceller().cancel()).await;
+            no_answer()
+        }
+    };
+    *session = None;
+    Err(error)
+}
+
+fn no_answer() -> String {
+    format!("no answer for {} s", PATIENCE.as_secs())
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::query::unreachable;
 use super::{Context, Evidence, Outcome, Plan, Reconciled, TargetError, Tone, drift};
-use crate::expectation::Finding;
+use crate::expectation::{Finding, Verdict};
 use crate::postgres::ledger::LedgerState;
 use crate::postgres::schema_version::{self, Versions};
 use crate::postgres::session::{Session, SessionSettings};
@@ -118,7 +118,14 @@ async fn record(
     let verifier = verifier(gate, context)
         .map_err(|reason| failed("the schema is not verified", &reason, "mend the runbook"))?;
     let verified = match context.earlier.get(&gate.verified_by).map(AsRef::as_ref) {
-        Some(Evidence::Drift { seen, .. }) => &seen.actual_checksum,
+        Some(Evidence::Drift { seen, .. }) if seen.judge().verdict == Verdict::Passed => {
+            &seen.actual_checksum
+        }
+        Some(Evidence::Drift { .. }) => {
+            let reason = format!("`{}` found differences", gate.verified_by);
+            let can = "mend them and retry that gate: what was waived is not verified";
+            return Err(failed("the schema is not verified", &reason, can));
+        }
         _ => {
             let reason = format!("`{}` left no evidence", gate.verified_by);
             return Err(failed(

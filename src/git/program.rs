@@ -157,6 +157,31 @@ impl Git {
         })
     }
 
+    /// Names the object that `REV:path` is now, at once and without a runtime: a look into the
+    /// repository that takes a few milliseconds.
+    ///
+    /// # Errors
+    /// When there is no such object, or git cannot be started.
+    pub fn object_now(&self, spec: &str) -> Result<String, GitError> {
+        let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", spec];
+        let said = |said: String| GitError::Said {
+            command: named(&arguments),
+            said,
+        };
+        let output = std::process::Command::new(&self.program)
+            .args(literal(&arguments))
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .map_err(|error| said(error.to_string()))?;
+        if !output.status.success() {
+            return Err(said(format!("there is no {spec}")));
+        }
+        Ok(clean_bytes(&output.stdout).trim().to_owned())
+    }
+
     /// Runs a command that must end well.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ pub async fn newest(session: &Session, table: &str) -> Result<Versions, Postgres
     let sql = format!(
         "SELECT version::text, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), \
          checksum::text, coalesce(migrations_applied::text[], '{{}}') \
-         FROM {} ORDER BY applied_at DESC, version DESC LIMIT 1",
+         FROM {} ORDER BY applied_at DESC NULLS LAST, version DESC LIMIT 1",
         quoted(table)
     );
     let row = session.client.query_typed_opt(&sql, &[]).await?;

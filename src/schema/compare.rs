@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::said::with_parts;
 use super::straddle::{HIDDEN, across, hidden, is_of_one_version, notes};
 use super::{
     Change, Comparison, Difference, Direction, IgnoreRule, Kind, Object, ObjectId, Rename,
@@ -94,9 +95,10 @@ fn whole(side: &Snapshot, ids: &BTreeSet<&ObjectId>, change: Change) -> Vec<Diff
         .into_iter()
         .map(|(id, dependants)| {
             let hard = is_hard(id.kind, None) || dependants.iter().any(|d| is_hard(d.kind, None));
-            let (said, direction) = match change {
-                Change::Added => (summary(side, id), Direction::Ahead),
-                Change::Removed | Change::Changed => (summary(side, id), Direction::Behind),
+            let said = with_parts(side, id, &dependants);
+            let direction = match change {
+                Change::Added => Direction::Ahead,
+                Change::Removed | Change::Changed => Direction::Behind,
             };
             let mut difference = blank(id, change, direction, hard);
             match change {
@@ -139,25 +141,9 @@ fn cause<'a>(side: &'a Snapshot, id: &'a ObjectId, ids: &BTreeSet<&'a ObjectId>)
     outermost
 }
 
-/// What a whole object is, in one value: its definition, or all of its properties.
-fn summary(side: &Snapshot, id: &ObjectId) -> Option<String> {
-    let object = side.objects.get(id)?;
-    for property in [DEFINITION, "type", "body"] {
-        if let Some(value) = object.properties.get(property) {
-            return Some(value.clone());
-        }
-    }
-    let said: Vec<String> = object
-        .properties
-        .iter()
-        .map(|(property, value)| format!("{property}: {value}"))
-        .collect();
-    (!said.is_empty()).then(|| said.join("; "))
-}
-
 /// The hard-fail conditions: tables and columns that are or are not there, and anything about a
 /// constraint or an index but what people remark on it. NOT NULL is a constraint.
-fn is_hard(kind: Kind, property: Option<&str>) -> bool {
+pub(super) fn is_hard(kind: Kind, property: Option<&str>) -> bool {
     match (kind, property) {
         (Kind::Table | Kind::ForeignTable | Kind::Column, None)
         | (Kind::Column, Some("not null")) => true,

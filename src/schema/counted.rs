@@ -1,6 +1,9 @@
 //! What counts of a schema: without what the rules ignore. Checksums are over that.
 
-use super::{IgnoreRule, ObjectId, Snapshot};
+use std::collections::HashMap;
+
+use super::compare::is_hard;
+use super::{IgnoreRule, Object, ObjectId, Snapshot};
 use crate::digest::digest;
 
 /// A view of a snapshot, in its order.
@@ -18,20 +21,38 @@ struct CountedObject<'a> {
 impl<'a> Counted<'a> {
     /// Leaves out what the rules name, and what lies in other schemas when some are named.
     pub fn of(snapshot: &'a Snapshot, rules: &[IgnoreRule], schemas: &[String]) -> Counted<'a> {
+        Counted::but(snapshot, rules, &[], schemas)
+    }
+
+    /// Leaves out, besides, whatever soft the rules of `allow` name.
+    pub fn but(
+        snapshot: &'a Snapshot,
+        rules: &[IgnoreRule],
+        allow: &[IgnoreRule],
+        schemas: &[String],
+    ) -> Counted<'a> {
         let lies_there = |schema: &Option<String>| {
             schemas.is_empty() || schema.as_ref().is_some_and(|name| schemas.contains(name))
         };
-        let dropped = |id| rules.iter().any(|rule| rule.drops(id, &snapshot.objects));
+        let dropped = |id: &ObjectId| {
+            let drops = |rule: &IgnoreRule| rule.drops(id, &snapshot.objects);
+            rules.iter().any(drops) || !is_hard(id.kind, None) && allow.iter().any(drops)
+        };
+        let places = places(snapshot);
         let objects = snapshot
             .objects
             .iter()
             .filter(|(id, object)| lies_there(&object.schema) && !dropped(id))
             .map(|(id, object)| {
-                let ignored = |name: &str| rules.iter().any(|rule| rule.drops_property(id, name));
+                let ignored = |name: &str| {
+                    let drops = |rule: &IgnoreRule| rule.drops_property(id, name);
+                    let soft = || !is_hard(id.kind, Some(name));
+                    rules.iter().any(drops) || soft() && allow.iter().any(drops)
+                };
                 let kept = object.properties.iter().filter(|(name, _)| !ignored(name));
                 CountedObject {
                     id,
-                    position: object.position,
+                    position: places.get(id).copied(),
                     properties: kept.map(|(n, v)| (n.as_str(), v.as_str())).collect(),
                 }
             })
@@ -89,6 +110,28 @@ impl<'a> Counted<'a> {
         }
         words.digest()
     }
+}
+
+/// The place of each column among those of its table that are there: gaps that dropped columns left
+/// are no part of a schema, nor is the order where columns are placed by a parent's.
+fn places(snapshot: &Snapshot) -> HashMap<&ObjectId, u32> {
+    let mut columns: HashMap<&ObjectId, Vec<(u32, &ObjectId)>> = HashMap::new();
+    for (id, object) in &snapshot.objects {
+        let (Some(position), Some(parent)) = (object.position, &object.parent) else {
+            continue;
+        };
+        let inherits = |table: &Object| table.properties.contains_key("inherits");
+        if !snapshot.objects.get(parent).is_some_and(inherits) {
+            columns.entry(parent).or_default().push((position, id));
+        }
+    }
+    let mut places = HashMap::new();
+    for mut of_table in columns.into_values() {
+        of_table.sort_unstable();
+        let ids = of_table.into_iter().map(|(_, id)| id);
+        places.extend(ids.zip(1..));
+    }
+    places
 }
 
 /// The owner of everything is called what it is called in each database.
@@ -185,6 +228,42 @@ mod tests {
             let change = |after: &Snapshot| all(after).change_from(&all(&before));
             prop_assert_eq!(change(&one) == change(&other), properties(&one) == properties(&other));
         }
+    }
+
+    #[test]
+    fn the_gap_that_a_dropped_column_left_is_no_part_of_a_schema() {
+        let table = ObjectId::new(Kind::Table, "s.t");
+        let with = |positions: [u32; 2]| {
+            let mut snapshot = Snapshot::default();
+            snapshot.add(table.clone(), Object::default());
+            for (name, position) in ["s.t.a", "s.t.b"].into_iter().zip(positions) {
+                let object = Object {
+                    parent: Some(table.clone()),
+                    position: Some(position),
+                    ..Object::default()
+                };
+                snapshot.add(ObjectId::new(Kind::Column, name), object);
+            }
+            snapshot.checksum()
+        };
+        assert_eq!(with([1, 2]), with([1, 4]));
+        assert_ne!(with([1, 2]), with([2, 1]));
+    }
+
+    #[test]
+    fn what_is_allowed_is_no_part_of_the_checksum_unless_it_is_hard() {
+        let all = ["*:*", "*.*:*"].map(|text| text.parse().unwrap());
+        let table = ObjectId::new(Kind::Table, "s.t");
+        let mut snapshot = Snapshot::default();
+        snapshot.add(table.clone(), Object::default());
+        let sum = |side: &Snapshot| Counted::but(side, &[], &all, &[]).checksum();
+        let before = sum(&snapshot);
+        let object = snapshot.objects.get_mut(&table).unwrap();
+        object.properties.insert("comment".into(), "x".into());
+        snapshot.add(ObjectId::new(Kind::View, "s.v"), Object::default());
+        assert_eq!(sum(&snapshot), before);
+        snapshot.add(ObjectId::new(Kind::Index, "s.i"), Object::default());
+        assert_ne!(sum(&snapshot), before);
     }
 
     #[test]

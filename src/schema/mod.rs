@@ -10,6 +10,7 @@ mod difference;
 mod ignore;
 mod kind;
 mod rename;
+mod said;
 mod snapshot;
 mod source;
 mod straddle;

@@ -56,8 +56,11 @@ fn a_database_is_compared_with_its_canonical_file() {
         .exits(0)
         .shows("ignored by column:*.note: added column public.orders.note")
         .shows("equal; 4 ignored");
+    site.sql("CREATE SCHEMA other");
     site.stagegate(&[&drift[..], &["--schema", "other"]].concat())
-        .exits(0);
+        .exits(2)
+        .shows("added schema other");
+    site.sql("DROP SCHEMA other");
     for (format, part) in [
         (
             "github",

@@ -234,3 +234,44 @@ fn the_workflow_that_is_shipped_works() {
     site.write("db/schema.sql", &format!("{BEFORE}{MIGRATION}"));
     assert_eq!(checked(&site), [2, 1, 4]);
 }
+
+#[test]
+fn a_gate_goes_stale_when_the_revision_that_it_compared_with_is_another_one() {
+    let site = site();
+    let runbook = r#"
+format = 1
+title = "Stale"
+[target.db]
+url = "env:PROD_DATABASE_URL"
+environment = "staging"
+[[phase]]
+id = "p"
+title = "P"
+[[phase.gate]]
+id = "drift"
+title = "Drift"
+drift = { target = "db", expected = "git:deployed:db/schema.sql" }
+[[phase.gate]]
+id = "acts"
+title = "Acts"
+exec = { argv = ["true"] }
+"#;
+    site.write("runbook.toml", runbook);
+    let mut walker = console(&site, "runbook.toml", (100, 30));
+    walker.pty.send("\r");
+    walker.pty.wait_for("1 of 2 gates");
+    let expected = site.evidence("drift-1.json")["expected"].to_string();
+    assert!(
+        expected.starts_with("\"git:deployed:db/schema.sql ("),
+        "{expected}"
+    );
+    site.write("db/schema.sql", &format!("{BEFORE}{MIGRATION}"));
+    git(&site, &["commit", "--quiet", "-am", "another"]);
+    git(&site, &["tag", "--force", "deployed"]);
+    walker.pty.wait_for("Enter start");
+    walker.pty.send("\r");
+    walker.pty.wait_for("It acts. Press y");
+    walker.pty.wait_gone("keys count in a moment");
+    walker.pty.send("y");
+    walker.pty.wait_for("stale");
+}

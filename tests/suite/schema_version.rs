@@ -54,11 +54,7 @@ fn a_verified_schema_is_recorded_once_and_a_change_by_hand_is_found_by_it() {
     assert_eq!(site.evidence("version-1.json")["written"], false);
     assert_eq!(site.one("SELECT count(*) FROM schema_version"), "1");
 
-    // What the gate allows is still not what was recorded.
-    let checked = drift(
-        "again",
-        "version_table = \"public.schema_version\"\nallow = [\"*.comment:*\"]",
-    );
+    let checked = drift("again", "version_table = \"public.schema_version\"");
     site.runbook(&checked);
     site.run().exits(0);
     site.sql("COMMENT ON TABLE orders IS 'by hand'");
@@ -192,4 +188,123 @@ fn a_migration_does_not_wait_for_what_is_recorded_of_it() {
     crate::site::ended(command.output().unwrap()).exits(0);
     assert_eq!(site.one("SELECT to_regclass('orders') IS NOT NULL"), "t");
     assert!(site.evidence("migrate-1.json")["made"].is_null());
+}
+
+#[test]
+fn a_schema_that_is_nowhere_is_an_error_and_compares_nothing() {
+    let site = site();
+    site.sql(&format!("{ONE}{TWO}"));
+    site.runbook(&drift("drift", "schemas = [\"pubic\"]"));
+    site.run()
+        .exits(4)
+        .says("there is no schema `pubic` on either side");
+    let drift = ["drift", "schema.sql", "env:DB", "--schema", "pubic"];
+    site.stagegate(&drift)
+        .exits(78)
+        .says("there is no schema `pubic`");
+}
+
+#[test]
+fn a_column_that_was_dropped_and_added_again_is_not_what_was_reviewed() {
+    let site = site();
+    let before = "CREATE TABLE t (a int, b text, c int);\n";
+    site.write("before.sql", before);
+    site.write("after.sql", &before.replace("c int", "c int, d int"));
+    site.sql(before);
+    std::fs::remove_file(site.path("m/1.sql")).unwrap();
+    site.write(
+        "m/2.sql",
+        "ALTER TABLE t DROP COLUMN b, ADD COLUMN b text, ADD COLUMN d int;\n",
+    );
+    let drift = ["drift", "before.sql", "after.sql", "--format", "json"];
+    let change = site.stagegate(&drift).exits(2).out;
+    site.write("change.json", &change);
+    let as_reviewed = gate(
+        "as-reviewed",
+        "drift",
+        "change_of = \"migrate\"\nreviewed = \"change.json\"",
+    );
+    site.runbook(&[migrate(), as_reviewed].concat());
+    site.run()
+        .exits(4)
+        .says("made, not reviewed: changed table public.t, column order");
+}
+
+#[test]
+fn a_lost_ledger_and_a_renamed_folder_are_gaps_even_where_files_may_be_pending() {
+    let site = site();
+    site.runbook(&[migrate(), drift("after", ""), version()].concat());
+    site.run().exits(0);
+    let body = "migrations = [\"PLACE/*.sql\"]\npending = true\n\
+                version_table = \"public.schema_version\"";
+    let checked = |place: &str| site.runbook(&drift("again", &body.replace("PLACE", place)));
+    checked("m");
+    site.run().exits(0);
+    std::fs::rename(site.path("m"), site.path("m2")).unwrap();
+    checked("m2");
+    site.run()
+        .exits(4)
+        .says("moved migration m2/1.sql: it was applied as m/1.sql");
+    std::fs::rename(site.path("m2"), site.path("m")).unwrap();
+    site.sql("DROP SCHEMA stagegate CASCADE");
+    checked("m");
+    site.run()
+        .exits(4)
+        .says("forgotten migration m/1.sql: version 2");
+}
+
+#[test]
+fn a_column_that_was_dropped_and_added_last_is_the_same_schema_once_it_was_restored() {
+    let site = site();
+    site.sql(&format!("{ONE}{TWO}"));
+    site.sql("ALTER TABLE orders DROP COLUMN note; ALTER TABLE orders ADD COLUMN note text");
+    site.runbook(&[drift("after", ""), version()].concat());
+    site.run().exits(0);
+    let evidence = site.evidence("after-1.json");
+    assert_eq!(evidence["expected_checksum"], evidence["actual_checksum"]);
+    site.sql("CREATE TABLE fresh (LIKE orders INCLUDING ALL); DROP TABLE orders; ALTER TABLE fresh RENAME TO orders; ALTER INDEX fresh_pkey RENAME TO orders_pkey; ALTER INDEX fresh_total_idx RENAME TO orders_total_idx");
+    site.runbook(&drift("again", "version_table = \"public.schema_version\""));
+    site.run().exits(0);
+}
+
+#[test]
+fn what_the_runbook_allows_is_no_checksum_mismatch() {
+    let site = site();
+    site.sql(&format!("{ONE}{TWO}"));
+    let allow = "allow = [\"*.comment:*\"]\n";
+    site.runbook(&[drift("after", allow), version()].concat());
+    site.run().exits(0);
+    site.sql("COMMENT ON TABLE orders IS 'said since'");
+    let body = format!("{allow}version_table = \"public.schema_version\"");
+    site.runbook(&drift("again", &body));
+    site.run().exits(0);
+}
+
+#[test]
+fn a_schema_whose_differences_were_waived_is_not_recorded() {
+    let site = site();
+    site.sql(ONE);
+    let waived = drift("after", "").replace("id = \"after\"", "id = \"after\"\nwaivable = true");
+    site.runbook(&[waived, version()].concat());
+    let url = site.cluster.url("postgres", "postgres");
+    let arguments = ["run", "runbook.toml", "--runs-dir", "runs"];
+    let mut pty = crate::pty::Pty::start(&arguments, &site.path(""), &[("DB", &url)], (100, 30));
+    pty.wait_for("PG ");
+    pty.send("\r");
+    pty.wait_for("w waive");
+    pty.send("w");
+    pty.wait_for("Waive `after`: why?");
+    pty.send("known, and mended on Monday, OPS-4711");
+    pty.wait_for("OPS-4711");
+    pty.send("\r");
+    pty.wait_for("waived");
+    let mut walker = crate::walker::Walker { pty };
+    assert_eq!(walker.walk(), crate::walker::Stop::Refused);
+    walker.pty.wait_for("what was waived is not");
+    walker.pty.send("q");
+    walker.pty.wait_end();
+    assert_eq!(
+        site.one("SELECT to_regclass('schema_version') IS NULL"),
+        "t"
+    );
 }

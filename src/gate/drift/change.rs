@@ -31,6 +31,13 @@ struct ReviewedDifference {
 }
 
 impl ReviewedDifference {
+    fn with_values(mut self, keep: bool) -> ReviewedDifference {
+        if !keep {
+            (self.expected, self.actual) = (None, None);
+        }
+        self
+    }
+
     fn words(&self) -> String {
         let property = self
             .property
@@ -67,10 +74,12 @@ pub struct ChangeSeen {
 }
 
 impl ChangeSeen {
-    /// Computes the verdict: the digests decide, the lists say why.
+    /// Computes the verdict: both changes are the same in everything that is said of every object,
+    /// and nothing stands in only one of the lists.
     pub fn judge(&self) -> Finding {
         let made = self.made;
-        if self.made_change == self.reviewed_change {
+        let listed = self.not_reviewed.len() + self.not_made.len();
+        if self.made_change == self.reviewed_change && listed == 0 {
             return Finding::passed(format!(
                 "what `{}` made is what was reviewed: {made} differences",
                 self.of
@@ -217,23 +226,29 @@ fn seen(
     }
     let [before, after] = sides;
     let made = options.compare(&before, &after).differences;
-    let key = |difference: &crate::schema::Difference| ReviewedDifference {
-        kind: difference.kind,
-        name: difference.name.clone(),
-        change: difference.change,
-        property: difference.property.clone(),
-        expected: difference.expected.clone(),
-        actual: difference.actual.clone(),
+    let made_change = options.change_digest(&before, &after);
+    // What is the same in every value may have been written for an owner of another name.
+    let by_name = made_change == reviewed.change;
+    let key = |difference: &crate::schema::Difference| {
+        ReviewedDifference {
+            kind: difference.kind,
+            name: difference.name.clone(),
+            change: difference.change,
+            property: difference.property.clone(),
+            expected: difference.expected.clone(),
+            actual: difference.actual.clone(),
+        }
+        .with_values(!by_name)
     };
-    let not_reviewed = made
-        .iter()
-        .filter(|difference| !reviewed.differences.contains(&key(difference)));
     let keys: Vec<ReviewedDifference> = made.iter().map(key).collect();
-    let not_made = reviewed.differences.iter().filter(|d| !keys.contains(d));
+    let told = reviewed.differences.into_iter();
+    let told: Vec<ReviewedDifference> = told.map(|one| one.with_values(!by_name)).collect();
+    let not_reviewed = made.iter().filter(|one| !told.contains(&key(one)));
+    let not_made = told.iter().filter(|one| !keys.contains(one));
     ChangeSeen {
         of: of.to_owned(),
         reviewed: name,
-        made_change: options.change_digest(&before, &after),
+        made_change,
         reviewed_change: reviewed.change,
         made: made.len(),
         not_reviewed: not_reviewed.map(change_words).collect(),

@@ -20,7 +20,11 @@ const LISTED: usize = 50;
 /// # Errors
 /// Why it could not be written; it is as it was.
 pub fn document(gate: &Drift, context: &Context) -> Result<Option<String>, String> {
-    let Some(changelog) = &gate.changelog else {
+    let Some(changelog) = gate
+        .changelog
+        .as_ref()
+        .filter(|_| !context.remedies.is_empty())
+    else {
         return Ok(None);
     };
     let path = context.path(changelog);
@@ -88,9 +92,8 @@ fn entry(gate: &Drift, context: &Context, remedy: &RemedyRecord) -> String {
         if let Some(direction) = seen.direction() {
             line(format!("The database was {}:", direction.word()));
         }
-        let history = seen.history.iter().map(super::seen::HistoryGap::words);
         let differences = seen.comparison.differences.iter().map(difference_words);
-        let all: Vec<String> = history.chain(differences).collect();
+        let all: Vec<String> = seen.recorded().into_iter().chain(differences).collect();
         for words in all.iter().take(LISTED) {
             entry.push_str(&format!("  - {}\n", clean_line(words)));
         }

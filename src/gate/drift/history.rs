@@ -61,10 +61,23 @@ pub(super) fn gaps(files: &[File], rows: &[LedgerRow], pending: bool) -> Vec<His
     // What comes after the last applied file is pending, which is no gap where that is allowed.
     let last = files.iter().rposition(|file| applied(&file.name).is_some());
     let due = |at: usize| !pending || last.is_some_and(|last| at < last);
+    // A file that was applied under a name that is not here any more was moved or renamed.
+    let moved = |file: &File| {
+        let same = |row: &&LedgerRow| {
+            row.state == LedgerState::Applied
+                && row.checksum == file.checksum.normalised
+                && files.iter().all(|other| other.name != row.file)
+        };
+        rows.iter().find(same).map(|row| row.file.clone())
+    };
     let mut gaps: Vec<HistoryGap> = files
         .iter()
         .enumerate()
         .filter_map(|(at, file)| match applied(&file.name) {
+            None if moved(file).is_some() => {
+                let applied_as = moved(file).unwrap_or_default();
+                Some(gap(&file.name, HistoryStanding::Moved { applied_as }))
+            }
             None if !due(at) => None,
             None => Some(gap(&file.name, HistoryStanding::Missing)),
             Some(row) if row.checksum != file.checksum.normalised => {
@@ -79,7 +92,8 @@ pub(super) fn gaps(files: &[File], rows: &[LedgerRow], pending: bool) -> Vec<His
     let folders: Vec<_> = files.iter().map(|file| folder(&file.name)).collect();
     for row in rows.iter().filter(|row| row.state == LedgerState::Applied) {
         let known = files.iter().any(|file| file.name == row.file);
-        if !known && folders.contains(&folder(&row.file)) {
+        let moved = gaps.iter().any(|gap| gap.was_applied_as(&row.file));
+        if !known && !moved && folders.contains(&folder(&row.file)) {
             let applied_at = row.applied_at.clone();
             gaps.push(gap(&row.file, HistoryStanding::Unexpected { applied_at }));
         }
@@ -99,9 +113,13 @@ pub(super) async fn recorded(
     files: &[File],
     session: &Session,
 ) -> Result<Recorded, PostgresError> {
-    let gaps = match files {
+    let rows = match (files, &gate.version_table) {
+        ([], None) => Vec::new(),
+        _ => ledger::rows(session).await?,
+    };
+    let mut gaps = match files {
         [] => Vec::new(),
-        files => gaps(files, &ledger::rows(session).await?, gate.pending),
+        files => self::gaps(files, &rows, gate.pending),
     };
     let Some(table) = &gate.version_table else {
         return Ok(Recorded {
@@ -117,6 +135,7 @@ pub(super) async fn recorded(
         Versions::Absent | Versions::Newest(None) => {}
         Versions::Foreign(lacking) => seen.lacks = lacking,
         Versions::Newest(Some(row)) => {
+            gaps.extend(forgotten(&row.version, &row.migrations, &rows));
             seen.version = Some(row.version);
             seen.applied_at = row.applied_at;
             seen.checksum = row.checksum;
@@ -126,6 +145,22 @@ pub(super) async fn recorded(
         gaps,
         version: Some(seen),
     })
+}
+
+/// Files that a version says were applied, and the ledger does not: it was lost, or undone since.
+fn forgotten(version: &str, migrations: &[String], rows: &[LedgerRow]) -> Vec<HistoryGap> {
+    let is_applied = |file: &String| {
+        let mut applied = rows.iter().filter(|row| row.state == LedgerState::Applied);
+        applied.any(|row| row.file == *file)
+    };
+    let lost = migrations.iter().filter(|file| !is_applied(file));
+    lost.map(|file| HistoryGap {
+        file: file.clone(),
+        standing: HistoryStanding::Forgotten {
+            version: version.to_owned(),
+        },
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -151,6 +186,26 @@ mod tests {
             applied_by: String::new(),
             applied_at: "2026-11-02 01:00:00".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_moved_folder_and_a_lost_ledger_are_found() {
+        let files = [file("new/1.sql", "one")];
+        let rows = [row("m/1.sql", "one", LedgerState::Applied)];
+        let moved = gaps(&files, &rows, true);
+        assert_eq!(
+            moved[0].words(),
+            "moved migration new/1.sql: it was applied as m/1.sql"
+        );
+        assert_eq!(moved.len(), 1);
+        let listed = ["m/1.sql".to_owned(), "m/2.sql".to_owned()];
+        let lost = forgotten("20240115.143022", &listed, &rows);
+        assert_eq!(lost.len(), 1);
+        assert!(
+            lost[0]
+                .words()
+                .starts_with("forgotten migration m/2.sql: version 2024")
+        );
     }
 
     #[test]

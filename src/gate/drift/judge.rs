@@ -17,8 +17,21 @@ use crate::untrusted::clean;
 struct Words {
     expected: Source,
     options: DriftOptions,
-    allow: Vec<IgnoreRule>,
     files: Vec<File>,
+}
+
+impl Words {
+    /// The source for people; a revision is named with the object that it is now.
+    fn expected_now(&self, context: &Context) -> String {
+        let surroundings = Surroundings::of_run(context.targets.surroundings(), &context.base);
+        match texts::object_of(&self.expected, &surroundings) {
+            Ok(Some(object)) => {
+                let short: String = object.chars().take(12).collect();
+                format!("{} ({short})", self.expected)
+            }
+            _ => self.expected.to_string(),
+        }
+    }
 }
 
 fn rules(texts: &[String]) -> Result<Vec<IgnoreRule>, String> {
@@ -46,6 +59,7 @@ pub(in crate::gate) fn options(gate: &Drift, runbook: &Runbook) -> Result<DriftO
     Ok(DriftOptions {
         schemas: gate.schemas.clone(),
         ignore,
+        allow: rules(&gate.allow)?,
     })
 }
 
@@ -56,7 +70,6 @@ fn words(gate: &Drift, expected: &str, context: &Context) -> Result<Words, Strin
             .parse::<Source>()
             .map_err(|error| error.to_string())?,
         options: options(gate, &context.runbook)?,
-        allow: rules(&gate.allow)?,
         files: history::files(gate, context)?,
     })
 }
@@ -68,7 +81,8 @@ pub(in crate::gate) fn plan(gate: &Drift, context: &Context) -> Plan {
         Against::Change { of, reviewed } => return change::plan(gate, of, reviewed, context),
     };
     let read = words(gate, expected, context).and_then(|words| {
-        let digest = texts::digest_of_files(&words.expected, &context.base);
+        let surroundings = Surroundings::of_run(context.targets.surroundings(), &context.base);
+        let digest = texts::digest_of_files(&words.expected, &surroundings);
         let digest = digest.map_err(|error| error.to_string())?;
         Ok(format!("{digest}\n{}", history::digest_lines(&words.files)))
     });
@@ -265,11 +279,15 @@ fn seen(
         export::snapshot(context, "actual", &compared.actual)?,
     ];
     let sides = [&compared.expected.objects, &compared.actual.objects];
-    let allowed = schema::matched(&compared.comparison.differences, &words.allow, sides);
+    let allowed = schema::matched(
+        &compared.comparison.differences,
+        &words.options.allow,
+        sides,
+    );
     let objects = sides.map(std::collections::BTreeMap::len);
     let [expected_checksum, actual_checksum] = compared.checksums;
     Ok(DriftSeen {
-        expected: words.expected.to_string(),
+        expected: words.expected_now(context),
         expected_checksum,
         actual_checksum,
         objects,

@@ -102,6 +102,8 @@ pub enum LoadError {
     },
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+    #[error("there is no schema `{0}` on either side")]
+    NoSchema(String),
     #[error("it was canceled; nothing was changed")]
     Canceled,
 }
@@ -114,6 +116,7 @@ impl LoadError {
             LoadError::File { .. }
                 | LoadError::Empty(_)
                 | LoadError::Snapshot { .. }
+                | LoadError::NoSchema(_)
                 | LoadError::Address(_)
         )
     }

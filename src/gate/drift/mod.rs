@@ -32,6 +32,8 @@ pub struct DriftOptions {
     /// Only these schemas; all when none is named.
     pub schemas: Vec<String>,
     pub ignore: Vec<IgnoreRule>,
+    /// Soft differences that are passed over: they are told, and no part of checksums.
+    pub allow: Vec<IgnoreRule>,
 }
 
 impl DriftOptions {
@@ -57,7 +59,7 @@ impl DriftOptions {
 
     /// The checksum of what counts of a schema.
     pub(super) fn checksum(&self, snapshot: &Snapshot) -> String {
-        Counted::of(snapshot, &self.rules(), &self.schemas).checksum()
+        Counted::but(snapshot, &self.rules(), &self.allow, &self.schemas).checksum()
     }
 }
 
@@ -175,6 +177,16 @@ async fn both(
     surroundings: &Surroundings,
     cancel: &CancellationToken,
 ) -> Result<Compared, LoadError> {
+    for schema in &options.schemas {
+        // A name that is nowhere would compare nothing with nothing.
+        let has = |side: &Loaded| {
+            let mut objects = side.snapshot.objects.values();
+            objects.any(|object| object.schema.as_ref() == Some(schema))
+        };
+        if !has(&expected) && !has(&actual) {
+            return Err(LoadError::NoSchema(schema.clone()));
+        }
+    }
     let checksums = [&expected, &actual].map(|side| options.checksum(&side.snapshot));
     load::settled(sources, &expected, &mut actual, surroundings, cancel).await?;
     without_memberships(&expected, &mut actual);

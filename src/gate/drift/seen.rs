@@ -50,6 +50,10 @@ pub enum HistoryStanding {
     Changed { applied_at: String },
     /// It was applied and is not among the files.
     Unexpected { applied_at: String },
+    /// It was applied under another name.
+    Moved { applied_as: String },
+    /// A recorded version says that it was applied, and the ledger does not.
+    Forgotten { version: String },
 }
 
 impl HistoryGap {
@@ -64,13 +68,26 @@ impl HistoryGap {
             HistoryStanding::Unexpected { applied_at } => format!(
                 "unexpected migration {file}: it was applied on {applied_at} and is not here"
             ),
+            HistoryStanding::Moved { applied_as } => {
+                format!("moved migration {file}: it was applied as {applied_as}")
+            }
+            HistoryStanding::Forgotten { version } => format!(
+                "forgotten migration {file}: version {version} says that it was applied, and the \
+                 ledger does not"
+            ),
         }
+    }
+
+    pub(super) fn was_applied_as(&self, file: &str) -> bool {
+        matches!(&self.standing, HistoryStanding::Moved { applied_as } if applied_as == file)
     }
 
     fn direction(&self) -> Direction {
         match self.standing {
             HistoryStanding::Missing => Direction::Behind,
-            HistoryStanding::Changed { .. } => Direction::Diverged,
+            HistoryStanding::Changed { .. }
+            | HistoryStanding::Moved { .. }
+            | HistoryStanding::Forgotten { .. } => Direction::Diverged,
             HistoryStanding::Unexpected { .. } => Direction::Ahead,
         }
     }
@@ -103,11 +120,16 @@ impl VersionSeen {
         match (&self.version, &self.checksum) {
             (None, _) => Some(format!("no schema version is recorded in {table}")),
             (Some(_), Some(recorded)) if recorded == actual => None,
-            (Some(version), recorded) => Some(format!(
-                "schema checksum mismatch: version {version} has {}, the schema has {}",
-                recorded.as_deref().map_or_else(|| "none".to_owned(), short),
-                short(actual)
-            )),
+            (Some(version), None) => Some(format!("version {version} has no checksum")),
+            (Some(version), Some(recorded)) => {
+                let [was, is] = match short(recorded) == short(actual) {
+                    true => [recorded.clone(), actual.to_owned()],
+                    false => [short(recorded), short(actual)],
+                };
+                Some(format!(
+                    "schema checksum mismatch: version {version} has {was}, the schema has {is}"
+                ))
+            }
         }
     }
 }
@@ -161,7 +183,8 @@ impl DriftSeen {
                 let words = difference_words(difference);
                 format!("{words} ({})", difference.severity.word())
             }));
-        let mut finding = Finding::failed(format!("{all} differences, {hard} hard"));
+        let plural = if all == 1 { "" } else { "s" };
+        let mut finding = Finding::failed(format!("{all} difference{plural}, {hard} hard"));
         for line in lines.take(LISTED) {
             finding = finding.because(line);
         }
@@ -190,8 +213,14 @@ impl DriftSeen {
         let mut summary = format!("{} objects are as expected", self.objects[1]);
         for (count, word) in [(self.allowed.len(), "allowed"), (ignored, "ignored")] {
             if count > 0 {
-                summary.push_str(&format!("; {count} differences {word}"));
+                let plural = if count == 1 { "" } else { "s" };
+                summary.push_str(&format!("; {count} difference{plural} {word}"));
             }
+        }
+        match self.comparison.notes.len() {
+            0 => {}
+            1 => summary.push_str("; 1 note"),
+            notes => summary.push_str(&format!("; {notes} notes")),
         }
         if let Some(version) = self.version.as_ref().and_then(|v| v.version.as_ref()) {
             summary.push_str(&format!("; version {version}"));

@@ -31,8 +31,35 @@ pub(super) async fn texts(
     })
 }
 
+/// The object that a source of git's is now; a branch or a tag may be another one later.
+pub(super) fn object_of(
+    source: &Source,
+    surroundings: &Surroundings,
+) -> Result<Option<String>, LoadError> {
+    let Source::Git { revision, path } = source else {
+        return Ok(None);
+    };
+    let found = Git::find(
+        &surroundings.base,
+        &surroundings.variables,
+        &CancellationToken::new(),
+    )
+    .and_then(|git| git.object_now(&format!("{revision}:{path}")));
+    found.map(Some).map_err(|error| LoadError::Git {
+        source_name: source.to_string(),
+        error,
+    })
+}
+
 /// The bytes of the files that a source names; what is elsewhere has none.
-pub(super) fn digest_of_files(source: &Source, base: &Path) -> Result<String, LoadError> {
+pub(super) fn digest_of_files(
+    source: &Source,
+    surroundings: &Surroundings,
+) -> Result<String, LoadError> {
+    if let Some(object) = object_of(source, surroundings)? {
+        return Ok(object);
+    }
+    let base = &surroundings.base;
     let texts = match source {
         Source::File(path) | Source::Snapshot(path) => {
             vec![(String::new(), read(&base.join(path))?)]
@@ -52,9 +79,11 @@ pub(super) fn read(path: &Path) -> Result<String, LoadError> {
         path: path.display().to_string(),
         reason,
     };
-    let size = std::fs::metadata(path)
-        .map_err(|failure| error(failure.to_string()))?
-        .len();
+    let metadata = std::fs::metadata(path).map_err(|failure| error(failure.to_string()))?;
+    if !metadata.is_file() {
+        return Err(error("it is no file".to_owned()));
+    }
+    let size = metadata.len();
     if size > LARGEST_FILE {
         return Err(error(format!(
             "it has {size} bytes, of {LARGEST_FILE} at most"

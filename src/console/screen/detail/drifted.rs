@@ -7,6 +7,7 @@ use crate::untrusted::{clean, clean_line};
 
 /// More than anybody reads here; the evidence has all of them.
 const SHOWN: usize = 200;
+const LINES_SHOWN: usize = 8;
 const NAMES_SHOWN: usize = 6;
 
 pub(super) fn seen(doc: &mut Doc, server: &str, seen: &DriftSeen) {
@@ -57,6 +58,19 @@ pub(super) fn seen(doc: &mut Doc, server: &str, seen: &DriftSeen) {
         let line = format!("{}: {objects} objects, checksum {short}", clean_line(name));
         doc.text(Ink::Muted, &line);
     }
+}
+
+/// The beginning of a long value; the screen of differences has all of it.
+fn first_lines(value: &str) -> String {
+    let cleaned = clean(value);
+    let mut lines = cleaned.trim().lines();
+    let mut shown: Vec<&str> = lines.by_ref().take(LINES_SHOWN).collect();
+    let more = lines.count();
+    let rest = format!("and {more} more lines");
+    if more > 0 {
+        shown.push(&rest);
+    }
+    shown.join("\n")
 }
 
 /// What migrations made of the schema, file by file where that was looked at.
@@ -113,14 +127,14 @@ fn one(doc: &mut Doc, difference: &Difference, allowed: bool) {
     ];
     for (name, value, absent_when) in sides {
         match value {
-            Some(value) => doc.pair(name, Ink::Plain, clean(value).trim()),
+            Some(value) => doc.pair(name, Ink::Plain, &first_lines(value)),
             None if difference.property.is_some() || difference.change == absent_when => {
                 doc.pair(name, Ink::Muted, "none");
             }
             None => {}
         }
     }
-    if !difference.dependants.is_empty() {
+    if !difference.dependants.is_empty() && difference.property.is_some() {
         let mut names: Vec<String> = difference
             .dependants
             .iter()

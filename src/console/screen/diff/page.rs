@@ -119,7 +119,7 @@ fn one(sheet: &mut Sheet, seen: Seen<'_>, difference: &Difference, standing: Sta
         }
     });
     values(sheet, seen, difference);
-    if !difference.dependants.is_empty() {
+    if !difference.dependants.is_empty() && difference.property.is_some() {
         let mut names: Vec<String> = difference
             .dependants
             .iter()
