@@ -88,6 +88,7 @@ fn read(arguments: &DriftArguments) -> Result<(Source, Source, DriftOptions), St
             schemas: arguments.schema.clone(),
             ignore: ignore.map_err(|error| error.to_string())?,
             allow: Vec::new(),
+            without_checksums: arguments.format != DriftFormat::Json,
         },
     ))
 }

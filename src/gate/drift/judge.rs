@@ -60,6 +60,7 @@ pub(in crate::gate) fn options(gate: &Drift, runbook: &Runbook) -> Result<DriftO
         schemas: gate.schemas.clone(),
         ignore,
         allow: rules(&gate.allow)?,
+        without_checksums: false,
     })
 }
 
