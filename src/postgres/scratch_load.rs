@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::ledger::identifier;
 use super::scratch::{Scratch, ScratchError};
 use super::scratch_check::words;
-use super::scratch_manner::{Manner, as_role, is_event_trigger, needs_rights};
+use super::scratch_manner::{Manner, as_role, is_event_trigger, is_of_grants, needs_rights};
 use super::{DatabaseError, PostgresError, Session};
 use crate::sql::{Class, Places, Script};
 
@@ -37,6 +37,10 @@ impl Loader<'_> {
             if batch.iter().any(|index| self.is_of_code(*index)) {
                 self.code_comes().await?;
             }
+            if self.all_of_grants(&batch) {
+                self.grant(&batch, &mut roles).await?;
+                continue;
+            }
             loop {
                 let text = self.text(&batch);
                 match self.send(&text).await? {
@@ -58,6 +62,7 @@ impl Loader<'_> {
         let mut batches: Vec<Vec<usize>> = Vec::new();
         let (mut bytes, mut open) = (0, false);
         let mut coded = self.scratch.coded.load(Ordering::Relaxed);
+        let mut granting = false;
         for (index, statement) in self.script.statements.iter().enumerate() {
             let alone = match statement.class {
                 Class::Transactional => false,
@@ -70,8 +75,11 @@ impl Loader<'_> {
                 .last()
                 .is_none_or(|batch| batch.len() >= BATCH_STATEMENTS || bytes >= BATCH_BYTES);
             // Rights are taken before the first statement that runs code.
-            let turns = !coded && self.is_of_code(index);
+            let mut turns = !coded && self.is_of_code(index);
             coded |= turns;
+            let grants = coded && is_of_grants(self.script.statement(index));
+            turns |= grants != granting;
+            granting = grants;
             if alone || !open || full || turns {
                 batches.push(Vec::new());
                 bytes = 0;
@@ -116,6 +124,47 @@ impl Loader<'_> {
             && (!always || is_event_trigger(statement))
     }
 
+    fn all_of_grants(&self, batch: &[usize]) -> bool {
+        self.scratch.coded.load(Ordering::Relaxed)
+            && !self.scratch.always.load(Ordering::Relaxed)
+            && batch
+                .iter()
+                .all(|index| is_of_grants(self.script.statement(*index)))
+    }
+
+    async fn grant(&self, batch: &[usize], roles: &mut usize) -> Result<(), ScratchError> {
+        self.take_rights().await?;
+        for index in batch {
+            loop {
+                let ran = self.session.client.execute(&self.one(*index), &[]).await;
+                match self.told(ran.map(|_| ()))? {
+                    Ok(()) => break,
+                    Err(error) if self.makes_role(&error, roles).await? => {}
+                    Err(error) => return Err(self.failed(*index, error)),
+                }
+            }
+        }
+        self.leave_rights().await
+    }
+
+    /// Nothing of the schema's fires while the owner is a superuser.
+    async fn take_rights(&self) -> Result<(), ScratchError> {
+        self.scratch.rights.promote().await?;
+        if self.scratch.watched.load(Ordering::Relaxed) {
+            let quiet = "SET session_replication_role = replica";
+            self.send(quiet).await?.ok();
+        }
+        Ok(())
+    }
+
+    async fn leave_rights(&self) -> Result<(), ScratchError> {
+        if self.scratch.watched.load(Ordering::Relaxed) {
+            let usual = "SET session_replication_role = origin";
+            self.send(usual).await?.ok();
+        }
+        Ok(self.scratch.without_rights().await?)
+    }
+
     /// Runs, as a superuser, one statement that runs nothing of the file's. The server is asked to
     /// take no more than one.
     async fn with_rights(&self, sql: &str) -> Result<Result<(), Box<DatabaseError>>, ScratchError> {
@@ -124,17 +173,9 @@ impl Loader<'_> {
             let always = sql.to_ascii_uppercase().contains("ALWAYS");
             self.scratch.always.fetch_or(always, Ordering::Relaxed);
         }
-        self.scratch.rights.promote().await?;
-        let watched = self.scratch.watched.load(Ordering::Relaxed);
-        let set = |to: &str| format!("SET session_replication_role = {to}");
-        if watched {
-            self.send(&set("replica")).await?.ok();
-        }
+        self.take_rights().await?;
         let ran = self.session.client.execute(sql, &[]).await;
-        if watched {
-            self.send(&set("origin")).await?.ok();
-        }
-        self.scratch.without_rights().await?;
+        self.leave_rights().await?;
         self.told(ran.map(|_| ()))
     }
 

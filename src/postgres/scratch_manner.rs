@@ -105,7 +105,8 @@ pub(super) fn manner(statement: &str) -> Result<Manner, Beyond> {
     }
     let makes = is(&MAKES_CODE, statement);
     let is_block = first_word(statement) == "DO";
-    if !makes && !is_block && !(runs && of_host) {
+    let needs_reading = makes || is_block || (runs && of_host);
+    if !needs_reading {
         return Ok(if runs { Manner::OfCode } else { Manner::Plain });
     }
     let found = hazards(statement);
@@ -131,6 +132,11 @@ pub(super) fn manner(statement: &str) -> Result<Manner, Beyond> {
 /// Tells whether a superuser may run it in the place of a role that may not.
 pub(super) fn needs_rights(statement: &str) -> bool {
     is(&RIGHTS, statement)
+}
+
+/// Grants that a role may not give or take are a mere warning to it.
+pub(super) fn is_of_grants(statement: &str) -> bool {
+    matches!(first_word(statement).as_str(), "GRANT" | "REVOKE")
 }
 
 /// It fires on whatever is made after it.
