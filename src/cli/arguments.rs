@@ -190,6 +190,8 @@ EXPECTED and ACTUAL are each one of:
   snapshot.json               what `stagegate snapshot` saved
 
 Exit code 0: equal. 2: they differ. 1: a side could not be read. What is ignored is shown.
+Not compared: what is said of the database itself (owner, grants, settings, comment), remarks on the
+rule of a view, passwords in user mappings, and connections of subscriptions.
 
   stagegate drift db/schema.sql env:PROD_DATABASE_URL
   stagegate drift git:main:db/schema.sql dir:db/migrations --format github

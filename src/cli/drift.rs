@@ -108,6 +108,14 @@ fn trouble(error: &LoadError) -> Exit {
     let (next, exit) = match error {
         LoadError::Canceled => ("run it again", Exit::Interrupted),
         LoadError::Scratch(_) => ("mend the file at that place", Exit::Error),
+        LoadError::Git { .. } => (
+            "name a revision and a path that `git show` finds in this repository",
+            Exit::Error,
+        ),
+        error if error.is_locked() => (
+            "wait until that session has ended its transaction, or end it, and run it again",
+            Exit::Error,
+        ),
         error if error.is_of_configuration() => ("name a source that can be read", Exit::Config),
         _ => (
             "mend the address, the server or the privileges",

@@ -8,14 +8,15 @@ use super::catalog;
 use super::ledger::identifier;
 use super::session::Session;
 use crate::schema::{Kind, Object, ObjectId, Snapshot};
+use crate::sql::Made;
 
 /// No name of a user's.
 const NAME: &str = "stagegate rewritten";
 
-/// Nothing of the schema's own may run: no event trigger, and no check of a function's body.
+/// Nothing of the schema's own may run: no check of a function's body, and no event trigger, which
+/// the session has seen to.
 const BEGIN: &str = "BEGIN; SET LOCAL search_path = pg_catalog; \
-     SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error; \
-     SET LOCAL session_replication_role = replica";
+     SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = error";
 
 /// A text that may be given to a server, of which property of what.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,8 @@ pub struct Asked<'a> {
 
 /// What is run, and where the answer then stands.
 struct Making {
-    sql: String,
+    /// Each of them holds text from elsewhere and is one statement of its kind, or is not run.
+    sql: Vec<(Made, String)>,
     made: ObjectId,
     property: &'static str,
     /// The name that the answer holds, and the one that it would hold.
@@ -83,17 +85,25 @@ pub async fn rewritten(session: &Session, asked: &[Asked<'_>]) -> Vec<Option<Str
     makings.iter().map(answer).collect()
 }
 
-async fn takes(session: &Session, sql: &str) -> bool {
-    let point = "SAVEPOINT making";
-    let sql = format!("{point}; {sql}; RELEASE making");
-    match session.client.batch_execute(&sql).await {
-        Ok(()) => true,
-        Err(_) => {
-            let back = "ROLLBACK TO making; RELEASE making";
-            let _ = session.client.batch_execute(back).await;
-            false
-        }
+/// Text of a snapshot or a database is anybody's: it is given to a server only as the one statement
+/// that it should be, and the server is asked to take no more than one.
+async fn takes(session: &Session, statements: &[(Made, String)]) -> bool {
+    if !statements.iter().all(|(kind, sql)| kind.is_one(sql)) {
+        return false;
     }
+    let client = &session.client;
+    if client.batch_execute("SAVEPOINT making").await.is_err() {
+        return false;
+    }
+    let mut taken = true;
+    for (_, sql) in statements {
+        taken = taken && client.execute(sql, &[]).await.is_ok();
+    }
+    let after = match taken {
+        true => "RELEASE making",
+        false => "ROLLBACK TO making; RELEASE making",
+    };
+    client.batch_execute(after).await.is_ok() && taken
 }
 
 fn answer(snapshot: &Snapshot, making: &Making) -> Option<String> {
@@ -111,14 +121,19 @@ fn making(asked: &Asked<'_>, name: &str) -> Option<Making> {
     let made = |kind, name: String| ObjectId::new(kind, name);
     let beside = format!("{schema}.{name}");
     let text = asked.text.trim_end_matches(';');
-    let (sql, made, property) = match (asked.id.kind, asked.property) {
+    let (kind, sql, made, property) = match (asked.id.kind, asked.property) {
         (Kind::Constraint, _) => {
             let parent = asked.object.parent.as_ref()?;
             let sql = constraint(parent, &name, text)?;
             let made = made(Kind::Constraint, format!("{}.{name}", parent.name));
-            (sql, made, "definition")
+            let kind = match parent.kind {
+                Kind::Domain => Made::DomainAltered,
+                _ => Made::TableAltered,
+            };
+            (kind, sql, made, "definition")
         }
         (Kind::View | Kind::MaterializedView, _) => (
+            Made::View,
             format!("CREATE VIEW {beside} AS {text}"),
             made(Kind::View, beside),
             "definition",
@@ -127,7 +142,7 @@ fn making(asked: &Asked<'_>, name: &str) -> Option<Making> {
         (Kind::Domain, _) => {
             let base = asked.object.properties.get("type")?;
             let sql = format!("CREATE DOMAIN {beside} AS {base} DEFAULT {text}");
-            (sql, made(Kind::Domain, beside), "default")
+            (Made::Domain, sql, made(Kind::Domain, beside), "default")
         }
         (Kind::Policy, property) => {
             let table = &asked.object.parent.as_ref()?.name;
@@ -136,9 +151,11 @@ fn making(asked: &Asked<'_>, name: &str) -> Option<Making> {
                 _ => ("WITH CHECK", "check"),
             };
             let sql = format!("CREATE POLICY {name} ON {table} {clause} ({text})");
-            (sql, made(Kind::Policy, format!("{table}.{name}")), property)
+            let made = made(Kind::Policy, format!("{table}.{name}"));
+            (Made::Policy, sql, made, property)
         }
         (Kind::Table, _) => (
+            Made::Table,
             format!(
                 "CREATE TABLE {beside} (LIKE {}) PARTITION BY {text}",
                 asked.id.name
@@ -152,7 +169,7 @@ fn making(asked: &Asked<'_>, name: &str) -> Option<Making> {
         _ => return renamed(asked, &name, schema, text),
     };
     Some(Making {
-        sql,
+        sql: vec![(kind, sql)],
         made,
         property,
         renamed: None,
@@ -190,10 +207,13 @@ fn column(asked: &Asked<'_>, beside: &str, property: &str, text: &str) -> Option
     };
     let column = identifier(NAME);
     Some(Making {
-        sql: format!(
-            "CREATE TABLE {beside} (LIKE {table}); \
-             ALTER TABLE {beside} ADD COLUMN {column} {base} {clause}"
-        ),
+        sql: vec![
+            (Made::Table, format!("CREATE TABLE {beside} (LIKE {table})")),
+            (
+                Made::TableAltered,
+                format!("ALTER TABLE {beside} ADD COLUMN {column} {base} {clause}"),
+            ),
+        ],
         made: ObjectId::new(Kind::Column, format!("{beside}.{column}")),
         property,
         renamed: None,
@@ -226,7 +246,10 @@ fn routine(
         _ => return None,
     };
     Some(Making {
-        sql: format!("CREATE {word} {beside}({arguments}){returns} LANGUAGE sql {body}"),
+        sql: vec![(
+            Made::Routine,
+            format!("CREATE {word} {beside}({arguments}){returns} LANGUAGE sql {body}"),
+        )],
         made: ObjectId::new(asked.id.kind, format!("{beside}{types}")),
         property,
         renamed: None,
@@ -239,16 +262,29 @@ fn renamed(asked: &Asked<'_>, name: &str, schema: &str, text: &str) -> Option<Ma
     let beside = format!("{schema}.{name}");
     let on = asked.object.parent.as_ref()?;
     let inside = own_name(on, &asked.id.name).unwrap_or(own);
-    let (before, is, would_be, made) = match asked.id.kind {
-        Kind::Index => (" INDEX ", name, own, beside.clone()),
+    let (kind, before, is, would_be, made) = match asked.id.kind {
+        Kind::Index => (Made::Index, " INDEX ", name, own, beside.clone()),
         Kind::Statistics => (
+            Made::Statistics,
             " STATISTICS ",
             beside.as_str(),
             asked.id.name.as_str(),
             beside.clone(),
         ),
-        Kind::Trigger => (" TRIGGER ", name, inside, format!("{}.{name}", on.name)),
-        Kind::Rule => (" RULE ", name, inside, format!("{}.{name}", on.name)),
+        Kind::Trigger => (
+            Made::Trigger,
+            " TRIGGER ",
+            name,
+            inside,
+            format!("{}.{name}", on.name),
+        ),
+        Kind::Rule => (
+            Made::Rule,
+            " RULE ",
+            name,
+            inside,
+            format!("{}.{name}", on.name),
+        ),
         _ => return None,
     };
     let [is, would_be] = [is, would_be].map(|name| format!("{before}{name} "));
@@ -256,7 +292,7 @@ fn renamed(asked: &Asked<'_>, name: &str, schema: &str, text: &str) -> Option<Ma
         return None;
     }
     Some(Making {
-        sql: text.replacen(&would_be, &is, 1),
+        sql: vec![(kind, text.replacen(&would_be, &is, 1))],
         made: ObjectId::new(asked.id.kind, made),
         property: "definition",
         renamed: Some([is, would_be]),

@@ -3,26 +3,20 @@
 //! Files run statement by statement in batches, without a transaction around them. Data are
 //! skipped, roles are made as they are named, and what would leave the server is refused.
 
-use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cluster::{Cluster, ClusterError, ClusterOptions};
 use super::environment::Environment;
 use super::ledger::identifier;
 use super::programs;
-use super::scratch_check::{check, words};
+use super::scratch_check::check;
+use super::scratch_load::Loader;
+use super::scratch_rights::Rights;
 use super::{Conninfo, DatabaseError, PostgresError, Session, SessionSettings};
-use crate::sql::{Class, Places, Script};
+use crate::sql::Script;
 
-/// As much as goes to the server at once: enough to hide the round trips, and little enough to be
-/// run again in single statements when one of them fails.
-const BATCH_STATEMENTS: usize = 400;
-const BATCH_BYTES: usize = 256 * 1024;
-/// More roles than this in one file are a mistake.
-const MOST_ROLES: usize = 1000;
-const UNDEFINED_OBJECT: &str = "42704";
-const DUPLICATE_OBJECT: &str = "42710";
 const DEFAULT_DATABASE: &str = "canonical";
-const SUPERUSER: &str = "postgres";
+const DEFAULT_OWNER: &str = "postgres";
 
 /// What the scratch server stands in for.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +33,14 @@ pub struct ScratchOptions {
 pub struct Scratch {
     cluster: Cluster,
     info: Conninfo,
+    pub(super) rights: Rights,
+    /// Code of a user's has run, or may run with whatever runs next: from then on the owner is no
+    /// superuser.
+    pub(super) coded: AtomicBool,
+    /// What fires on everything that is made fires on what would be made for it, too.
+    pub(super) watched: AtomicBool,
+    /// And nothing keeps it from that.
+    pub(super) always: AtomicBool,
     /// What is not as it was asked for.
     pub notes: Vec<String>,
 }
@@ -88,12 +90,8 @@ impl Scratch {
         let cluster = started
             .await
             .map_err(|error| ScratchError::Other(error.to_string()))??;
-        let admin = Session::open(&at(&cluster, SUPERUSER, SUPERUSER)?, &settings()).await?;
-        let owner = options.owner.as_deref().unwrap_or(SUPERUSER);
-        if owner != SUPERUSER {
-            let sql = format!("CREATE ROLE {} SUPERUSER LOGIN", identifier(owner));
-            admin.rows(&sql).await?;
-        }
+        let owner = options.owner.as_deref().unwrap_or(DEFAULT_OWNER);
+        let rights = Rights::of(&cluster, owner).await?;
         let usual = ["postgres", "template0", "template1"];
         let database = options
             .database
@@ -101,24 +99,49 @@ impl Scratch {
             .filter(|name| !usual.contains(name))
             .unwrap_or(DEFAULT_DATABASE);
         let (quoted, owned) = (identifier(database), identifier(owner));
-        admin
-            .rows(&format!("CREATE DATABASE {quoted} OWNER {owned}"))
+        rights
+            .run(&format!("CREATE DATABASE {quoted} OWNER {owned}"))
             .await?;
-        admin.close().await;
         let info = at(&cluster, database, owner)?;
         Ok(Scratch {
             cluster,
             info,
+            rights,
+            coded: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            always: AtomicBool::new(false),
             notes,
         })
     }
 
-    /// Opens a session of the owner's.
+    /// Opens a session of the owner's, who may then read everything.
     ///
     /// # Errors
     /// What the server says.
     pub async fn session(&self) -> Result<Session, PostgresError> {
-        Session::open(&self.info, &settings()).await
+        self.rights.demote().await?;
+        let session = Session::open(&self.info, &settings()).await?;
+        self.rights.promote().await?;
+        Ok(session)
+    }
+
+    /// Opens a session of the owner's, who is no superuser any more and acts as every other role:
+    /// for text that comes from elsewhere. Nothing of the schema's fires in it.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn session_without_rights(&self) -> Result<Session, PostgresError> {
+        self.rights.demote().await?;
+        self.rights.still().await?;
+        self.rights.lend().await?;
+        let session = Session::open(&self.info, &settings()).await?;
+        // Before version 15 the schema that comes with every database is nobody's here.
+        self.rights.promote().await?;
+        let may_create = "GRANT USAGE, CREATE ON SCHEMA public TO CURRENT_USER";
+        let granted = session.client.batch_execute(may_create).await;
+        self.rights.demote().await?;
+        drop(granted);
+        Ok(session)
     }
 
     /// The version that runs.
@@ -132,16 +155,27 @@ impl Scratch {
     /// The statement that is refused, with its line, and why.
     pub async fn load(&self, file: &str, text: &str) -> Result<(), ScratchError> {
         let script = Script::read(text);
-        check(file, &script)?;
+        let manners = check(file, &script)?;
         let session = self.session().await?;
+        if self.coded.load(Ordering::Relaxed) {
+            self.without_rights().await?;
+        }
         let loader = Loader {
+            scratch: self,
             session: &session,
             file,
             script: &script,
+            manners: &manners,
         };
         loader.load().await?;
         session.close().await;
+        self.rights.take_back().await?;
         Ok(())
+    }
+
+    pub(super) async fn without_rights(&self) -> Result<(), PostgresError> {
+        self.rights.demote().await?;
+        self.rights.lend().await
     }
 }
 
@@ -156,14 +190,14 @@ pub fn planned_version(options: &ScratchOptions) -> Option<programs::ProgramVers
         .map(|program| program.version)
 }
 
-fn settings() -> SessionSettings {
+pub(super) fn settings() -> SessionSettings {
     SessionSettings {
         application_name: "stagegate scratch".to_owned(),
         ..SessionSettings::default()
     }
 }
 
-fn at(cluster: &Cluster, database: &str, user: &str) -> Result<Conninfo, ScratchError> {
+pub(super) fn at(cluster: &Cluster, database: &str, user: &str) -> Result<Conninfo, ScratchError> {
     Conninfo::resolve(&cluster.url(database, user), &Environment::default())
         .map_err(|error| ScratchError::Other(error.to_string()))
 }
@@ -187,168 +221,4 @@ fn nearest(wanted: u32, notes: &mut Vec<String>) -> Option<u32> {
         ));
     }
     Some(found)
-}
-
-/// One file on its way into the server.
-struct Loader<'a> {
-    session: &'a Session,
-    file: &'a str,
-    script: &'a Script,
-}
-
-impl Loader<'_> {
-    async fn load(&self) -> Result<(), ScratchError> {
-        let mut roles = 0;
-        for batch in self.batches() {
-            loop {
-                let text = self.text(&batch);
-                match self.send(&text).await? {
-                    Ok(()) => break,
-                    // The whole batch was undone, so it can be run again as it is.
-                    Err(error) if self.makes_role(&error, &mut roles).await? => {}
-                    Err(_) => {
-                        self.one_by_one(&batch, &mut roles).await?;
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Ranges of statements that run together. What must run alone is a batch of its own.
-    fn batches(&self) -> Vec<Vec<usize>> {
-        let mut batches: Vec<Vec<usize>> = Vec::new();
-        let (mut bytes, mut open) = (0, false);
-        for (index, statement) in self.script.statements.iter().enumerate() {
-            let alone = match statement.class {
-                Class::Transactional => false,
-                Class::NonTransactional => true,
-                // Data, output for nobody, and transactions around others.
-                _ => continue,
-            };
-            let length = statement.span.len();
-            let full = batches
-                .last()
-                .is_none_or(|batch| batch.len() >= BATCH_STATEMENTS || bytes >= BATCH_BYTES);
-            if alone || !open || full {
-                batches.push(Vec::new());
-                bytes = 0;
-            }
-            open = !alone;
-            bytes += length;
-            if let Some(batch) = batches.last_mut() {
-                batch.push(index);
-            }
-        }
-        batches
-    }
-
-    fn text(&self, batch: &[usize]) -> String {
-        let statements: Vec<&str> = batch
-            .iter()
-            .map(|index| self.script.statement(*index))
-            .collect();
-        statements.join(";\n")
-    }
-
-    /// Sends text; an error of the server's is an answer.
-    async fn send(&self, text: &str) -> Result<Result<(), Box<DatabaseError>>, ScratchError> {
-        match self.session.client.batch_execute(text).await {
-            Ok(()) => Ok(Ok(())),
-            Err(error) => match PostgresError::from(error) {
-                PostgresError::Database(error) if !error.ends_session() => Ok(Err(error)),
-                error => Err(ScratchError::Lost {
-                    file: self.file.to_owned(),
-                    error,
-                }),
-            },
-        }
-    }
-
-    async fn one_by_one(&self, batch: &[usize], roles: &mut usize) -> Result<(), ScratchError> {
-        for index in batch {
-            let statement = self.script.statement(*index);
-            loop {
-                match self.send(statement).await? {
-                    Ok(()) => break,
-                    Err(error) if self.makes_role(&error, roles).await? => {}
-                    Err(error) if is_of_no_weight(&error, statement) => break,
-                    Err(error) => return Err(self.failed(*index, error)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the role whose absence is the error. Tells whether that was it.
-    async fn makes_role(
-        &self,
-        error: &DatabaseError,
-        roles: &mut usize,
-    ) -> Result<bool, ScratchError> {
-        let name = error
-            .message
-            .strip_prefix("role \"")
-            .and_then(|rest| rest.strip_suffix("\" does not exist"));
-        let Some(name) = name.filter(|_| error.sqlstate == UNDEFINED_OBJECT) else {
-            return Ok(false);
-        };
-        *roles += 1;
-        let made = self
-            .send(&format!("CREATE ROLE {}", identifier(name)))
-            .await?;
-        Ok(made.is_ok() && *roles <= MOST_ROLES)
-    }
-
-    fn failed(&self, index: usize, error: Box<DatabaseError>) -> ScratchError {
-        let span: Range<usize> = self
-            .script
-            .statements
-            .get(index)
-            .map_or(0..0, |statement| statement.span.clone());
-        let statement = self.script.statement(index);
-        let inside = error.position.map_or(0, |position| {
-            let skip = (position as usize).saturating_sub(1);
-            statement
-                .char_indices()
-                .nth(skip)
-                .map_or(0, |(byte, _)| byte)
-        });
-        let (line, column) = Places::new(&self.script.text).of(span.start + inside);
-        let emptied = self.script.text.contains("set_config('search_path', ''");
-        let unfound = matches!(error.sqlstate.as_str(), "42P01" | "42883" | "42704");
-        let because = if emptied && unfound && error.where_.is_some() {
-            "; the dump empties search_path, and a function that runs here names something without \
-             its schema: qualify the name in the function, or SET search_path on it"
-        } else {
-            ""
-        };
-        let one_line: Vec<&str> = statement.split_whitespace().collect();
-        let cleaned = crate::untrusted::clean_line(&one_line.join(" "));
-        ScratchError::Load {
-            file: self.file.to_owned(),
-            line,
-            column,
-            statement: crate::untrusted::clip(&cleaned, 200),
-            because,
-            error,
-        }
-    }
-}
-
-/// A setting that a newer dump makes and this version does not know, or a role that was made when
-/// it was first named.
-fn is_of_no_weight(error: &DatabaseError, statement: &str) -> bool {
-    let words = words(statement);
-    let word = |n: usize| words.get(n).map_or("", String::as_str);
-    let unknown_setting = error.sqlstate == UNDEFINED_OBJECT
-        && word(0) == "SET"
-        && error
-            .message
-            .starts_with("unrecognized configuration parameter");
-    let known_role = error.sqlstate == DUPLICATE_OBJECT
-        && word(0) == "CREATE"
-        && matches!(word(1), "ROLE" | "USER" | "GROUP");
-    unknown_setting || known_role
 }

@@ -1,10 +1,12 @@
 //! What a file may not hold that is loaded into a scratch server.
 
 use super::scratch::ScratchError;
+use super::scratch_manner::{Manner, manner};
 use crate::sql::{Class, Script};
 
-/// Refuses what psql alone understands, what never ends, and what reaches beyond the server.
-pub(super) fn check(file: &str, script: &Script) -> Result<(), ScratchError> {
+/// Refuses what psql alone understands, what never ends, and what reaches beyond the server. Tells
+/// of every statement how it runs.
+pub(super) fn check(file: &str, script: &Script) -> Result<Vec<Manner>, ScratchError> {
     let refuse = |line: usize, message: &str, help: &str| {
         Err(ScratchError::Refused {
             file: file.to_owned(),
@@ -22,8 +24,18 @@ pub(super) fn check(file: &str, script: &Script) -> Result<(), ScratchError> {
             return refuse(problem.line, &problem.message, &problem.help);
         }
     }
+    let mut manners = Vec::with_capacity(script.statements.len());
     for (index, statement) in script.statements.iter().enumerate() {
         let text = script.statement(index);
+        match statement.class {
+            Class::Transactional => match manner(text) {
+                Ok(manner) => manners.push(manner),
+                Err(beyond) => {
+                    return refuse(statement.line + beyond.line, &beyond.message, &beyond.help);
+                }
+            },
+            _ => manners.push(Manner::Plain),
+        }
         let (message, help) = match statement.class {
             Class::Host => (
                 "COPY with a file or a program works on the server's own host",
@@ -41,7 +53,7 @@ pub(super) fn check(file: &str, script: &Script) -> Result<(), ScratchError> {
         };
         return refuse(statement.line, message, help);
     }
-    Ok(())
+    Ok(manners)
 }
 
 /// The first words of a statement, in capitals.

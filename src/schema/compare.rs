@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::said::with_parts;
-use super::straddle::{HIDDEN, across, hidden, is_of_one_version, notes};
+use super::straddle::{
+    across, hidden, is_of_grants, is_of_one_version, is_unread, notes, unlooked,
+};
 use super::{
     Change, Comparison, Difference, Direction, IgnoreRule, Kind, Object, ObjectId, Rename,
     Severity, Snapshot, rename,
@@ -21,7 +23,12 @@ pub struct Options {
 /// Compares what is there with what was expected.
 pub fn compare(expected: &Snapshot, actual: &Snapshot, options: &Options) -> Comparison {
     let majors = [expected.major(), actual.major()];
-    let notes = [notes(majors), hidden([expected, actual])].concat();
+    let notes = [
+        notes(majors),
+        hidden([expected, actual]),
+        unlooked([expected, actual]),
+    ]
+    .concat();
     if expected.objects == actual.objects {
         return Comparison {
             format: 1,
@@ -36,6 +43,7 @@ pub fn compare(expected: &Snapshot, actual: &Snapshot, options: &Options) -> Com
     let added = only_in(actual, expected);
     let mut differences = whole(expected, &removed, Change::Removed);
     differences.extend(whole(actual, &added, Change::Added));
+    let mut differences = of_grants(differences, [expected, actual], majors);
     for (id, here) in &expected.objects {
         if let Some(there) = actual.objects.get(id) {
             properties(id, here, there, majors, &mut differences);
@@ -111,6 +119,28 @@ fn whole(side: &Snapshot, ids: &BTreeSet<&ObjectId>, change: Change) -> Vec<Diff
         .collect()
 }
 
+/// What came with the server or with an extension is listed only where its grants are others than
+/// it came with: there it is on both sides.
+fn of_grants(
+    differences: Vec<Difference>,
+    [expected, actual]: [&Snapshot; 2],
+    majors: [u32; 2],
+) -> Vec<Difference> {
+    let nothing = Object::default();
+    let mut out = Vec::new();
+    for difference in differences {
+        let id = difference.id();
+        let here = expected.objects.get(&id).unwrap_or(&nothing);
+        let there = actual.objects.get(&id).unwrap_or(&nothing);
+        if is_of_grants(&id, here) || is_of_grants(&id, there) {
+            properties(&id, here, there, majors, &mut out);
+        } else {
+            out.push(difference);
+        }
+    }
+    out
+}
+
 fn blank(id: &ObjectId, change: Change, direction: Direction, hard: bool) -> Difference {
     Difference {
         kind: id.kind,
@@ -165,7 +195,11 @@ fn properties(
         let said = [expected.get(name), actual.get(name)]
             .map(|value| value.map(|value| across(name, value, majors)));
         let [wanted, found] = said;
-        let unread = |value: &Option<String>| value.as_deref() == Some(HIDDEN);
+        let unread = |value: &Option<String>| {
+            value
+                .as_ref()
+                .is_some_and(|value| is_unread(id.kind, name, value))
+        };
         let straddles = is_of_one_version(id.kind, name, majors);
         if wanted == found || straddles || unread(&wanted) || unread(&found) {
             continue;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::HIDDEN;
 use super::super::snapshot::tests::snapshots;
 use super::*;
 
@@ -291,4 +292,18 @@ fn what_a_role_may_not_read_is_told_and_not_compared() {
             assert!(comparison.notes[0].starts_with("option names of user mapping a could not"));
         }
     }
+}
+
+#[test]
+fn a_remark_that_reads_like_what_is_hidden_hides_nothing() {
+    let side = |comment: &str| {
+        let mut snapshot = Snapshot::default();
+        let mut object = Object::default();
+        object.properties.insert("comment".into(), comment.into());
+        snapshot.add(ObjectId::new(Kind::Table, "s.t"), object);
+        snapshot
+    };
+    let comparison = compare(&side(HIDDEN), &side("x"), &Options::default());
+    assert_eq!(comparison.differences.len(), 1);
+    assert!(comparison.notes.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Kind, Snapshot};
+use super::{Kind, Object, ObjectId, Snapshot};
 
 /// Privileges of a newer version mean nothing on an older one.
 const MAINTAIN_SINCE: u32 = 17;
@@ -31,11 +31,53 @@ pub(super) fn notes(majors: [u32; 2]) -> Vec<String> {
     }
 }
 
+/// Tells whether a value was not given. Only options of user mappings are kept from anybody, and
+/// none of theirs is written like this: any other text may be what somebody wrote.
+pub(super) fn is_unread(kind: Kind, property: &str, value: &str) -> bool {
+    kind == Kind::UserMapping && matches!(property, "option names" | "options") && value == HIDDEN
+}
+
+/// Tells of what came with the server or with an extension: everything else has an owner, or a definition. The schema that comes with every database may be
+/// dropped.
+pub(super) fn is_of_grants(id: &ObjectId, object: &Object) -> bool {
+    let properties = &object.properties;
+    !properties.is_empty()
+        && id.kind != Kind::DefaultPrivileges
+        && (id.kind, id.name.as_str()) != (Kind::Schema, "public")
+        && properties.keys().all(|name| name.starts_with(GRANTS))
+}
+
+/// Says what is never read, because it holds passwords.
+pub(super) fn unlooked([expected, actual]: [&Snapshot; 2]) -> Vec<String> {
+    let both = |kind: Kind, secret: fn(&Object) -> bool| {
+        let mut all = expected.objects.iter().filter(|(id, _)| id.kind == kind);
+        all.any(|(id, object)| {
+            let other = actual.objects.get(id);
+            secret(object) && other.is_some_and(secret)
+        })
+    };
+    let mut said = Vec::new();
+    if both(Kind::UserMapping, |object| {
+        let names = object.properties.get("option names");
+        names.is_some_and(|names| names != HIDDEN)
+    }) {
+        said.push(
+            "options of user mappings that may hold a secret are compared by their names only"
+                .to_owned(),
+        );
+    }
+    if both(Kind::Subscription, |_| true) {
+        said.push("connections of subscriptions are not compared: they hold passwords".to_owned());
+    }
+    said
+}
+
 /// Says what was not compared because a side could not read it.
 pub(super) fn hidden(sides: [&Snapshot; 2]) -> Vec<String> {
     let mut counted: BTreeMap<(Kind, &str), BTreeSet<&str>> = BTreeMap::new();
     for (id, object) in sides.iter().flat_map(|side| &side.objects) {
-        for (property, _) in object.properties.iter().filter(|(_, v)| *v == HIDDEN) {
+        let properties = object.properties.iter();
+        for (property, _) in properties.filter(|(name, value)| is_unread(id.kind, name, value)) {
             counted
                 .entry((id.kind, property))
                 .or_default()

@@ -799,3 +799,43 @@ UPDATE pg_auth_members SET inherit_option = false WHERE roleid = 'app'::regrole;
 UPDATE pg_auth_members SET set_option = false WHERE roleid = 'app'::regrole;
 --# removed | role_membership | other in app |
 REVOKE app FROM other;
+--# changed | function | pg_catalog.pg_ls_dir(text) | grants to reader
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO reader;
+--# changed | function | pg_catalog.lower(text) | grants to PUBLIC
+REVOKE EXECUTE ON FUNCTION pg_catalog.lower(text) FROM PUBLIC;
+--# changed | table | pg_catalog.pg_authid | grants to reader
+GRANT SELECT ON pg_catalog.pg_authid TO reader;
+--# changed | view | pg_catalog.pg_roles | grants to PUBLIC
+REVOKE SELECT ON pg_catalog.pg_roles FROM PUBLIC;
+--# changed | column | pg_catalog.pg_authid.rolname | grants to reader
+GRANT SELECT (rolname) ON pg_catalog.pg_authid TO reader;
+--# changed | schema | pg_catalog | grants to PUBLIC
+REVOKE USAGE ON SCHEMA pg_catalog FROM PUBLIC;
+--# changed | schema | information_schema | grants to app
+GRANT CREATE ON SCHEMA information_schema TO app;
+--# changed | language | plpgsql | grants to PUBLIC
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+--# changed | language | sql | grants to PUBLIC
+REVOKE USAGE ON LANGUAGE sql FROM PUBLIC;
+--# changed | base_type | pg_catalog.int4 | grants to PUBLIC
+REVOKE USAGE ON TYPE pg_catalog.int4 FROM PUBLIC;
+--# changed | base_type | shop.citext | grants to PUBLIC
+REVOKE USAGE ON TYPE shop.citext FROM PUBLIC;
+--# changed | function | shop.citext_eq(shop.citext, shop.citext) | grants to PUBLIC
+REVOKE EXECUTE ON FUNCTION shop.citext_eq(shop.citext, shop.citext) FROM PUBLIC;
+--# added | base_type | shop.shell |
+CREATE TYPE shop.shell;
+--# changed | index | shop.orders_total | depends on extension
+ALTER INDEX shop.orders_total DEPENDS ON EXTENSION citext;
+--# changed | function | shop.many() | depends on extension
+ALTER FUNCTION shop.many() DEPENDS ON EXTENSION citext;
+--# changed | trigger | shop.orders.touch | depends on extension
+ALTER TRIGGER touch ON shop.orders DEPENDS ON EXTENSION citext;
+--# changed | materialized_view | shop.sums | depends on extension
+ALTER MATERIALIZED VIEW shop.sums DEPENDS ON EXTENSION citext;
+--# changed | constraint | shop.keyed.keyed_b | depends on extension
+ALTER INDEX shop.keyed_b DEPENDS ON EXTENSION citext;
+--# changed | user_mapping | app on away | options
+ALTER USER MAPPING FOR app SERVER away OPTIONS (SET user 'you');
+--# changed | table | shop.orders | comment
+COMMENT ON TABLE shop.orders IS '(hidden from this role)';

@@ -217,3 +217,46 @@ fn odd_names_and_wide_tables_are_compared_like_others() {
         .out;
     assert!(!shown.contains('\u{1b}'), "{shown}");
 }
+
+#[test]
+fn who_locks_a_table_is_named_and_git_has_an_advice_of_its_own() {
+    let site = Site::new();
+    // A view is written with its tables open.
+    let schema = format!("{SCHEMA}CREATE VIEW v AS SELECT id FROM orders;");
+    site.sql(&schema);
+    site.write("schema.sql", &schema);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let address = resolve(&site.cluster.url("postgres", "postgres"));
+    let holder = runtime.block_on(async {
+        let holder = open(&address).await;
+        run(
+            &holder,
+            "SET application_name = 'keeper'; BEGIN; \
+             LOCK TABLE orders IN ACCESS EXCLUSIVE MODE",
+        )
+        .await;
+        holder
+    });
+    let pid = holder.backend_pid();
+    site.stagegate(&["drift", "schema.sql", "env:DB"])
+        .exits(1)
+        .says(&format!("orders is locked by session {pid} (user postgres"))
+        .says("application keeper, idle in transaction")
+        .says("wait until that session");
+    drop(holder);
+    site.stagegate(&["drift", "git:nothing:schema.sql", "env:DB"])
+        .exits(1)
+        .says("name a revision and a path");
+}
+
+#[test]
+fn folders_in_a_folder_of_migrations_are_said_not_to_be_read() {
+    let site = Site::new();
+    site.sql(SCHEMA);
+    site.write("changes/1.sql", SCHEMA);
+    site.write("changes/more/2.sql", "CREATE TABLE unseen (a int);");
+    site.write("changes/notes/read.me", "nothing");
+    site.stagegate(&["drift", "dir:changes", "env:DB"])
+        .exits(0)
+        .shows("folders in changes are not read: more");
+}

@@ -126,3 +126,12 @@ CREATE TABLE shop.periods (a int4range, during daterange, CONSTRAINT periods_pke
 ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON SEQUENCES TO reader;
 GRANT app TO other;
 ALTER TABLE shop.aside OWNER TO app;
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_reset() TO app;
+REVOKE EXECUTE ON FUNCTION pg_catalog.upper(text) FROM PUBLIC;
+GRANT SELECT ON pg_catalog.pg_statistic TO app;
+CREATE TYPE shop.shelled;
+CREATE FUNCTION shop.goes() RETURNS int LANGUAGE sql AS 'SELECT 1';
+ALTER FUNCTION shop.goes() DEPENDS ON EXTENSION citext;
+CREATE TABLE shop.going (a int);
+CREATE INDEX going_a ON shop.going (a);
+ALTER INDEX shop.going_a DEPENDS ON EXTENSION citext;

@@ -15,6 +15,7 @@ mod diff_screens;
 mod drift_catalog;
 mod drift_command;
 mod drift_gate;
+mod drift_hostile;
 mod drift_mutations;
 mod drift_samples;
 mod drift_trouble;

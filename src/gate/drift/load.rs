@@ -109,6 +109,17 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Tells whether somebody holds a lock that nothing can be read past.
+    pub fn is_locked(&self) -> bool {
+        matches!(
+            self,
+            LoadError::Catalog {
+                error: CatalogError::Locked { .. },
+                ..
+            }
+        )
+    }
+
     /// Tells whether the source is wrong as it is named, rather than what it holds.
     pub fn is_of_configuration(&self) -> bool {
         matches!(
@@ -138,7 +149,9 @@ pub(super) async fn load(
             Source::Snapshot(path) => snapshot(source, &surroundings.base.join(path)),
             _ => {
                 let texts = texts(source, surroundings, cancel).await?;
-                files(&texts, like, surroundings).await
+                let mut loaded = files(&texts, like, surroundings).await?;
+                loaded.notes.extend(unread_folders(source, surroundings));
+                Ok(loaded)
             }
         }
     };
@@ -177,7 +190,8 @@ pub(super) async fn settled(
     let work = async {
         let texts = texts(source, surroundings, cancel).await?;
         let scratch = started(&texts, &options).await?;
-        let session = scratch.session().await.map_err(ScratchError::from)?;
+        let session = scratch.session_without_rights().await;
+        let session = session.map_err(ScratchError::from)?;
         settle::settle(&session, &expected.snapshot, actual, &questions).await;
         session.close().await;
         Ok(())
@@ -186,6 +200,32 @@ pub(super) async fn settled(
         done = work => done,
         () = cancel.cancelled() => Err(LoadError::Canceled),
     }
+}
+
+/// Says which folders in a folder of migrations hold files that are not read.
+fn unread_folders(source: &Source, surroundings: &Surroundings) -> Option<String> {
+    let Source::Migrations(folder) = source else {
+        return None;
+    };
+    let holds_sql = |path: &Path| {
+        let entries = std::fs::read_dir(path).ok();
+        let mut names = entries.into_iter().flatten().flatten();
+        names.any(|entry| entry.path().extension().is_some_and(|e| e == "sql"))
+    };
+    let entries = std::fs::read_dir(surroundings.base.join(folder)).ok()?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| holds_sql(&entry.path()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    (!names.is_empty()).then(|| {
+        format!(
+            "folders in {} are not read: {}",
+            folder.display(),
+            names.join(", ")
+        )
+    })
 }
 
 fn options(like: Option<&Snapshot>) -> ScratchOptions {
@@ -222,7 +262,9 @@ pub(super) async fn beside(
         let like = like.map_err(|error| unreadable(source, error.into()))?;
         let texts = texts(files_of, surroundings, cancel).await?;
         let loaded = files(&texts, Some(&like), surroundings);
-        tokio::try_join!(loaded, schema_of(session, source))
+        let (mut one, other) = tokio::try_join!(loaded, schema_of(session, source))?;
+        one.notes.extend(unread_folders(files_of, surroundings));
+        Ok((one, other))
     };
     tokio::select! {
         both = work => both,

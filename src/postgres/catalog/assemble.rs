@@ -1,6 +1,6 @@
 //! Makes objects of the rows that the catalog queries gave.
 
-use super::rights::Defaults;
+use super::rights::{Defaults, deviations_from};
 use super::{CatalogError, Read};
 use crate::schema::{Kind, Object, ObjectId, Snapshot};
 
@@ -13,6 +13,8 @@ const PARENT: &str = "parent";
 const POSITION: &str = "position";
 /// Taken apart into one property a grantee.
 const GRANTS: &str = "grants";
+/// What an object came with, where that is not what is usual.
+const FIRST_GRANTS: &str = "first_grants";
 /// Says by which defaults the grants are read.
 const GRANT_CLASS: &str = "grant_class";
 
@@ -48,7 +50,11 @@ impl Assembly {
 
     fn objects(&mut self, section: &'static str, read: Read) -> Result<(), CatalogError> {
         for values in read.rows {
+            let of_grants = read.columns.iter().any(|column| column == FIRST_GRANTS);
             let (id, object) = self.object(section, &read.columns, values)?;
+            if of_grants && object.properties.is_empty() {
+                continue;
+            }
             if self.snapshot.add(id.clone(), object).is_some() {
                 return Err(CatalogError::Twice(id));
             }
@@ -65,7 +71,7 @@ impl Assembly {
     ) -> Result<(ObjectId, Object), CatalogError> {
         let mut object = Object::default();
         let [mut word, mut name, mut class] = [const { String::new() }; 3];
-        let [mut parent_word, mut parent, mut grants] = [const { None }; 3];
+        let [mut parent_word, mut parent, mut grants, mut first] = [const { None }; 4];
         let named = columns.iter().zip(values);
         for (column, value) in named.filter_map(|(column, value)| Some((column, value?))) {
             match column.as_str() {
@@ -76,6 +82,7 @@ impl Assembly {
                 PARENT => parent = Some(value),
                 POSITION => object.position = value.parse().ok(),
                 GRANTS => grants = Some(value),
+                FIRST_GRANTS => first = Some(value),
                 GRANT_CLASS => class = value,
                 _ => {
                     object.properties.insert(column.clone(), value);
@@ -86,7 +93,10 @@ impl Assembly {
             object.parent = Some(ObjectId::new(kind(section, word)?, parent));
         }
         if let Some(grants) = grants {
-            let deviations = self.defaults.deviations(&class, &grants);
+            let deviations = match first {
+                Some(first) => deviations_from(&first, &grants),
+                None => self.defaults.deviations(&class, &grants),
+            };
             object.properties.extend(deviations);
         }
         Ok((ObjectId::new(kind(section, word)?, name), object))

@@ -49,22 +49,30 @@ fn servers() -> Section {
     )
 }
 
-/// Options of a mapping hold passwords: only their names are read.
+/// Of options that hold passwords only the names are read. Names are quoted, so that none can be
+/// taken for what stands for an answer that was not given.
 fn mappings() -> Section {
     // The view says nothing of them to others, which is not the same as that there are none.
-    let shown = "current_setting('is_superuser') = 'on' OR (m.umuser <> 0 \
+    let shown = "(SELECT u.rolsuper FROM pg_roles u WHERE u.rolname = current_user) OR (m.umuser <> 0 \
          AND m.usename = current_user AND has_server_privilege(m.srvid, 'USAGE')) \
          OR (m.umuser = 0 AND (SELECT pg_has_role(s.srvowner, 'USAGE') FROM pg_foreign_server s \
          WHERE s.oid = m.srvid))";
+    let options = |how: &str, value: &str| {
+        format!(
+            "CASE WHEN {shown} THEN (SELECT string_agg(quote_ident(split_part(o, '=', 1)){value}, \
+             ', ' ORDER BY o) FROM unnest(m.umoptions) o WHERE split_part(o, '=', 1) {how} \
+             '(pass|secret|token|key|cred)') ELSE '{HIDDEN}' END"
+        )
+    };
+    let secret = options("~*", "");
+    let open = options("!~*", " || '=' || substr(o, strpos(o, '=') + 1)");
     section(
         "user mappings",
         format!(
             "SELECT 'user_mapping' AS kind, CASE WHEN m.umuser = 0 THEN 'PUBLIC' \
          ELSE quote_ident(m.usename) END || ' on ' || quote_ident(m.srvname) AS name, \
          'foreign_server' AS parent_kind, quote_ident(m.srvname) AS parent, \
-         CASE WHEN {shown} THEN (SELECT string_agg(split_part(o, '=', 1), ', ' ORDER BY o) \
-         FROM unnest(m.umoptions) o) ELSE '{HIDDEN}' END \
-         AS \"option names\" FROM pg_user_mappings m"
+         {secret} AS \"option names\", {open} AS options FROM pg_user_mappings m"
         ),
     )
 }

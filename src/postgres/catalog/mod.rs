@@ -6,6 +6,8 @@
 
 mod assemble;
 mod foreign;
+mod initial;
+mod locked;
 mod relations;
 mod rights;
 mod routines;
@@ -20,7 +22,7 @@ use futures_util::stream::FuturesOrdered;
 use tokio_postgres::SimpleQueryMessage;
 
 use self::assemble::Assembly;
-use super::{PostgresError, Session};
+use super::{DatabaseError, PostgresError, Session};
 use crate::schema::Snapshot;
 
 /// The versions whose catalogs are known here.
@@ -31,6 +33,8 @@ const SETTINGS: &str = "SET LOCAL search_path = pg_catalog; \
      SET LOCAL quote_all_identifiers = off; \
      SET LOCAL enable_nestloop = on; \
      SET LOCAL jit = off";
+
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Why the catalogs could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,13 @@ pub enum CatalogError {
     Section {
         section: &'static str,
         error: PostgresError,
+    },
+    /// Somebody holds a lock that nobody may read past.
+    #[error("the {section} cannot be read: {error}; {held}")]
+    Locked {
+        section: &'static str,
+        held: String,
+        error: Box<DatabaseError>,
     },
     #[error("the {section} answered with a kind of object that is not known: {word}")]
     UnknownKind { section: &'static str, word: String },
@@ -76,7 +87,17 @@ struct Read {
 /// What the server says, and about which part of the catalogs.
 pub async fn read(session: &Session) -> Result<Snapshot, CatalogError> {
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    read_between(session, begin, "ROLLBACK").await
+    match read_between(session, begin, "ROLLBACK").await {
+        Err(CatalogError::Section {
+            section,
+            error: PostgresError::Database(error),
+        }) if error.sqlstate == LOCK_NOT_AVAILABLE => Err(CatalogError::Locked {
+            section,
+            held: locked::held(session).await,
+            error,
+        }),
+        read => read,
+    }
 }
 
 /// Reads the schema as the session's own open transaction sees it, which then goes on as before.
@@ -162,6 +183,7 @@ fn sections(major: u32) -> Vec<Section> {
     all.extend(searching::sections());
     all.extend(foreign::sections(major));
     all.extend(rights::sections(major));
+    all.extend(initial::sections());
     all
 }
 
@@ -205,6 +227,20 @@ fn comment(catalog: &str, oid: &str) -> String {
         "(SELECT d.description FROM pg_description d WHERE d.objoid = {oid} \
          AND d.classoid = '{catalog}'::regclass AND d.objsubid = 0) AS comment"
     )
+}
+
+/// The extensions without which an object goes, as a property and the join that it needs.
+fn goes_with(catalog: &str, oid: &str) -> [String; 2] {
+    [
+        "goes.along AS \"depends on extension\"".to_owned(),
+        format!(
+            "LEFT JOIN (SELECT d.objid, string_agg(quote_ident(x.extname), ', ' \
+             ORDER BY x.extname) AS along FROM pg_depend d JOIN pg_extension x \
+             ON x.oid = d.refobjid WHERE d.refclassid = 'pg_extension'::regclass \
+             AND d.classid = '{catalog}'::regclass AND d.deptype = 'x' GROUP BY 1) goes \
+             ON goes.objid = {oid} "
+        ),
+    ]
 }
 
 /// A list of `name=value` settings in an order that says nothing.

@@ -1,7 +1,7 @@
 //! Tables, and everything that lies on them.
 
 use super::rights::{column_grants, grants};
-use super::{Section, comment, not_of_extension, section, sorted, user_schema};
+use super::{Section, comment, goes_with, not_of_extension, section, sorted, user_schema};
 
 /// The kind of the relation that a column, an index or a rule lies on.
 const RELATION_KIND: &str = "CASE c.relkind WHEN 'f' THEN 'foreign_table' WHEN 'v' THEN 'view' \
@@ -175,6 +175,7 @@ fn constraints(major: u32) -> Section {
     } else {
         ("", "true")
     };
+    let [along, goes] = goes_with("pg_class", "x.indexrelid");
     section(
         "constraints",
         format!(
@@ -189,11 +190,11 @@ fn constraints(major: u32) -> Section {
              CASE WHEN x.indisreplident THEN 'yes' END AS \"replica identity\", \
              CASE WHEN NOT x.indisvalid THEN 'no' END AS \"index valid\", \
              (SELECT d.description FROM pg_description d WHERE d.objoid = x.indexrelid AND \
-             d.classoid = 'pg_class'::regclass AND d.objsubid = 0) AS \"index comment\", {comment} \
+             d.classoid = 'pg_class'::regclass AND d.objsubid = 0) AS \"index comment\", {along}, {comment} \
              FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid \
              JOIN pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_index x ON x.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x') \
-             LEFT JOIN pg_class ic ON ic.oid = x.indexrelid \
+             {goes}LEFT JOIN pg_class ic ON ic.oid = x.indexrelid \
              LEFT JOIN pg_tablespace ts ON ts.oid = ic.reltablespace \
              LEFT JOIN {FIRES_OTHERWISE} fires ON fires.top = k.oid \
              WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') \
@@ -214,6 +215,7 @@ fn indexes() -> Section {
     let options = sorted("i.reloptions");
     let comment = comment("pg_class", "i.oid");
     let user = of_user("'r', 'p', 'm'");
+    let [along, goes] = goes_with("pg_class", "i.oid");
     section(
         "indexes",
         format!(
@@ -232,10 +234,10 @@ fn indexes() -> Section {
              WHERE h.inhrelid = i.oid) AS \"part of\", \
              (SELECT string_agg(a.attnum || ': ' || a.attstattarget, ', ' ORDER BY a.attnum) \
              FROM pg_attribute a WHERE a.attrelid = i.oid AND a.attstattarget >= 0) \
-             AS \"statistics target\", {comment} \
+             AS \"statistics target\", {along}, {comment} \
              FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid \
              JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-             LEFT JOIN pg_tablespace ts ON ts.oid = i.reltablespace \
+             LEFT JOIN pg_tablespace ts ON ts.oid = i.reltablespace {goes}\
              WHERE x.indexrelid NOT IN (SELECT k.conindid FROM pg_constraint k \
              WHERE k.contype IN ('p', 'u', 'x')) AND {user}"
         ),
@@ -278,6 +280,7 @@ fn views() -> Section {
     let comment = comment("pg_class", "c.oid");
     let (options, toast) = (sorted("c.reloptions"), sorted("tc.reloptions"));
     let user = of_user("'v', 'm'");
+    let [along, goes] = goes_with("pg_class", "c.oid");
     section(
         "views",
         format!(
@@ -289,11 +292,11 @@ fn views() -> Section {
              WHEN 'i' THEN 'index' END END AS \"replica identity\", \
              CASE WHEN am.amname <> 'heap' THEN quote_ident(am.amname) END AS \"access method\", \
              quote_ident(ts.spcname) AS tablespace, \
-             pg_get_userbyid(c.relowner) AS owner, {comment}, {grants} \
+             pg_get_userbyid(c.relowner) AS owner, {along}, {comment}, {grants} \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_class tc ON tc.oid = c.reltoastrelid \
              LEFT JOIN pg_am am ON am.oid = c.relam \
-             LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace WHERE {user}"
+             LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace {goes}WHERE {user}"
         ),
     )
 }
@@ -302,14 +305,15 @@ fn triggers() -> Section {
     let head = on_relation("trigger", "t.tgname");
     let comment = comment("pg_trigger", "t.oid");
     let user = of_user("'r', 'p', 'f', 'v', 'm'");
+    let [along, goes] = goes_with("pg_trigger", "t.oid");
     section(
         "triggers",
         format!(
             "SELECT {head}, pg_get_triggerdef(t.oid) AS definition, \
-             CASE t.tgenabled {FIRES} AS enabled, {comment} \
+             CASE t.tgenabled {FIRES} AS enabled, {along}, {comment} \
              FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid \
              JOIN pg_namespace n ON n.oid = c.relnamespace \
-             LEFT JOIN pg_trigger u ON u.oid = t.tgparentid \
+             LEFT JOIN pg_trigger u ON u.oid = t.tgparentid {goes}\
              WHERE ((NOT t.tgisinternal AND t.tgparentid = 0) \
              OR (t.tgparentid <> 0 AND t.tgconstraint = 0 AND t.tgenabled <> u.tgenabled)) \
              AND {user}"

@@ -14,7 +14,7 @@ const NONE: &str = "none";
 
 /// Writes an ACL as lines `grantee=PRIVILEGE, PRIVILEGE*`, each with its grantor unless that is
 /// the owner. The order of entries and of letters says nothing and is lost.
-fn lines(acl: &str, owner: &str) -> String {
+pub(super) fn lines(acl: &str, owner: &str) -> String {
     format!(
         "coalesce((SELECT string_agg(g.line, E'\\n' ORDER BY g.line) FROM (SELECT \
          CASE WHEN a.grantee = {owner} THEN '{OWNER}' WHEN a.grantee = 0 THEN 'PUBLIC' \
@@ -90,19 +90,27 @@ impl Defaults {
     /// The properties in which grants differ from those of a fresh object.
     pub(super) fn deviations(&self, class: &str, grants: &str) -> Vec<(String, String)> {
         let nothing = BTreeMap::new();
-        let usual = self.0.get(class).unwrap_or(&nothing);
-        let found = read_lines(grants);
-        let taken = usual.keys().filter(|grantee| !found.contains_key(*grantee));
-        let mut deviations: Vec<(String, String)> = taken
-            .map(|grantee| (format!("grants to {grantee}"), NONE.to_owned()))
-            .collect();
-        for (grantee, privileges) in &found {
-            if usual.get(grantee) != Some(privileges) {
-                deviations.push((format!("grants to {grantee}"), privileges.clone()));
-            }
-        }
-        deviations
+        deviations(self.0.get(class).unwrap_or(&nothing), grants)
     }
+}
+
+/// The properties in which grants differ from those that an object came with.
+pub(super) fn deviations_from(first: &str, grants: &str) -> Vec<(String, String)> {
+    deviations(&read_lines(first), grants)
+}
+
+fn deviations(usual: &BTreeMap<String, String>, grants: &str) -> Vec<(String, String)> {
+    let found = read_lines(grants);
+    let taken = usual.keys().filter(|grantee| !found.contains_key(*grantee));
+    let mut deviations: Vec<(String, String)> = taken
+        .map(|grantee| (format!("grants to {grantee}"), NONE.to_owned()))
+        .collect();
+    for (grantee, privileges) in &found {
+        if usual.get(grantee) != Some(privileges) {
+            deviations.push((format!("grants to {grantee}"), privileges.clone()));
+        }
+    }
+    deviations
 }
 
 fn read_lines(text: &str) -> BTreeMap<String, String> {

@@ -1,7 +1,7 @@
 //! Functions, procedures, aggregates, and what fires on events.
 
 use super::rights::grants;
-use super::{Section, comment, not_of_extension, section, sorted, user_schema};
+use super::{Section, comment, goes_with, not_of_extension, section, sorted, user_schema};
 
 const QUALIFIED: &str = "quote_ident(n.nspname) || '.' || quote_ident(p.proname) || '(' || \
      oidvectortypes(p.proargtypes) || ')'";
@@ -20,6 +20,7 @@ fn routines(major: u32) -> Section {
     } else {
         "p.prosrc"
     };
+    let [along, goes] = goes_with("pg_proc", "p.oid");
     // The usual cost depends on the language.
     let usual_cost = "CASE WHEN l.lanname IN ('c', 'internal') THEN 1 ELSE 100 END";
     section(
@@ -41,9 +42,9 @@ fn routines(major: u32) -> Section {
              CASE WHEN p.proretset AND p.prorows <> 1000 THEN p.prorows END AS rows, \
              {settings} AS settings, nullif(p.prosupport, 0)::regproc::text AS support, \
              (SELECT string_agg(format_type(t, NULL), ', ') FROM unnest(p.protrftypes) t) \
-             AS transforms, pg_get_userbyid(p.proowner) AS owner, {comment}, {grants} \
+             AS transforms, pg_get_userbyid(p.proowner) AS owner, {along}, {comment}, {grants} \
              FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
-             JOIN pg_language l ON l.oid = p.prolang \
+             JOIN pg_language l ON l.oid = p.prolang {goes}\
              WHERE p.prokind <> 'a' AND {user} AND {free} AND p.oid NOT IN \
              (SELECT d.objid FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass \
              AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')"

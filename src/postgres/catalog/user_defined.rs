@@ -68,7 +68,8 @@ fn types(major: u32) -> Section {
              CASE WHEN t.typtype = 'b' THEN concat_ws(', ', t.typinput, t.typoutput, t.typreceive, \
              t.typsend, t.typmodin, t.typmodout, t.typanalyze, t.typlen, t.typbyval, t.typalign, \
              t.typstorage, t.typcategory, t.typispreferred, t.typdelim, \
-             format_type(nullif(t.typelem, 0), NULL), {subscript}, {own}, t.typdefault) END \
+             format_type(nullif(t.typelem, 0), NULL), {subscript}, {own}, t.typdefault) \
+             WHEN t.typtype = 'p' THEN 'shell' END \
              AS definition, CASE WHEN t.typtype = 'c' THEN (SELECT string_agg(quote_ident( \
              a.attname) || ': ' || d.description, ', ' ORDER BY a.attnum) FROM pg_attribute a \
              JOIN pg_description d ON d.objoid = t.typrelid AND d.objsubid = a.attnum \
@@ -78,7 +79,7 @@ fn types(major: u32) -> Section {
              FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
              LEFT JOIN pg_class r ON r.oid = t.typrelid \
              LEFT JOIN pg_type b ON b.oid = t.typbasetype \
-             WHERE t.typtype IN ('e', 'd', 'c', 'b') \
+             WHERE (t.typtype IN ('e', 'd', 'c', 'b') OR (t.typtype = 'p' AND NOT t.typisdefined)) \
              AND (t.typtype <> 'c' OR r.relkind = 'c') \
              AND NOT (t.typelem <> 0 AND t.oid IN (SELECT y.typarray FROM pg_type y)) \
              AND {user} AND {free}"
