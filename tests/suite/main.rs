@@ -26,6 +26,7 @@ mod gates_look;
 mod gates_ramp;
 mod gates_recovery;
 mod git_commit;
+mod git_state;
 mod headless;
 mod identity;
 mod journal;
