@@ -8,8 +8,12 @@
 mod act;
 pub mod commit;
 mod distance;
+pub mod inspect;
+pub mod merge;
+pub mod merge_act;
 mod paths;
 pub mod program;
+mod remote;
 mod standing;
 pub mod state;
 mod status;
