@@ -75,6 +75,30 @@ fn describe(plan: &mut Plan, request: &MergeRequest, planned: &MergePlan) {
     if planned.from.is_empty() || planned.into.is_empty() {
         return;
     }
+    sides(plan, request, planned);
+    manner(plan, request, planned);
+    if !planned.commits.is_empty() {
+        plan.line(Tone::Heading, format!("Commits, {}", planned.ahead));
+        for commit in planned.commits.iter().take(50) {
+            let line = format!(
+                "{} {} {}",
+                short(&commit.commit),
+                commit.author,
+                commit.subject
+            );
+            plan.line(Tone::Plain, line);
+        }
+    }
+    if planned.files.count > 0 {
+        plan.line(Tone::Heading, format!("Files, {}", planned.files.count));
+        for file in &planned.files.first {
+            plan.line(Tone::Plain, file);
+        }
+    }
+}
+
+/// Where both branches are, and what would become of them.
+fn sides(plan: &mut Plan, request: &MergeRequest, planned: &MergePlan) {
     let (from, into) = (&request.from, &request.into);
     plan.line(Tone::Plain, format!("{from} at {}", short(&planned.from)));
     plan.line(Tone::Plain, format!("{into} at {}", short(&planned.into)));
@@ -97,6 +121,11 @@ fn describe(plan: &mut Plan, request: &MergeRequest, planned: &MergePlan) {
         ),
     };
     plan.line(Tone::Plain, how);
+}
+
+/// What goes along with it: the push, the signature, hooks, a work tree.
+fn manner(plan: &mut Plan, request: &MergeRequest, planned: &MergePlan) {
+    let into = &request.into;
     let acts = matches!(planned.step, Step::FastForward | Step::Merge);
     if let (Some(name), true) = (&request.push_to, acts) {
         let line = format!("pushed to {name} first; {into} here moves only when {name} has it");
@@ -117,24 +146,6 @@ fn describe(plan: &mut Plan, request: &MergeRequest, planned: &MergePlan) {
             Tone::Plain,
             format!("{into} is checked out in {path}, which is clean and is moved along"),
         );
-    }
-    if !planned.commits.is_empty() {
-        plan.line(Tone::Heading, format!("Commits, {}", planned.ahead));
-        for commit in planned.commits.iter().take(50) {
-            let line = format!(
-                "{} {} {}",
-                short(&commit.commit),
-                commit.author,
-                commit.subject
-            );
-            plan.line(Tone::Plain, line);
-        }
-    }
-    if planned.files.count > 0 {
-        plan.line(Tone::Heading, format!("Files, {}", planned.files.count));
-        for file in &planned.files.first {
-            plan.line(Tone::Plain, file);
-        }
     }
 }
 

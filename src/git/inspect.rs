@@ -234,7 +234,8 @@ async fn signature(
     if let Some(signers) = &signers {
         arguments.extend(["-c", signers]);
     }
-    let (command, name, of) = match (tag, &asked.tag) {
+    let tagged = asked.tag.as_ref().map(|name| format!("refs/tags/{name}"));
+    let (command, name, of) = match (tag, &tagged) {
         (Some(seen), Some(name)) => (
             "verify-tag",
             name.as_str(),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::distance::{CommitLine, between, revision};
 use super::inspect::is_ancestor;
+use super::merge_tree::{result_tree, reviewed};
 use super::program::{Git, GitError};
 use super::remote;
 use super::state::{Names, Worktree, all_worktrees};
@@ -143,7 +144,7 @@ pub(super) async fn survey(git: &Git, request: &MergeRequest) -> Result<MergePla
 }
 
 impl MergePlan {
-    fn refuse(&mut self, why: impl Into<String>, can: impl Into<String>) {
+    pub(super) fn refuse(&mut self, why: impl Into<String>, can: impl Into<String>) {
         self.refusals.push((why.into(), can.into()));
     }
 }
@@ -234,147 +235,6 @@ async fn on_the_remote(
         ),
     }
     Ok(false)
-}
-
-/// The tree of the result, its conflicts, and the files that change.
-async fn result_tree(git: &Git, plan: &mut MergePlan) -> Result<(), GitError> {
-    let tree_of = |commit: &str| format!("{commit}^{{tree}}");
-    plan.tree = match plan.step {
-        Step::Nothing => git.must(&["rev-parse", &tree_of(&plan.into)]).await?.text(),
-        Step::Follow => {
-            let tip = plan.remote.clone().unwrap_or_default();
-            git.must(&["rev-parse", &tree_of(&tip)]).await?.text()
-        }
-        Step::FastForward => git.must(&["rev-parse", &tree_of(&plan.from)]).await?.text(),
-        Step::Merge => merged_tree(git, plan).await?,
-    };
-    if !plan.refusals.is_empty() {
-        return Ok(());
-    }
-    let changed = git
-        .ask(&[
-            "diff-tree",
-            "-r",
-            "-z",
-            "--name-only",
-            &tree_of(&plan.into),
-            &plan.tree,
-        ])
-        .await;
-    match changed {
-        Ok(answer) => String::from_utf8_lossy(&answer.out)
-            .split_terminator('\0')
-            .for_each(|name| plan.files.add(name)),
-        Err(GitError::TooMuch(_)) => {
-            let mut rest = Vec::new();
-            let mut files = Names::default();
-            git.read(
-                &[
-                    "diff-tree",
-                    "-r",
-                    "-z",
-                    "--name-only",
-                    &tree_of(&plan.into),
-                    &plan.tree,
-                ],
-                |piece| {
-                    for byte in piece {
-                        if *byte == 0 {
-                            files.add(&String::from_utf8_lossy(&rest));
-                            rest.clear();
-                        } else {
-                            rest.push(*byte);
-                        }
-                    }
-                },
-            )
-            .await?;
-            plan.files = files;
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(())
-}
-
-async fn merged_tree(git: &Git, plan: &mut MergePlan) -> Result<String, GitError> {
-    let answer = git
-        .ask(&[
-            "merge-tree",
-            "--write-tree",
-            "-z",
-            "--name-only",
-            "--no-messages",
-            &plan.into,
-            &plan.from,
-        ])
-        .await?;
-    let text = String::from_utf8_lossy(&answer.out).into_owned();
-    let mut parts = text.split_terminator('\0');
-    let tree = parts.next().unwrap_or_default().trim().to_owned();
-    match answer.code {
-        0 => {}
-        1 => {
-            parts.for_each(|name| plan.conflicts.add(name));
-            plan.refuse(
-                format!(
-                    "{} files conflict: {}",
-                    plan.conflicts.count,
-                    plan.conflicts.shown(10)
-                ),
-                "merge the other way round first, in a work tree, and resolve them there",
-            );
-        }
-        129 => {
-            return Err(GitError::Said {
-                command: "merge-tree".to_owned(),
-                said: "this git cannot merge without a work tree; 2.38 or newer can".to_owned(),
-            });
-        }
-        _ => {
-            return Err(GitError::Said {
-                command: "merge-tree".to_owned(),
-                said: answer.said,
-            });
-        }
-    }
-    Ok(tree)
-}
-
-async fn reviewed(git: &Git, request: &MergeRequest, plan: &mut MergePlan) -> Result<(), GitError> {
-    let Some(reviewed) = &request.reviewed else {
-        return Ok(());
-    };
-    let tree = format!("{reviewed}^{{tree}}");
-    let answer = git
-        .ask(&[
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            &tree,
-        ])
-        .await?;
-    if answer.code != 0 {
-        plan.refuse(
-            format!("what was reviewed, `{}`, is not here", clean_line(reviewed)),
-            "fetch it, or mend `reviewed`",
-        );
-    } else if answer.text() != plan.tree {
-        plan.refuse(
-            format!(
-                "the result is not what was reviewed: its tree is {}, that of `{}` is {}",
-                &plan.tree,
-                clean_line(reviewed),
-                answer.text()
-            ),
-            format!(
-                "look at what came after: git diff {} {}",
-                clean_line(reviewed),
-                plan.tree
-            ),
-        );
-    }
-    Ok(())
 }
 
 /// A work tree that has the branch checked out is taken along if it is clean, and else refuses.

@@ -11,6 +11,7 @@ mod distance;
 pub mod inspect;
 pub mod merge;
 pub mod merge_act;
+mod merge_tree;
 mod paths;
 pub mod program;
 mod remote;

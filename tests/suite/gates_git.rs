@@ -131,6 +131,14 @@ fn a_signature_counts_only_by_the_right_key() {
         .git(&asks("bo@example.com"))
         .exits(4)
         .says("is signed by ana@example.com, not by bo@example.com");
+    world.promotion.git(&["tag", "-s", "v9", "-m", "v9"]);
+    let of_tag = format!("tag = \"v9\"\n{}", asks("ana@example.com"));
+    world.git(&of_tag).exits(0);
+    world.promotion.git(&["tag", "-a", "-f", "v9", "-m", "v9"]);
+    world
+        .git(&of_tag)
+        .exits(4)
+        .says("the tag v9 has no signature");
     // A program that the repository names proves nothing.
     world.promotion.git(&["config", "gpg.ssh.program", "true"]);
     world.site.write(

@@ -38,6 +38,7 @@ mod operator_lock;
 mod pty;
 mod ramp_choices;
 mod readme;
+mod release_promotion;
 mod rollback;
 mod rollback_elsewhere;
 mod rollback_guards;

@@ -43,6 +43,13 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> GitCheck {
         signed_by,
         allowed_signers,
     };
+    check_use(&check, &table);
+    table.finish();
+    check
+}
+
+/// A check that looks for nothing would pass everywhere.
+fn check_use(check: &GitCheck, table: &TableReader<'_, '_>) {
     let looks_for_nothing = ![
         "branch",
         "clean",
@@ -76,6 +83,4 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> GitCheck {
             Some("add signed_by = [\"ana@example.com\"]".into()),
         );
     }
-    table.finish();
-    check
 }
