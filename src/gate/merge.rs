@@ -180,11 +180,15 @@ fn finding(request: &MergeRequest, done: &MergeOutcome) -> Finding {
     let (from, into, commit) = (&request.from, &request.into, short(&done.commit));
     let place = request.push_to.as_ref();
     let place = place.map_or_else(String::new, |name| format!(" on {name}"));
-    Finding::passed(if done.changed {
+    let mut said = if done.changed {
         format!("`{from}` is in `{into}`{place}, at {commit}")
     } else {
         format!("`{into}`{place} had it already, at {commit}")
-    })
+    };
+    for note in &done.notes {
+        said.push_str(&format!("; {}", clean_line(note)));
+    }
+    Finding::passed(said)
 }
 
 fn evidence(request: &MergeRequest, planned: &MergePlan, done: &MergeOutcome) -> Evidence {

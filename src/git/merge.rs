@@ -198,6 +198,13 @@ async fn on_the_remote(
         );
         return Ok(false);
     }
+    if !remote::is_one_place(git, name).await? {
+        plan.refuse(
+            format!("`{name}` pushes to another place than it fetches from, or to several"),
+            "add a remote that is one place (git remote add), and name it in `remote`",
+        );
+        return Ok(false);
+    }
     let into = &request.into;
     let Some(tip) = remote::tip(git, name, into).await? else {
         return Ok(true);

@@ -16,6 +16,15 @@ pub(super) async fn remotes(git: &Git) -> Result<Vec<String>, GitError> {
     Ok(answer.text().lines().map(str::to_owned).collect())
 }
 
+/// Tells whether what is pushed arrives where it is asked for: one place for both.
+pub(super) async fn is_one_place(git: &Git, remote: &str) -> Result<bool, GitError> {
+    let asked = git.must(&["remote", "get-url", "--all", remote]).await?;
+    let pushed = git
+        .must(&["remote", "get-url", "--push", "--all", remote])
+        .await?;
+    Ok(asked.out == pushed.out && pushed.text().lines().count() == 1)
+}
+
 /// The commit of a branch on a remote; `None` when it has no such branch.
 pub(super) async fn tip(git: &Git, remote: &str, branch: &str) -> Result<Option<String>, GitError> {
     let name = format!("refs/heads/{branch}");

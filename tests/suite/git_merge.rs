@@ -312,6 +312,18 @@ async fn what_cannot_be_merged_is_explained() {
     let mut request = promotion.request();
     request.push_to = Some("elsewhere".to_owned());
     refuses(&planned(&request).await, "there is no remote `elsewhere`");
+    request.push_to = Some("twice".to_owned());
+    let url = promotion.remote.path().to_str().unwrap();
+    promotion.git(&["remote", "add", "twice", url]);
+    promotion.git(&[
+        "remote",
+        "set-url",
+        "--add",
+        "--push",
+        "twice",
+        "/elsewhere",
+    ]);
+    refuses(&planned(&request).await, "pushes to another place");
     request.from = "release".to_owned();
     refuses(&planned(&request).await, "there is no branch `release`");
     let request = promotion.request();

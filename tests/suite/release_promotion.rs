@@ -1,7 +1,9 @@
 //! The shipped release runbook, on two real databases, a real repository and a bare remote.
 
 use crate::git_merge::Promotion;
+use crate::pty::Pty;
 use crate::site::{Ended, Site, ended};
+use crate::walker::{Stop, Walker};
 
 const RUNBOOK: &str = include_str!("../../runbooks/release-promotion.toml");
 
@@ -94,4 +96,49 @@ fn a_release_is_promoted_and_aborts_on_everything_that_is_not_ready() {
     let parents = promotion.git(&["log", "-1", "--format=%P", "main"]);
     assert!(parents.ends_with(&promotion.git(&["rev-parse", "develop"])));
     assert_eq!(promotion.git(&["status", "--porcelain"]), "");
+}
+
+/// By keys alone: each refusal stops the run, is mended outside, and the same gate is tried again.
+#[test]
+fn a_release_is_walked_by_keys() {
+    let release = Release::new();
+    let (promotion, site) = (&release.promotion, &release.site);
+    let runbook = promotion.repository.path();
+    let runbook = runbook.join("runbooks/release-promotion.toml");
+    let url = |database: &str| site.cluster.url(database, "postgres");
+    let (production, development) = (url("production"), url("development"));
+    site.sql_in("development", "CREATE TABLE extra (id int)");
+    promotion.repository.write("stray", "x");
+    promotion.hook("pre-receive", "echo the branch is protected >&2; exit 1");
+    let old = promotion.remote_main();
+    let folder = site.path(".");
+    let mut pty = Pty::start(
+        &["run", runbook.to_str().unwrap(), "--runs-dir", "runs"],
+        &folder,
+        &[
+            ("PROD_DATABASE_URL", &production),
+            ("DEV_DATABASE_URL", &development),
+        ],
+        (120, 40),
+    );
+    pty.wait_for("PG ");
+    let mut walker = Walker { pty };
+    let refused = |walker: &mut Walker, words: &str| {
+        assert_eq!(walker.walk(), Stop::Refused);
+        walker.pty.wait_for(words);
+        assert_eq!(promotion.remote_main(), old);
+        assert_eq!(release.main(), old);
+    };
+    refused(&mut walker, "extra");
+    site.sql_in("production", "CREATE TABLE extra (id int)");
+    walker.press_and_wait("r");
+    refused(&mut walker, "1 not tracked: stray");
+    std::fs::remove_file(promotion.repository.path().join("stray")).unwrap();
+    walker.press_and_wait("r");
+    refused(&mut walker, "the branch is protected");
+    promotion.hook("pre-receive", "exit 0");
+    walker.press_and_wait("r");
+    assert_eq!(walker.walk(), Stop::AllThrough);
+    assert_ne!(promotion.remote_main(), old);
+    assert_eq!(promotion.remote_main(), release.main());
 }
