@@ -3,7 +3,7 @@
 use crate::git_merge::Promotion;
 use crate::pty::Pty;
 use crate::site::{Ended, Site, ended};
-use crate::walker::{Stop, Walker};
+use crate::walker::{Stop, Walker, bottom};
 
 const RUNBOOK: &str = include_str!("../../runbooks/release-promotion.toml");
 
@@ -137,8 +137,13 @@ fn a_release_is_walked_by_keys() {
     walker.press_and_wait("r");
     refused(&mut walker, "the branch is protected");
     promotion.hook("pre-receive", "exit 0");
-    walker.press_and_wait("r");
-    assert_eq!(walker.walk(), Stop::AllThrough);
+    walker.pty.send("r");
+    walker
+        .pty
+        .wait_until("what it would do, or the end of it", |screen| {
+            screen.contains("It acts. Press y") || !bottom(screen).contains("r retry")
+        });
+    assert_eq!(walker.walk(), Stop::AllThrough, "{}", walker.pty.text());
     assert_ne!(promotion.remote_main(), old);
     assert_eq!(promotion.remote_main(), release.main());
 }
