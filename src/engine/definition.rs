@@ -131,7 +131,9 @@ fn nature(kind: &Kind) -> Nature {
             Nature::Looks
         }
         Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
+        Kind::Git(_) => Nature::Looks,
         Kind::RecoveryPoint(_) | Kind::Commit(_) | Kind::SchemaVersion(_) => Nature::Acts,
+        Kind::Merge(_) => Nature::Acts,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) | Kind::Restore(_) => {
             Nature::Acts

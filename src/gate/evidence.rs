@@ -82,6 +82,22 @@ pub enum Evidence {
         author: String,
         files: Vec<crate::git::commit::PlannedFile>,
     },
+    Git {
+        repository: String,
+        /// The hash over where the repository stood.
+        inputs: String,
+        #[serde(flatten)]
+        seen: Box<super::GitSeen>,
+    },
+    Merge {
+        repository: String,
+        from: String,
+        into: String,
+        /// Where it was pushed to.
+        remote: Option<String>,
+        done: crate::git::merge_act::MergeOutcome,
+        planned: Box<crate::git::merge::MergePlan>,
+    },
     Lint {
         /// The hash of everything that was read.
         inputs: String,
@@ -123,6 +139,7 @@ impl Evidence {
     pub fn inputs(&self) -> Option<&str> {
         match self {
             Evidence::Lint { inputs, .. }
+            | Evidence::Git { inputs, .. }
             | Evidence::Drift { inputs, .. }
             | Evidence::Change { inputs, .. } => Some(inputs),
             _ => None,
@@ -144,6 +161,7 @@ impl Evidence {
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
             Evidence::Commit { .. } | Evidence::Lint { .. } => None,
+            Evidence::Git { .. } | Evidence::Merge { .. } => None,
         }
     }
 }

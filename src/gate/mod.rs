@@ -16,10 +16,13 @@ mod feed;
 mod file;
 mod flag;
 mod flag_file;
+mod git;
+mod git_seen;
 mod lint;
 mod lint_seen;
 mod lint_survey;
 mod measure;
+mod merge;
 mod message;
 mod migrate;
 mod migrate_apply;
@@ -55,6 +58,7 @@ pub use context::Context;
 pub use drift::{ChangeSeen, DriftSeen};
 pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
 pub use feed::{Asked, Feed, FeedLine, FeedView, Progress, Source, Unit};
+pub use git_seen::{GitRules, GitSeen};
 pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard};
 pub use migrate_made::{Made, MadeByFile, change_words};
 pub use plan::{Payload, Plan, PlanLine, Tone};
@@ -81,6 +85,8 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::Restore(gate) => restore_plan::plan(gate, context).await,
         Kind::Message(gate) => message::plan(gate, context),
         Kind::Commit(gate) => commit::plan(gate, context).await,
+        Kind::Git(gate) => git::plan(gate, context),
+        Kind::Merge(gate) => merge::plan(gate, context).await,
         Kind::Lint(gate) => lint::plan(gate, context),
         Kind::Drift(gate) => drift::plan(gate, context),
         Kind::SchemaVersion(gate) => schema_version::plan(gate, context),
@@ -100,6 +106,8 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Observe(gate) => observe::run(gate, context).await,
         Kind::Ramp(gate) => ramp::run(gate, context, plan).await,
         Kind::Commit(gate) => commit::run(gate, context, plan).await,
+        Kind::Git(gate) => git::run(gate, context).await,
+        Kind::Merge(gate) => merge::run(gate, context, plan).await,
         Kind::Lint(gate) => lint::run(gate, context).await,
         Kind::Drift(gate) => drift::run(gate, context).await,
         Kind::SchemaVersion(gate) => schema_version::run(gate, context).await,
@@ -119,6 +127,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Ramp(gate) => ramp_plan::reconcile(gate, context).await,
         Kind::Exec(gate) if !gate.looks => exec::reconcile(gate),
         Kind::Commit(gate) => commit::reconcile(gate, context).await,
+        Kind::Merge(gate) => merge::reconcile(gate, context).await,
         Kind::SchemaVersion(_) => schema_version::reconcile(),
         Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
@@ -131,6 +140,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
 pub fn inputs(context: &Context) -> Option<String> {
     match &context.gate.kind {
         Kind::Migrate(gate) => migrate_plan::inputs(gate, context),
+        Kind::Git(gate) => git::inputs(gate, context),
         Kind::Lint(gate) => lint::inputs(gate, context),
         Kind::Drift(gate) => Some(drift::plan(gate, context).digest),
         _ => None,

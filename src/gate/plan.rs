@@ -30,6 +30,7 @@ pub enum Payload {
     Migration(Box<MigrationPlan>),
     Ramp(RampPlan),
     Commit(Box<crate::git::commit::CommitPlan>),
+    Merge(Box<crate::git::merge::MergePlan>),
 }
 
 /// What a gate is going to do.

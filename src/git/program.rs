@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 
 /// Variables of the user's that `git`, its hooks and its signing programs may need. Those that
 /// would lead it to another repository or another index are not among them.
-pub const PASSED_ON: [&str; 24] = [
+pub const PASSED_ON: [&str; 34] = [
     "PATH",
     "HOME",
     "USER",
@@ -38,6 +38,16 @@ pub const PASSED_ON: [&str; 24] = [
     "GIT_CONFIG_COUNT",
     "GIT_EXEC_PATH",
     "GIT_CEILING_DIRECTORIES",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+    "GIT_SSL_CAINFO",
+    "SSL_CERT_FILE",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "no_proxy",
+    "NO_PROXY",
 ];
 
 /// Why `git` gave no answer.
@@ -78,6 +88,7 @@ pub struct Git {
     folder: PathBuf,
     environment: Vec<(String, String)>,
     cancel: CancellationToken,
+    longest: Duration,
 }
 
 impl Git {
@@ -98,6 +109,7 @@ impl Git {
             .collect();
         for (name, value) in [
             ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_ASKPASS", ""),
             ("GIT_EDITOR", ":"),
             ("GIT_OPTIONAL_LOCKS", "0"),
             ("SSH_ASKPASS_REQUIRE", "never"),
@@ -110,7 +122,35 @@ impl Git {
             folder: folder.to_owned(),
             environment,
             cancel: cancel.clone(),
+            longest: LONGEST,
         })
+    }
+
+    /// The same program in another folder.
+    #[must_use]
+    pub fn in_folder(&self, folder: &Path) -> Git {
+        Git {
+            folder: folder.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same program, for what talks to a remote: as long as `longest`, and ssh asks nobody.
+    /// An ssh command that the user has set is left as it is; without a terminal it cannot ask.
+    pub async fn on_the_network(&self, longest: Duration) -> Git {
+        let mut git = Git {
+            longest,
+            ..self.clone()
+        };
+        let given = |name: &str| git.environment.iter().any(|(has, _)| has == name);
+        let own = given("GIT_SSH") || given("GIT_SSH_COMMAND");
+        let configured = self.ask(&["config", "core.sshCommand"]).await;
+        if !own && configured.is_ok_and(|answer| answer.code != 0) {
+            let command = "ssh -o BatchMode=yes".to_owned();
+            git.environment
+                .push(("GIT_SSH_COMMAND".to_owned(), command));
+        }
+        git
     }
 
     /// The same program, which no request to stop reaches any more: for finding out what became of
@@ -128,33 +168,67 @@ impl Git {
     /// # Errors
     /// When it cannot be started, does not end, or says too much.
     pub async fn ask(&self, arguments: &[&str]) -> Result<Answer, GitError> {
+        let (answer, omitted) = self.start(arguments, |_| {}).await?;
+        if omitted > 0 {
+            return Err(GitError::TooMuch(named(arguments)));
+        }
+        Ok(answer)
+    }
+
+    /// Runs a command and hands its output over as it comes, however much it is.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end.
+    pub async fn read(
+        &self,
+        arguments: &[&str],
+        on_out: impl FnMut(&[u8]),
+    ) -> Result<Answer, GitError> {
+        Ok(self.start(arguments, on_out).await?.0)
+    }
+
+    async fn start(
+        &self,
+        arguments: &[&str],
+        on_out: impl FnMut(&[u8]),
+    ) -> Result<(Answer, u64), GitError> {
         let command = || named(arguments);
         let invocation = Invocation {
             program: self.program.clone(),
             arguments: literal(arguments),
             environment: self.environment.clone(),
             folder: Some(self.folder.clone()),
-            timeout: Some(LONGEST),
+            timeout: Some(self.longest),
         };
-        let ended = Box::pin(process::run(&invocation, &self.cancel, |_, _| {}))
-            .await
-            .map_err(|error| GitError::Said {
-                command: command(),
-                said: error.to_string(),
-            })?;
+        let running = process::run_raw(&invocation, &self.cancel, |_, _| {}, on_out);
+        let ended = Box::pin(running).await.map_err(|error| GitError::Said {
+            command: command(),
+            said: error.to_string(),
+        })?;
         let status = match ended.ending {
             Ending::Exited(status) => status,
             Ending::TimedOut => return Err(GitError::TimedOut(command())),
             Ending::Canceled => return Err(GitError::Canceled(command())),
         };
-        if ended.omitted_bytes > 0 {
-            return Err(GitError::TooMuch(command()));
-        }
-        Ok(Answer {
+        let answer = Answer {
             code: status.code().unwrap_or(-1),
             out: ended.stdout,
             said: clean_bytes(&ended.stderr).trim().to_owned(),
-        })
+        };
+        Ok((answer, ended.omitted_bytes))
+    }
+
+    /// Runs a command to its end without a runtime, for the few places that cannot wait for one.
+    pub(super) fn at_once(&self, arguments: &[&str]) -> Option<Vec<u8>> {
+        let output = std::process::Command::new(&self.program)
+            .args(literal(arguments))
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .ok()?;
+        output.status.success().then_some(output.stdout)
     }
 
     /// Names the object that `REV:path` is now, at once and without a runtime: a look into the

@@ -9,7 +9,7 @@ use super::write::read;
 use crate::digest::digest;
 
 /// What git leaves while an operation is not finished.
-const IN_PROGRESS: [(&str, &str); 6] = [
+pub(super) const IN_PROGRESS: [(&str, &str); 6] = [
     ("MERGE_HEAD", "a merge"),
     ("rebase-merge", "a rebase"),
     ("rebase-apply", "a rebase"),

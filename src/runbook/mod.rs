@@ -22,6 +22,7 @@ mod targets;
 mod template;
 mod times;
 mod vars;
+mod versioning;
 mod watching;
 mod window;
 
@@ -32,11 +33,11 @@ pub use going_back::{
 };
 pub use load::{load, load_bytes};
 pub use model::{
-    AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Commit, CommittedFile, ContentSource,
-    Environment, Exec, FileCheck, Gate, InputKind, Item, KINDS, Kind, Lint, Migrate, Phase, Query,
-    RECOVERY_POINT_CAPTURE, RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target,
-    Window,
+    AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Environment, Exec, FileCheck, Gate,
+    InputKind, Item, KINDS, Kind, Lint, Migrate, Phase, Query, RECOVERY_POINT_CAPTURE,
+    RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target, Window,
 };
 pub use problem::{Problem, Problems};
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
+pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::comparing::{Drift, SchemaVersion};
 use super::going_back::{Message, MessageGate, Restore, Rollback};
+use super::versioning::{Commit, GitCheck, Merge};
 use super::watching::{Observe, Ramp};
 use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
 
@@ -149,6 +150,8 @@ pub enum Kind {
     Observe(Observe),
     Signoff(Signoff),
     Commit(Commit),
+    Git(GitCheck),
+    Merge(Merge),
     Lint(Lint),
     Drift(Drift),
     SchemaVersion(SchemaVersion),
@@ -263,34 +266,6 @@ pub struct Signoff {
     pub distinct: bool,
 }
 
-/// Files to commit, and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// The repository's top folder.
-    pub repository: String,
-    /// The branch that must be checked out.
-    pub branch: String,
-    pub message: String,
-    pub files: Vec<CommittedFile>,
-}
-
-/// A file and where its content comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommittedFile {
-    /// Relative to the repository.
-    pub path: String,
-    pub content: ContentSource,
-}
-
-/// Where a file's content comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContentSource {
-    /// Filled in by [`super::fill_content`].
-    Template(String),
-    /// A file that is taken as it is.
-    File(String),
-}
-
 /// SQL files whose hazards are looked for, and folders whose writes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lint {
@@ -351,6 +326,8 @@ impl Kind {
             Kind::Restore(_) => "restore",
             Kind::Message(_) => "message",
             Kind::Commit(_) => "commit",
+            Kind::Git(_) => "git",
+            Kind::Merge(_) => "merge",
             Kind::Lint(_) => "lint",
             Kind::Drift(_) => "drift",
             Kind::SchemaVersion(_) => "schema-version",
@@ -371,7 +348,7 @@ impl Kind {
             Kind::RecoveryPoint(gate) => Some(&gate.target),
             Kind::Drift(gate) => Some(&gate.target),
             Kind::SchemaVersion(gate) => Some(&gate.target),
-            Kind::Commit(_) | Kind::Lint(_) => None,
+            Kind::Commit(_) | Kind::Git(_) | Kind::Merge(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }
     }

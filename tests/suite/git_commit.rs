@@ -40,7 +40,7 @@ impl Repository {
         std::fs::write(path, text).unwrap();
     }
 
-    fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(path)).unwrap()
     }
 
@@ -70,7 +70,7 @@ impl Repository {
         }
     }
 
-    fn hook(&self, name: &str, script: &str) {
+    pub(crate) fn hook(&self, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.folder.path().join(".git/hooks").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -79,7 +79,7 @@ impl Repository {
     }
 }
 
-fn variables() -> Vec<(String, String)> {
+pub(crate) fn variables() -> Vec<(String, String)> {
     [
         ("PATH", std::env::var("PATH").unwrap()),
         ("GIT_CONFIG_GLOBAL", "/dev/null".to_owned()),

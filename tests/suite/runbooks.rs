@@ -227,6 +227,24 @@ const COMPARING_KEYS: [&str; 17] = [
     "table",
     "search_path",
 ];
+const VERSIONING_KEYS: [&str; 16] = [
+    "git",
+    "clean",
+    "in_sync",
+    "fetch",
+    "contains",
+    "not_behind",
+    "tag",
+    "signed_by",
+    "allowed_signers",
+    "merge",
+    "from",
+    "into",
+    "mode",
+    "push",
+    "remote",
+    "reviewed",
+];
 const MORE_KEYS: [&str; 7] = [
     "search_path",
     "lock_timeout",
@@ -269,6 +287,7 @@ fn every_key_of_the_format_loads_somewhere() {
         .chain(COMPARING_KEYS)
         .chain(WATCHING_KEYS)
         .chain(LATER_KEYS)
+        .chain(VERSIONING_KEYS)
         .filter(|key| !used.contains(*key))
         .collect();
     assert!(unused.is_empty(), "no file uses {unused:?}");

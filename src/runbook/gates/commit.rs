@@ -1,9 +1,9 @@
 //! Reads a commit: the branch, the message, and the files with what must stand in them.
 
 use crate::runbook::findings::At;
-use crate::runbook::model::{Commit, CommittedFile, ContentSource};
 use crate::runbook::names::{Names, check_content, check_template};
 use crate::runbook::reader::TableReader;
+use crate::runbook::versioning::{Commit, CommittedFile, ContentSource};
 
 const FILES: &str = "[{ path = \"ci/check.yml\", source = \"check.yml\" }]";
 

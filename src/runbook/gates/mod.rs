@@ -7,7 +7,9 @@ mod commit;
 mod drift;
 mod exec;
 mod file;
+mod git;
 mod lint;
+mod merge;
 mod message;
 mod metric;
 mod migrate;
@@ -28,12 +30,14 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 16] = [
+const RUNNABLE: [&str; 18] = [
     "checklist",
     "query",
     "exec",
     "file",
     "commit",
+    "git",
+    "merge",
     "backup",
     "recovery-point",
     "lint",
@@ -147,7 +151,7 @@ fn read_retry(mut table: TableReader<'_, '_>) -> Retry {
 fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
     let looks = match kind {
         Kind::Query(_) | Kind::File(_) => true,
-        Kind::Lint(_) | Kind::Drift(_) => true,
+        Kind::Lint(_) | Kind::Drift(_) | Kind::Git(_) => true,
         Kind::Exec(exec) => exec.looks,
         Kind::RecoveryPoint(gate) => gate.restore_point.is_none(),
         _ => false,
@@ -157,7 +161,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
             span,
             format!("`retry` on {}, which does not only look", gate.name),
             "a gate that acts is never retried by itself",
-            Some("gates that may have it: query, file, lint, drift, recovery-point without `restore_point`, and exec with `looks = true`".into()),
+            Some("gates that may have it: query, file, git, lint, drift, recovery-point without `restore_point`, and exec with `looks = true`".into()),
         );
     }
 }
@@ -210,6 +214,8 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "ramp" => Kind::Ramp(ramp::read(table, names)),
         "observe" => Kind::Observe(observe::read(table, names)),
         "commit" => Kind::Commit(commit::read(table, names)),
+        "git" => Kind::Git(git::read(table, names)),
+        "merge" => Kind::Merge(merge::read(table, names)),
         "drift" => Kind::Drift(drift::read(table, names)),
         "schema-version" => Kind::SchemaVersion(schema_version::read(table, names)),
         "lint" => Kind::Lint(lint::read(table, names)),

@@ -54,6 +54,10 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
             doc.text(Ink::Muted, &format!("asked {}", clean_line(server)));
         }
         Evidence::Drift { server, seen, .. } => super::drifted::seen(doc, server, seen),
+        Evidence::Git {
+            repository, seen, ..
+        } => super::versioned::seen(doc, repository, seen),
+        Evidence::Merge { .. } => super::versioned::merged(doc, evidence),
         Evidence::Lint { seen, .. } => super::linted::seen(doc, seen),
         Evidence::Commit { .. } => super::noted::commit(doc, evidence),
         Evidence::Change { server, seen, .. } => super::noted::change(doc, server, seen),

@@ -7,6 +7,7 @@ mod noted;
 mod people;
 mod plan;
 mod restored;
+mod versioned;
 mod watch;
 mod work;
 
