@@ -1,7 +1,6 @@
 //! Where a repository stands, told truthfully of every sort of repository, by the real `git`.
 
 use std::path::Path;
-use std::time::Instant;
 
 use stagegate::git::state::{Head, State, StateError, StateRequest, fingerprint_now, look};
 use tokio_util::sync::CancellationToken;
@@ -220,56 +219,6 @@ async fn looking_runs_no_program_of_the_repository() {
     repository.hook("post-index-change", &touch);
     let _ = look_at(repository.path(), Some("main")).await.unwrap();
     assert!(!canary.exists());
-}
-
-/// The whole state costs at most a third more than the one `git status` in it, on a repository of
-/// 5,000 files and 5,000 commits. The bound here leaves room for a busy machine.
-#[tokio::test]
-async fn a_large_repository_is_looked_at_in_the_time_of_git_status() {
-    let repository = Repository::new();
-    let mut script = String::from("reset refs/heads/main\n");
-    for n in 0..5000 {
-        let subject = format!("change {n}");
-        script.push_str(&format!(
-            "commit refs/heads/main\ncommitter Ana Lind <ana@example.com> {} +0000\ndata {}\n{subject}\n\
-             M 100644 inline d{}/f{n}.txt\ndata 2\nx\n\n",
-            1_700_000_000 + n,
-            subject.len(),
-            n % 100,
-        ));
-    }
-    import(&repository, &script);
-    repository.git(&["reset", "--quiet", "--hard"]);
-    repository.git(&["branch", "base", "main~40"]);
-    let mut ours = Vec::new();
-    let mut plain = Vec::new();
-    for _ in 0..9 {
-        let began = Instant::now();
-        repository.git(&["status", "--porcelain=v2", "--branch"]);
-        plain.push(began.elapsed());
-        let began = Instant::now();
-        let seen = look_at(repository.path(), Some("base")).await.unwrap();
-        ours.push(began.elapsed());
-        assert_eq!(seen.target.unwrap().ahead, 40);
-    }
-    ours.sort();
-    plain.sort();
-    let ratio = ours[4].as_secs_f64() / plain[4].as_secs_f64();
-    assert!(ratio < 3.0, "{:?} against {:?}", ours[4], plain[4]);
-}
-
-fn import(repository: &Repository, script: &str) {
-    use std::io::Write as _;
-    let mut child = std::process::Command::new("git")
-        .args(["fast-import", "--quiet", "--force"])
-        .current_dir(repository.path())
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut pipe = child.stdin.take().unwrap();
-    pipe.write_all(script.as_bytes()).unwrap();
-    drop(pipe);
-    assert!(child.wait().unwrap().success());
 }
 
 /// An older git makes bare repositories on a branch of another name.
