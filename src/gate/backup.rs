@@ -201,7 +201,7 @@ fn failure(error: &DumpError) -> Finding {
 }
 
 /// Bytes of the tables that are done tell more than bytes written, which are compressed.
-pub(super) fn shown(progress: DumpProgress) -> Progress {
+fn shown(progress: DumpProgress) -> Progress {
     Progress {
         label: format!("table {} of {}", progress.tables_begun, progress.tables),
         done: progress.data_done,

@@ -108,17 +108,19 @@ impl Work<'_> {
             return Err(Finding::errored("the destination's enrolment is gone").into());
         };
         self.context.targets.hold(&self.gate.target).await?;
-        let safety = self.safety(&sessions.destination).await?;
-        fault::point("clone_safety_taken");
         let names = SwapNames::new(&identity.database, &self.context.run, &named(self.context));
         let (admin, beside) = self
             .maintenance(sessions.destination.conninfo_here())
             .await?;
         super::restore_swap::same_instance(&beside, &identity)?;
         swap::drop_fresh(&admin, &names).await?;
-        let made = self.make(&admin, &names, &identity, &mark).await;
-        let (fresh, built) = match made {
-            Ok(made) => made,
+        // The dump reads the old database and the copy is a new one: neither waits for the other.
+        let (safety, made) = tokio::join!(
+            self.safety(&sessions.destination),
+            self.make(&admin, &names, &identity, &mark)
+        );
+        let (safety, (fresh, built)) = match safety.and_then(|safety| Ok((safety, made?))) {
+            Ok(both) => both,
             Err(trouble) => {
                 // What is left of it is in nobody's way, and goes with the next attempt at last.
                 let _ = swap::drop_fresh(&admin, &names).await;
@@ -200,15 +202,15 @@ impl Work<'_> {
         };
         let started = Instant::now();
         let (timeout, cancel) = (self.context.gate.timeout, &self.context.cancel);
-        let dumped = dump::dump(&request, &survey, timeout, cancel, |progress, line| {
+        let dumped = dump::dump(&request, &survey, timeout, cancel, |_, line| {
             if let Some(line) = line {
                 feed.line(Source::Err, line);
             }
-            feed.progress(super::backup::shown(progress));
         });
         match dumped.await {
             Ok(manifest) => {
                 self.effect("the destination was dumped", started).await;
+                fault::point("clone_safety_taken");
                 Ok(manifest)
             }
             Err(DumpError::Canceled) => Err(Trouble::Canceled),

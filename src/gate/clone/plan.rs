@@ -54,7 +54,7 @@ pub(in crate::gate) async fn plan(gate: &CloneDatabase, context: &Context) -> Pl
     }
     plan.with(
         Tone::Muted,
-        "first    the destination is dumped; the copy is made beside it and compared by content",
+        "first    the destination is dumped, and the copy made beside it and compared by content",
     )
     .with(
         Tone::Muted,
