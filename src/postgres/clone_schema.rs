@@ -228,8 +228,15 @@ impl SchemaWork<'_> {
 /// What a line of a table of contents is of, if it is left behind.
 fn left_behind(line: &str) -> Option<String> {
     let entry = line.splitn(4, ' ').nth(3)?;
-    let rest = entry.strip_prefix("USER MAPPING - ")?;
-    Some(format!("user mapping {rest}"))
+    let mapping = entry.strip_prefix("USER MAPPING - USER MAPPING ")?;
+    // The last word is its owner.
+    let mapping = mapping
+        .rsplit_once(' ')
+        .map_or(mapping, |(mapping, _)| mapping);
+    Some(format!(
+        "user mapping of {}",
+        mapping.replacen(" SERVER ", " at ", 1)
+    ))
 }
 
 /// Lets the foreign servers of a database lead nowhere. Returns which, in words.
@@ -294,6 +301,10 @@ pub async fn reaching_out(session: &Session) -> Result<Vec<String>, PostgresErro
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
                    WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid \
                    AND d.deptype = 'e') \
+               UNION ALL SELECT 'server ' || quote_ident(srvname) || ' (leads nowhere in the copy)' \
+               FROM pg_catalog.pg_foreign_server \
+               UNION ALL SELECT 'user mapping of ' || usename || ' at ' || quote_ident(srvname) || \
+               ' (left behind)' FROM pg_catalog.pg_user_mappings \
                UNION ALL SELECT 'subscription ' || quote_ident(subname) || ' (left behind)' \
                FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d \
                ON d.oid = s.subdbid WHERE d.datname = current_database() \
@@ -311,10 +322,7 @@ mod tests {
     #[test]
     fn what_holds_passwords_to_elsewhere_is_left_behind() {
         let line = "3200; 1418 16400 USER MAPPING - USER MAPPING app SERVER away ana";
-        assert_eq!(
-            left_behind(line).unwrap(),
-            "user mapping USER MAPPING app SERVER away ana"
-        );
+        assert_eq!(left_behind(line).unwrap(), "user mapping of app at away");
         assert_eq!(left_behind("215; 1259 16386 TABLE app t ana"), None);
         assert_eq!(left_behind("; comment"), None);
     }

@@ -1,6 +1,7 @@
 //! What a clone would do, and what it would destroy.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::ends::{self, Lay, Sessions};
 use super::guards::{self, Ends};
@@ -19,7 +20,10 @@ use crate::runbook::{self, CloneDatabase, Previous};
 const ACCOUNTS: i64 = 200_000;
 
 pub(in crate::gate) async fn plan(gate: &CloneDatabase, context: &Context) -> Plan {
-    let summary = format!("{} becomes a copy of {}", gate.target, gate.from);
+    let summary = format!(
+        "everything in {} is replaced by a copy of {}",
+        gate.target, gate.from
+    );
     let rules: Vec<String> = gate
         .mask
         .iter()
@@ -44,7 +48,7 @@ pub(in crate::gate) async fn plan(gate: &CloneDatabase, context: &Context) -> Pl
         if gate.rows { "rows" } else { "schema" },
     ];
     let mut plan = Plan::new(summary, &inputs);
-    both(gate, &sessions.ends, &mut plan);
+    both(gate, &sessions.ends, &context.path(&gate.safety), &mut plan);
     if let Some(finding) = guards::refusal(&sessions.ends) {
         plan.line(Tone::Bad, format!("refuses  {}", finding.summary));
         plan.refuses = Some(finding.summary);
@@ -77,7 +81,7 @@ fn refuse(plan: &mut Plan, trouble: Trouble) {
     plan.refuses.get_or_insert(reason);
 }
 
-fn both(gate: &CloneDatabase, ends: &Ends, plan: &mut Plan) {
+fn both(gate: &CloneDatabase, ends: &Ends, safety: &Path, plan: &mut Plan) {
     plan.line(Tone::Plain, format!("from     {}", ends.source.describe()));
     plan.line(
         Tone::Warning,
@@ -104,7 +108,7 @@ fn both(gate: &CloneDatabase, ends: &Ends, plan: &mut Plan) {
     );
     plan.line(
         Tone::Plain,
-        format!("dump     of the destination into {}", gate.safety),
+        format!("dump     of the destination into {}", safety.display()),
     );
 }
 

@@ -41,7 +41,10 @@ pub(super) fn cloned(doc: &mut Doc, server: &str, cloned: &Cloned) {
     let tables: Vec<String> = cloned
         .contents
         .iter()
-        .map(|(table, content)| format!("{table} {} rows {}", content.rows, content.digest))
+        .map(|(table, content)| match content.rows {
+            1 => format!("{table} 1 row {}", content.digest),
+            rows => format!("{table} {rows} rows {}", content.digest),
+        })
         .collect();
     list(doc, "Tables, equal at both ends", &tables);
 }
