@@ -117,43 +117,100 @@ fn an_enrolment_needs_the_databases_name() {
     site.stagegate(&["enrol", "env:NOT_THERE"]).exits(78);
 }
 
-/// Holds the largest table of production, so that a clone waits in the middle of its work.
-fn pause(bench: &Bench) -> stagegate::postgres::Session {
-    let holder = bench.ends.production.hold_open("app");
-    let lock = "BEGIN; LOCK TABLE app.odd IN ACCESS EXCLUSIVE MODE";
-    let locked = holder.client.batch_execute(lock);
-    bench.ends.production.runtime().block_on(locked).unwrap();
-    holder
+/// A view of production that is filled anywhere else only once the role `go` is there: a clone waits
+/// for it in the middle of its work.
+const WAITS: &str = "\
+CREATE FUNCTION app.waits() RETURNS int LANGUAGE plpgsql AS $$ BEGIN \
+  WHILE current_database() <> 'app' \
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'go') LOOP \
+    PERFORM pg_catalog.pg_sleep(0.01); END LOOP; RETURN 1; END $$; \
+CREATE MATERIALIZED VIEW app.waiting AS SELECT app.waits()";
+
+/// Runs a clone, does something in the middle of it, and returns how it ended.
+fn meanwhile(bench: &Bench, act: impl Fn(&Site)) -> GateState {
+    bench.passes("backup");
+    let development = &bench.ends.development;
+    std::thread::scope(|scope| {
+        let clone = scope.spawn(|| bench.gate("clone"));
+        let waits = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE query LIKE 'REFRESH%' AND state = 'active'";
+        while development.one(waits) != "1" {
+            assert!(!clone.is_finished(), "{}", bench.finding("clone"));
+            std::thread::yield_now();
+        }
+        act(development);
+        development.sql("CREATE ROLE go");
+        clone.join().unwrap()
+    })
+}
+
+fn waiting() -> Bench {
+    let ends = Ends::enrolled();
+    ends.production.sql_in("app", WAITS);
+    Bench::new(ends, "")
 }
 
 #[test]
 fn another_database_takes_the_destinations_name_meanwhile() {
-    let bench = Bench::new(Ends::enrolled(), "");
-    bench.passes("backup");
-    let holder = pause(&bench);
-    std::thread::scope(|scope| {
-        let clone = scope.spawn(|| bench.gate("clone"));
-        let (production, development) = (&bench.ends.production, &bench.ends.development);
-        let waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted";
-        while production.one(waits) != "t" {
-            std::thread::yield_now();
-        }
-        development.sql(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'dev'",
-        );
+    let bench = waiting();
+    let state = meanwhile(&bench, |development| {
+        // Even our own sessions are ended, and it is enrolled.
+        development.end_sessions("dev");
         development.sql("ALTER DATABASE dev RENAME TO dev_real");
         development.sql("CREATE DATABASE dev");
-        let url = bench.ends.dev_url();
-        let enrol = ["enrol", &url, "--as", "development", "--database", "dev"];
-        production.stagegate(&enrol).exits(0);
-        drop(holder);
-        assert_ne!(clone.join().unwrap(), GateState::Passed);
+        bench
+            .ends
+            .enrol(&["--as", "development", "--database", "dev"]);
     });
+    assert_ne!(state, GateState::Passed);
     let finding = bench.finding("clone");
     assert!(finding.contains("it is another database"), "{finding}");
     assert_eq!(bench.ends.databases(), ["dev", "dev_real"]);
     let old = "SELECT count(*) FROM old";
     assert_eq!(bench.ends.development.one_in("dev_real", old), "7");
+}
+
+#[test]
+fn the_destination_is_enrolled_as_production_meanwhile() {
+    let bench = waiting();
+    let state = meanwhile(&bench, |_| {
+        bench.ends.enrol(&["--withdraw", "--database", "dev"]);
+        bench
+            .ends
+            .enrol(&["--as", "production", "--database", "dev"]);
+    });
+    assert_ne!(state, GateState::Passed);
+    let finding = bench.finding("clone");
+    let said = "the destination is enrolled as production";
+    assert!(finding.contains(said), "{finding}");
+    bench.ends.untouched();
+}
+
+#[test]
+fn somebody_connects_to_the_destination_meanwhile() {
+    let bench = waiting();
+    let somebody = std::sync::Mutex::new(None);
+    let state = meanwhile(&bench, |development| {
+        *somebody.lock().unwrap() = Some(development.hold_open("dev"));
+    });
+    assert_ne!(state, GateState::Passed);
+    let finding = bench.finding("clone");
+    let said = "somebody has connected to the destination meanwhile";
+    assert!(finding.contains(said), "{finding}");
+    drop(somebody);
+    bench.ends.untouched();
+    bench.passes("clone");
+    bench.ends.is_copy();
+}
+
+#[test]
+fn a_clone_that_is_canceled_leaves_nothing() {
+    let bench = waiting();
+    let state = meanwhile(&bench, |_| bench.cancel("clone"));
+    assert_eq!(state, GateState::Canceled);
+    bench.ends.untouched();
+    bench.passes("clone");
+    bench.ends.is_copy();
 }
 
 #[test]

@@ -215,6 +215,16 @@ impl Bench {
         ended.run.gate(id).unwrap().state
     }
 
+    pub(crate) fn cancel(&self, id: &str) {
+        let gate = id.to_owned();
+        let asked = self.handle.command(Command::Cancel { gate });
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(asked)
+            .unwrap();
+    }
+
     #[track_caller]
     pub(crate) fn passes(&self, id: &str) {
         let state = self.gate(id);
