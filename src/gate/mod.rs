@@ -5,6 +5,7 @@
 //! [`Evidence`]; the verdict on that is computed by [`crate::expectation`].
 
 mod backup;
+mod beside;
 mod checklist;
 mod choices;
 mod clone;

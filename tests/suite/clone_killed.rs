@@ -88,7 +88,7 @@ fn while_it_is_compared_and_marked() {
 #[test]
 fn while_the_names_change_over() {
     for point in [
-        "clone_before_swap",
+        "before_swap",
         "between_renames",
         "before_swap_commit",
         "after_swap",

@@ -195,7 +195,7 @@ fn somebody_connects_to_the_destination_meanwhile() {
     });
     assert_ne!(state, GateState::Passed);
     let finding = bench.finding("clone");
-    let said = "somebody has connected to the destination meanwhile";
+    let said = "somebody has connected meanwhile";
     assert!(finding.contains(said), "{finding}");
     drop(somebody);
     bench.ends.untouched();
@@ -327,7 +327,7 @@ fn a_runbook_that_names_what_may_not_be() {
             "production is never the destination of a clone",
         ),
         (promotes, "acts on production in a runbook with a clone"),
-        (gate("sessions = \"kill\""), "is no sessions of a clone"),
+        (gate("sessions = \"kill\""), "is no sessions of `clone`"),
         (
             gate("mask = { \"auth.users\" = \"null\" }"),
             "is no schema.table.column",

@@ -147,14 +147,7 @@ impl Work<'_> {
         (mark, proved): (&Mark, &Identity),
         built: &mut Built,
     ) -> Result<(), Trouble> {
-        let feed = &self.context.feed;
-        feed.say("ANALYZE: what is new has no statistics yet");
-        if let Err(error) = execute(fresh, "ANALYZE").await {
-            let said = clean_line(&error.to_string());
-            built
-                .warnings
-                .push(format!("ANALYZE failed, run it by hand: {said}"));
-        }
+        built.warnings = self.beside().analyze(fresh).await;
         self.equal(exported, fresh).await?;
         let oid = self.oid_of(fresh).await?;
         let system = proved.system_identifier.as_deref().unwrap_or_default();

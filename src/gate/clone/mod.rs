@@ -18,7 +18,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::restore::{Trouble, own_prefix};
+use super::beside::Beside;
+use super::restore::Trouble;
 use super::{Context, Evidence, Outcome, Source};
 use crate::expectation::Finding;
 use crate::postgres::dump::{self, DumpError, DumpRequest, Layout, Manifest};
@@ -110,6 +111,7 @@ impl Work<'_> {
         self.context.targets.hold(&self.gate.target).await?;
         let names = SwapNames::new(&identity.database, &self.context.run, &named(self.context));
         let (admin, beside) = self
+            .beside()
             .maintenance(sessions.destination.conninfo_here())
             .await?;
         super::restore_swap::same_instance(&beside, &identity)?;
@@ -146,7 +148,7 @@ impl Work<'_> {
             Previous::Drop => self.drop_kept(&admin, &names, identity.database_oid).await,
         };
         fault::point("clone_dropped");
-        let now = self.open_new().await?;
+        let (_, now) = self.beside().open_new().await?;
         let cloned = self.cloned(built, (source, safety.path, kept), ended, started);
         Ok((said(&cloned), self.evidence(&now, cloned)))
     }
@@ -235,11 +237,24 @@ impl Work<'_> {
         self.context.feed.say(format!("making {}", names.fresh));
         let oid = fresh_database::create_like(admin, &names.live, &names.fresh).await?;
         fault::point("clone_created");
-        let fresh = self.open_fresh(admin, names, identity, oid).await?;
+        let fresh = self
+            .beside()
+            .open_fresh(admin, names, identity, oid)
+            .await?;
         let built = self.build(&exported, &fresh, mark, identity).await?;
         fresh.close().await;
         self.effect("the copy was made and compared", started).await;
         Ok((oid, built))
+    }
+
+    fn beside(&self) -> Beside<'_> {
+        Beside {
+            context: self.context,
+            target: &self.gate.target,
+            maintenance: &self.gate.maintenance,
+            sessions: self.gate.sessions,
+            called: "the destination",
+        }
     }
 
     async fn effect(&self, name: &str, started: Instant) {
@@ -308,10 +323,6 @@ impl Work<'_> {
             server: now.describe(),
             cloned: Box::new(cloned),
         }
-    }
-
-    fn own(&self) -> String {
-        own_prefix(self.context)
     }
 }
 

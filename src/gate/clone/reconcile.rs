@@ -6,7 +6,6 @@ use super::{Work, build::Built, named};
 use crate::expectation::Finding;
 use crate::gate::restore::Trouble;
 use crate::gate::{Context, Reconciled};
-use crate::postgres::session::Session;
 use crate::postgres::swap::{self, SwapNames};
 use crate::promotion::Resolution;
 use crate::runbook::{CloneDatabase, Previous};
@@ -39,8 +38,8 @@ impl Work<'_> {
     async fn reconcile(&self) -> Result<Reconciled, Trouble> {
         let info = self.context.targets.conninfo(&self.gate.target)?;
         let names = SwapNames::new(&info.database, &self.context.run, &named(self.context));
-        let (admin, beside) = self.maintenance(info).await?;
-        self.nothing_lingers(&admin).await?;
+        let (admin, beside) = self.beside().maintenance(info).await?;
+        self.beside().nothing_lingers(&admin).await?;
         let standing = swap::standing(&admin, &names).await?;
         let recorded = self.recorded();
         let swapped = recorded.as_ref().filter(|r| standing.live == Some(r.fresh));
@@ -54,7 +53,7 @@ impl Work<'_> {
                 evidence: None,
             });
         };
-        let now = self.open_new().await?;
+        let (_, now) = self.beside().open_new().await?;
         crate::gate::restore_swap::same_instance(&now, &beside)?;
         let kept = match (self.gate.previous, standing.kept) {
             (Previous::Drop, Some(_)) => self.drop_kept(&admin, &names, record.live).await,
@@ -69,19 +68,5 @@ impl Work<'_> {
                 .because("the names are changed over only after the copy was compared"),
             evidence: Some(self.evidence(&now, cloned)),
         })
-    }
-
-    async fn nothing_lingers(&self, admin: &Session) -> Result<(), Trouble> {
-        let name = self.context.targets.application_name(&self.context.gate.id);
-        let lingering = crate::postgres::restore::wait_for_our_own(admin, &name).await?;
-        if lingering == 0 {
-            return Ok(());
-        }
-        Err(
-            Finding::inconclusive("its sessions still work on the server")
-                .because(format!("{lingering} sessions named {name}"))
-                .can("press Enter to ask again; whoever may end those sessions can end them")
-                .into(),
-        )
     }
 }

@@ -22,11 +22,11 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> CloneDataba
             Some("make it a gate of a phase, in a runbook of its own".into()),
         );
     }
-    let sessions = match word(&mut table, "sessions", &["refuse", "end"]).as_str() {
+    let sessions = match table.one_of("sessions", &["refuse", "end"]) {
         "end" => Sessions::End,
         _ => Sessions::Refuse,
     };
-    let previous = match word(&mut table, "previous", &["keep", "drop"]).as_str() {
+    let previous = match table.one_of("previous", &["keep", "drop"]) {
         "drop" => Previous::Drop,
         _ => Previous::Keep,
     };
@@ -102,21 +102,6 @@ fn read_from(table: &mut TableReader<'_, '_>, names: &Names, target: &str) -> St
         );
     }
     from.value
-}
-
-/// Reads one of a few words; the first is the one that holds when none is given.
-fn word(table: &mut TableReader<'_, '_>, key: &'static str, words: &[&str]) -> String {
-    let default = words.first().copied().unwrap_or_default();
-    let Some(given) = table.string(key) else {
-        return default.to_owned();
-    };
-    if !words.contains(&given.value.as_str()) {
-        let message = format!("`{}` is no {key} of a clone", given.value);
-        let help = Some(choices(&given.value, words));
-        table.findings.add(given.span, message, "not known", help);
-        return default.to_owned();
-    }
-    given.value
 }
 
 fn read_mask(table: &TableReader<'_, '_>) -> BTreeMap<String, Mask> {
