@@ -48,6 +48,8 @@ mod settings;
 pub mod settle;
 pub mod swap;
 mod system_identifier;
+pub mod tables;
+mod tables_order;
 mod template;
 mod tls;
 mod wire;

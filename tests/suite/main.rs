@@ -51,6 +51,7 @@ mod screens;
 mod server;
 mod site;
 mod state_machine;
+mod tables;
 mod tidy;
 mod walker;
 mod watch_screens;
