@@ -33,6 +33,7 @@ mod git_state;
 mod headless;
 mod identity;
 mod journal;
+mod json_dump;
 mod lint_command;
 mod lost_commit;
 mod operator_lock;
