@@ -274,11 +274,12 @@ fn decode_string<'a>(mut rest: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> 
             [b'\\', b'u', b'0', b'0', high, low, after @ ..] => {
                 let digit = |byte: &u8| char::from(*byte).to_digit(16);
                 let byte = digit(high)? * 16 + digit(low)?;
-                // Those that end a value or a line have escapes of their own.
-                if !(1..0x20).contains(&byte) || matches!(byte, 8 | 9 | 10 | 12 | 13) {
-                    return None;
+                match byte {
+                    // These have escapes of their own.
+                    0 | 8 | 9 | 10 | 12 | 13 | 0x20.. => return None,
+                    0x0b => out.extend_from_slice(b"\\v"),
+                    _ => out.push(byte as u8),
                 }
-                out.push(byte as u8);
                 after
             }
             _ => return None,
@@ -322,7 +323,7 @@ mod tests {
         for (line, text) in [
             ("\\\\N", "\\N"),
             ("\\t\\n\\r\\b\\f\\\\\"/", "\t\n\r\u{8}\u{c}\\\"/"),
-            ("\u{1}\u{7f}\u{1b}[0m", "\u{1}\u{7f}\u{1b}[0m"),
+            ("\u{1}\\v\u{7f}\u{1b}[0m", "\u{1}\u{b}\u{7f}\u{1b}[0m"),
             ("Zoë 😀 \u{2028}", "Zoë 😀 \u{2028}"),
             ("", ""),
         ] {
@@ -332,9 +333,8 @@ mod tests {
             assert_eq!(read["c"], "null");
         }
         let mut json = Vec::new();
-        form.encode(b"\\v\t\\N", &mut json).unwrap();
+        form.encode(b"x\t\\N", &mut json).unwrap();
         let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
-        assert_eq!(read["a \"b\"\n"], "\u{b}");
         assert!(read["c"].is_null());
     }
 

@@ -33,7 +33,7 @@ pub(super) async fn take(
 ) -> Result<(Snapshot, Tables), JsonDumpError> {
     for _ in 0..ATTEMPTS {
         session.client.batch_execute("BEGIN READ ONLY").await?;
-        let before = wanted(tables::read(session).await?, only)?;
+        let before = wanted(tables::read_definitions(session).await?, only)?;
         let sql = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         session.client.batch_execute(sql).await?;
         if !lock(session, &before).await? {
@@ -42,9 +42,10 @@ pub(super) async fn take(
         }
         json_manifest::pin(session).await?;
         let mut snapshot = export(session).await?;
-        let all = tables::read(session).await?;
+        let all = tables::read_definitions(session).await?;
         let left_out = left_out(session, &all).await?;
-        let tables = wanted(all, only)?;
+        let mut tables = wanted(all, only)?;
+        tables::read_values(session, &mut tables.sequences).await?;
         let oids = |tables: &Tables| -> Vec<u32> { tables.tables.iter().map(|t| t.oid).collect() };
         if oids(&before) == oids(&tables) {
             snapshot.left_out = left_out;

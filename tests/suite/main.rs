@@ -34,6 +34,8 @@ mod headless;
 mod identity;
 mod journal;
 mod json_dump;
+mod json_restore;
+mod json_values;
 mod lint_command;
 mod lost_commit;
 mod operator_lock;
