@@ -1,6 +1,8 @@
 //! Arguments in, exit code out: one file a subcommand.
 
 mod arguments;
+mod backup;
+mod backup_arguments;
 mod check;
 mod control;
 mod demo;
@@ -8,13 +10,17 @@ mod doctor;
 mod drift;
 mod drift_formats;
 mod exit;
+mod interruptible;
 mod lint;
 mod lint_sarif;
 mod log;
 mod plan;
+mod restore;
+mod restore_archive;
 mod run;
 mod runs;
 mod say;
+mod verify_backup;
 
 use std::process::ExitCode;
 
@@ -51,6 +57,9 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Lint(arguments) => lint::run(&arguments),
         Subcommand::Drift(arguments) => drift::run(&arguments),
         Subcommand::Snapshot(arguments) => drift::snapshot(&arguments),
+        Subcommand::Backup(arguments) => backup::run(&arguments),
+        Subcommand::Restore(arguments) => restore::run(&arguments),
+        Subcommand::VerifyBackup(arguments) => verify_backup::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

@@ -22,6 +22,9 @@ use super::session::{Session, SessionSettings};
 use super::{DatabaseError, PostgresError};
 use crate::system::fault;
 
+/// How long another operator is waited for: one that died is gone by then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// A backup, and the database that is to take it.
 #[derive(Debug, Clone)]
 pub struct JsonRestoreRequest<'a> {
@@ -169,7 +172,7 @@ pub async fn restore(
     checked
         .await
         .map_err(|lost| BackupError::file(request.folder)(std::io::Error::other(lost)))??;
-    let lock = OperatorLock::acquire(request.info, request.name, Duration::ZERO).await?;
+    let lock = OperatorLock::acquire(request.info, request.name, PATIENCE).await?;
     let session = Session::open(request.info, &settings(request.name, false)).await?;
     session.require_primary().await?;
     let found = identity::read(&session).await?;

@@ -187,10 +187,9 @@ async fn somebody_who_waits_to_change_a_table_neither_stops_the_backup_nor_chang
         tokio::spawn(async move { dump(&info, &home, &[]).await })
     };
     // The leader holds its locks from before the first row until the end.
-    let held = "SELECT count(*) > 0 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
-                WHERE c.relname = 'upper' AND l.mode = 'AccessShareLock'";
-    wait_until(&admin, held, "t").await;
-    run(&changer, "TRUNCATE upper").await;
+    let copies = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY public.big%'";
+    wait_until(&admin, copies, "t").await;
+    run(&changer, "TRUNCATE nothing, upper").await;
     let (_, manifest) = take.await.unwrap().unwrap();
     let upper = manifest
         .tables
@@ -198,5 +197,11 @@ async fn somebody_who_waits_to_change_a_table_neither_stops_the_backup_nor_chang
         .find(|t| t.quoted == "public.upper")
         .unwrap();
     assert_eq!(upper.rows, 20_000);
+    // This one could not be locked by a worker; the leader read it.
+    let nothing = manifest
+        .tables
+        .iter()
+        .find(|t| t.quoted == "public.nothing");
+    assert_eq!(nothing.unwrap().rows, 1);
     assert_eq!(one(&admin, "SELECT count(*) FROM upper").await, "0");
 }

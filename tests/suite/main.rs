@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 mod back_screens;
+mod backup_command;
 mod cluster;
 mod connecting;
 mod connecting_tls;
