@@ -8,10 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::Format;
 use super::backup_arguments::{BackupArguments, BackupLayout};
 use super::interruptible::{self, Ticker, bytes};
-use super::{Exit, say};
+use super::{Exit, address, say};
 use crate::postgres::conninfo::Conninfo;
 use crate::postgres::dump::{self, DumpError, DumpRequest, Layout, Manifest};
-use crate::postgres::environment::Environment;
 use crate::postgres::json_dump::{self, JsonDumpError, JsonDumpRequest};
 use crate::postgres::json_manifest::JsonManifest;
 use crate::postgres::{PostgresError, Session, SessionSettings, identity};
@@ -31,13 +30,16 @@ pub(super) fn run(arguments: &BackupArguments) -> Exit {
         let what = format!("--name is a name in the folder, and `{name}` is none");
         return wrong(what, Exit::Usage);
     }
-    let info = match Conninfo::resolve(&arguments.target, &Environment::of_process()) {
+    let info = match address::resolve(&arguments.target) {
         Ok(info) => info,
-        Err(error) => return wrong(error.to_string(), Exit::Config),
+        Err(error) => return wrong(error, Exit::Config),
     };
     let name = arguments.name.clone().unwrap_or_else(|| {
         let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        format!("{}_{now}", file_safe(&info.database))
+        free_name(
+            &arguments.to,
+            &format!("{}_{now}", file_safe(&info.database)),
+        )
     });
     let done = interruptible::run(|cancel| async move {
         match arguments.format {
@@ -55,6 +57,18 @@ pub(super) fn run(arguments: &BackupArguments) -> Exit {
         }
         Ok(Err(exit)) | Err(exit) => exit,
     }
+}
+
+/// Adds a number where a backup of the same second stands.
+fn free_name(folder: &Path, name: &str) -> String {
+    let endings = ["", ".partial", ".dump", ".dir"];
+    let taken = |name: &str| {
+        let stands = |ending: &&str| folder.join(format!("{name}{ending}")).exists();
+        endings.iter().any(stands)
+    };
+    let numbered = (2..).map(|n| format!("{name}_{n}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !taken(name)).unwrap_or_default()
 }
 
 /// A database's name may hold what a path may not.
@@ -133,8 +147,8 @@ fn json_advice(error: &JsonDumpError) -> (&'static str, Exit) {
 
 fn trouble(what: &str, (next, exit): (&str, Exit)) -> Exit {
     say::Trouble {
-        what: format!("there is no backup: {what}"),
-        untouched: "the database; what was written of the backup was removed",
+        what: format!("no backup was taken: {what}"),
+        untouched: "the database; nothing is left of this backup",
         next: next.to_owned(),
         evidence: "this message".to_owned(),
     }
@@ -243,7 +257,7 @@ fn archive_report(format: Format, manifest: &Manifest) -> String {
     let path = clean_line(&manifest.path);
     format!(
         "backup   {path}\nof       {}, PostgreSQL {}\nmoment   {}, WAL {}\nholds    {} tables, {} \
-         in {:.1} s, read back in full\nby       {}\nnext     stagegate verify-backup {path}\n",
+         in {:.1} s, read back in full\nby       pg_dump {}\nnext     stagegate verify-backup {path}\n",
         clean_line(&manifest.server),
         clean_line(&manifest.server_version),
         manifest.taken_at,

@@ -1,5 +1,6 @@
 //! Arguments in, exit code out: one file a subcommand.
 
+mod address;
 mod arguments;
 mod backup;
 mod backup_arguments;

@@ -1,6 +1,7 @@
 //! `restore`: shows what would be written and where, asks for the target's name, and writes.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -8,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::Format;
 use super::backup_arguments::{ConflictPolicy, RestoreArguments};
 use super::interruptible::{self, Ticker, bytes};
-use super::{Exit, restore_archive, say, verify_backup};
+use super::{Exit, address, restore_archive, say, verify_backup};
 use crate::postgres::conninfo::Conninfo;
-use crate::postgres::environment::Environment;
 use crate::postgres::json_restore::{
     self, JsonRestoreError, JsonRestoreRequest, JsonRestored, JsonSurvey,
 };
@@ -22,17 +22,17 @@ use crate::untrusted::clean_line;
 pub(super) const NAME: &str = "by hand";
 
 pub(super) fn run(arguments: &RestoreArguments) -> Exit {
-    let info = match Conninfo::resolve(&arguments.target, &Environment::of_process()) {
+    let info = match address::resolve(&arguments.target) {
         Ok(info) => info,
         Err(error) => {
             let next = "see: stagegate restore --help";
-            return refused(&error.to_string(), next, Exit::Config);
+            return refused(&error, next, Exit::Config);
         }
     };
     let done = interruptible::run(|cancel| async move {
-        match verify_backup::is_json(&arguments.backup) {
-            true => json(arguments, &info, &cancel).await,
-            false => restore_archive::run(arguments, &info, &cancel).await,
+        match verify_backup::json_folder(&arguments.backup) {
+            Some(folder) => json(arguments, folder, &info, &cancel).await,
+            None => restore_archive::run(arguments, &info, &cancel).await,
         }
     });
     match done {
@@ -93,12 +93,13 @@ pub(super) fn confirmed(arguments: &RestoreArguments, identity: &Identity) -> Re
 
 async fn json(
     arguments: &RestoreArguments,
+    folder: &Path,
     info: &Conninfo,
     cancel: &CancellationToken,
 ) -> Result<String, Exit> {
     let request = JsonRestoreRequest {
         info,
-        folder: &arguments.backup,
+        folder,
         conflict: match arguments.conflict {
             ConflictPolicy::Refuse => Conflict::Refuse,
             ConflictPolicy::Replace => Conflict::Replace,
@@ -143,7 +144,7 @@ fn show(survey: &JsonSurvey, conflict: Conflict) {
     );
     let holding = survey.looked.holding_names();
     let what = match conflict {
-        Conflict::Refuse => "refuse",
+        Conflict::Refuse => "that refuses it",
         Conflict::Replace => "LOST: every row of them is removed first",
         Conflict::Keep => "kept; rows with other keys are added",
     };

@@ -27,9 +27,9 @@ struct Good {
 
 pub(super) fn run(arguments: &VerifyBackupArguments) -> Exit {
     let path = &arguments.backup;
-    let found = match is_json(path) {
-        true => json(path),
-        false => archive(path),
+    let found = match json_folder(path) {
+        Some(folder) => json(folder),
+        None => archive(path),
     };
     match found {
         Ok(good) => {
@@ -50,10 +50,17 @@ pub(super) fn run(arguments: &VerifyBackupArguments) -> Exit {
     }
 }
 
-/// Tells a folder of JSON from what pg_dump wrote.
-pub(super) fn is_json(path: &Path) -> bool {
+/// The folder of a JSON backup, which may be named by its manifest; none of what pg_dump wrote.
+pub(super) fn json_folder(path: &Path) -> Option<&Path> {
+    if path.file_name().is_some_and(|name| name == MANIFEST) {
+        let above = path.parent()?;
+        return Some(match above == Path::new("") {
+            true => Path::new("."),
+            false => above,
+        });
+    }
     let archive = path.join("toc.dat").exists() || path.extension().is_some_and(|e| e == "dir");
-    path.join(MANIFEST).exists() || (path.is_dir() && !archive)
+    (path.is_dir() && !archive).then_some(path)
 }
 
 fn json(path: &Path) -> Result<Good, (String, Exit)> {

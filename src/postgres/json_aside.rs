@@ -36,16 +36,15 @@ pub(super) async fn put_aside(session: &Session, looked: &Looked) -> Result<Asid
         }
     }
     for key in keys_of_circles(session, looked).await? {
-        if !key.deferrable {
-            let (table, name) = (&key.table, &key.name);
-            let alter = format!("ALTER TABLE {table} ALTER CONSTRAINT {name}");
-            sql.push(format!("{alter} DEFERRABLE INITIALLY IMMEDIATE"));
-            aside.back.push(format!("{alter} NOT DEFERRABLE"));
-        }
-        sql.push(format!(
-            "SET CONSTRAINTS {}.{} DEFERRED",
-            key.schema, key.name
-        ));
+        // SET CONSTRAINTS knows keys by their names alone, which another table may use, too.
+        let alter = format!("ALTER TABLE {} ALTER CONSTRAINT {}", key.table, key.name);
+        let back = match (key.deferrable, key.deferred) {
+            (_, true) => continue,
+            (true, false) => "DEFERRABLE INITIALLY IMMEDIATE",
+            (false, false) => "NOT DEFERRABLE",
+        };
+        sql.push(format!("{alter} DEFERRABLE INITIALLY DEFERRED"));
+        aside.back.push(format!("{alter} {back}"));
     }
     session.client.batch_execute(&sql.join("; ")).await?;
     Ok(aside)
@@ -99,10 +98,11 @@ pub(super) async fn put_back(session: &Session, aside: &Aside) -> Result<(), Pos
 
 /// A key as statements name it; of a partitioned table, the one at the root.
 struct Key {
-    schema: String,
     table: String,
     name: String,
     deferrable: bool,
+    /// It is so from the beginning of every transaction.
+    deferred: bool,
 }
 
 /// The keys between tables of a circle. One that a table has to itself needs nothing: the rows of
@@ -126,8 +126,8 @@ async fn keys_of_circles(session: &Session, looked: &Looked) -> Result<Vec<Key>,
            SELECT oid, conparentid FROM pg_catalog.pg_constraint WHERE oid IN ({}) \
            UNION SELECT k.oid, k.conparentid FROM up, pg_catalog.pg_constraint k \
            WHERE k.oid = up.parent) \
-         SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.format('%I.%I', n.nspname, c.relname), \
-           pg_catalog.quote_ident(k.conname), k.condeferrable \
+         SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), \
+           pg_catalog.quote_ident(k.conname), k.condeferrable, k.condeferred \
          FROM up JOIN pg_catalog.pg_constraint k ON k.oid = up.oid \
          JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -138,10 +138,10 @@ async fn keys_of_circles(session: &Session, looked: &Looked) -> Result<Vec<Key>,
     Ok(rows
         .iter()
         .map(|row| Key {
-            schema: row.get(0),
-            table: row.get(1),
-            name: row.get(2),
-            deferrable: row.get(3),
+            table: row.get(0),
+            name: row.get(1),
+            deferrable: row.get(2),
+            deferred: row.get(3),
         })
         .collect())
 }

@@ -156,11 +156,20 @@ async fn left_out(session: &Session, found: &Tables) -> Result<Vec<String>, Post
         "the schema itself: tables, types, functions, triggers, policies, grants; the target must \
          have them",
         "roles, tablespaces and settings of the database",
-        "generated columns: the server computes them again",
-        "the rows of materialized views: refresh them",
     ]
     .map(str::to_owned)
     .to_vec();
+    let mut columns = found.tables.iter().flat_map(|table| &table.columns);
+    if columns.any(|column| column.generated) {
+        lacks.push("generated columns: the server computes them again".to_owned());
+    }
+    let sql = "SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'm'";
+    let views: i64 = session.client.query_typed_one(sql, &[]).await?.get(0);
+    if views > 0 {
+        lacks.push(format!(
+            "the rows of {views} materialized views: refresh them"
+        ));
+    }
     let sql = "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata";
     let large: i64 = session.client.query_typed_one(sql, &[]).await?.get(0);
     if large > 0 {

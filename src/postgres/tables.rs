@@ -267,7 +267,7 @@ fn column(row: &tokio_postgres::Row) -> Column {
 
 const FOREIGN_KEYS: &str = "\
 SELECT k.conrelid, k.oid, k.conname::text, k.confrelid, \
-  coalesce((SELECT pg_catalog.array_agg(t.relid::oid) \
+  coalesce((SELECT pg_catalog.array_agg(t.relid::oid ORDER BY t.relid::oid) \
      FROM pg_catalog.pg_partition_tree(k.confrelid) t WHERE t.isleaf), ARRAY[k.confrelid]), \
   k.condeferrable, k.conparentid <> 0, k.convalidated \
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' ORDER BY k.conrelid, k.conname, k.oid";

@@ -38,6 +38,13 @@ CREATE TABLE node_low PARTITION OF node FOR VALUES FROM (0) TO (10);
 CREATE TABLE node_high PARTITION OF node FOR VALUES FROM (10) TO (20);
 -- Sorts before what it refers to.
 CREATE TABLE \"A first\" (person int REFERENCES a_person, node int REFERENCES node);
+-- Another key of the name of one in the circle, and a key that can be deferred and is not.
+ALTER TABLE \"A first\" ADD CONSTRAINT a_person_team_fkey FOREIGN KEY (person) REFERENCES a_person;
+CREATE TABLE b_left (id int PRIMARY KEY, r int NOT NULL);
+CREATE TABLE b_right (id int PRIMARY KEY, l int NOT NULL REFERENCES b_left DEFERRABLE);
+ALTER TABLE b_left ADD FOREIGN KEY (r) REFERENCES b_right DEFERRABLE;
+-- Its leaves have triggers of the same name.
+CREATE TRIGGER t_node AFTER INSERT ON node FOR EACH ROW EXECUTE FUNCTION told();
 CREATE SEQUENCE down INCREMENT -2 MAXVALUE 100 START 100;
 ";
 
@@ -45,6 +52,8 @@ const ROWS: &str = "
 BEGIN;
 INSERT INTO a_team (lead, name) VALUES (1, 'x'), (3, NULL);
 SET CONSTRAINTS ALL DEFERRED;
+INSERT INTO b_left VALUES (1, 2);
+INSERT INTO b_right VALUES (2, 1);
 INSERT INTO a_person VALUES (1, 10, 2, 'ana'), (2, 10, 1, 'ben'), (3, 11, NULL, 'zoë');
 COMMIT;
 UPDATE a_person SET name = lower(name);
@@ -121,15 +130,16 @@ async fn state(session: &Session) -> Vec<Vec<Option<String>>> {
         )
         .await
         .unwrap();
-    let mut sql = "SELECT tgname, tgenabled::text, tgdeferrable::text FROM pg_trigger \
-                   WHERE NOT tgisinternal ORDER BY 1; \
+    let mut sql =
+        "SELECT tgrelid::regclass, tgname, tgenabled::text, tgdeferrable::text FROM pg_trigger \
+                   WHERE NOT tgisinternal ORDER BY 1, 2; \
                    SELECT conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated, \
                    condeferrable, condeferred FROM pg_constraint \
                    WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2, 3, oid; \
                    SELECT last_value, is_called FROM down; \
                    SELECT last_value, is_called FROM a_team_id_seq; \
                    SELECT last_value, is_called FROM audit_id_seq;"
-        .to_owned();
+            .to_owned();
     for table in &tables {
         let table = table[0].as_ref().unwrap();
         sql.push_str(&format!("SELECT t.*::text FROM ONLY {table} t ORDER BY 1;"));
@@ -356,7 +366,7 @@ async fn row_level_security_that_binds_the_role_is_told_before() {
     // The owner is not bound where it is not forced.
     run(&session, "ALTER TABLE audit NO FORCE ROW LEVEL SECURITY").await;
     restore(&clerk, &backup, Conflict::Refuse).await.unwrap();
-    assert_eq!(one(&session, "SELECT count(*) FROM audit").await, "1");
+    assert_eq!(one(&session, "SELECT count(*) FROM audit").await, "5");
 }
 
 /// A relay to the server that drops the answer to the COMMIT of a restore.
