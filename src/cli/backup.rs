@@ -1,5 +1,6 @@
 //! `backup`: a database into files, and what they hold.
 
+use std::fs::File;
 use std::path::Path;
 
 use serde_json::json;
@@ -117,9 +118,25 @@ async fn json(
     })
     .await;
     drop(ticker);
+    tell_leftovers(&arguments.to);
     match dumped {
         Ok((folder, manifest)) => Ok(json_report(arguments.report, &folder, &manifest)),
         Err(error) => Err(trouble(&error.to_string(), json_advice(&error))),
+    }
+}
+
+/// Names what backups left that were killed; they take space, and nobody else removes them.
+fn tell_leftovers(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let unfinished = path.extension().is_some_and(|ending| ending == "partial");
+        // One that is being written is locked.
+        if unfinished && File::open(&path).is_ok_and(|f| f.try_lock().is_ok()) {
+            say::note(&format!(
+                "stagegate: {} was left by an interrupted backup and can be removed",
+                clean_line(&path.display().to_string())
+            ));
+        }
     }
 }
 
@@ -135,7 +152,7 @@ fn json_advice(error: &JsonDumpError) -> (&'static str, Exit) {
             _ => "mend the address, the server or the privileges, and run it again",
         },
         JsonDumpError::File { .. } => "make room, or name a folder that can be written: --to",
-        JsonDumpError::Exists(_) => "choose another --name",
+        JsonDumpError::Exists(_) | JsonDumpError::Busy(_) => "choose another --name",
         JsonDumpError::NoTable(_) => {
             "name tables that are there; a view or a partitioned table \
                                       has no rows of its own"

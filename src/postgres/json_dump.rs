@@ -5,7 +5,9 @@
 //! backup leaves cannot be taken for one.
 
 use std::collections::VecDeque;
+use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,6 +71,8 @@ pub enum JsonDumpError {
     },
     #[error("{0} stands there already")]
     Exists(String),
+    #[error("another backup is being written into {0}")]
+    Busy(String),
     #[error("row {row} of {table} cannot be written: {reason}")]
     Row {
         table: String,
@@ -131,13 +135,8 @@ pub async fn dump(
         return Err(JsonDumpError::Exists(path.display().to_string()));
     }
     make_private_folder(request.folder).map_err(JsonDumpError::file(request.folder))?;
-    match std::fs::remove_dir_all(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(JsonDumpError::file(&partial)(error));
-        }
-        _ => {}
-    }
-    make_private_folder(&partial).map_err(JsonDumpError::file(&partial))?;
+    // Held until the end, and released by the system if we are killed.
+    let _alone = alone(&partial)?;
     let taken = take(request, &partial, cancel, observe).await;
     let manifest = match taken {
         Ok(manifest) => manifest,
@@ -150,6 +149,29 @@ pub async fn dump(
     std::fs::rename(&partial, &path).map_err(JsonDumpError::file(&path))?;
     sync_folder(request.folder).map_err(JsonDumpError::file(request.folder))?;
     Ok((path, manifest))
+}
+
+/// Makes the unfinished folder anew, and locks it. What an interrupted backup left of that name is
+/// removed; one that is at work is not.
+fn alone(partial: &Path) -> Result<File, JsonDumpError> {
+    let lock = |folder: File| match folder.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(JsonDumpError::Busy(partial.display().to_string())),
+        // Some network file systems lock no folders; a backup is worth more than this guard.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(folder),
+    };
+    match File::open(partial) {
+        Ok(left) => {
+            let _left = lock(left)?;
+            std::fs::remove_dir_all(partial).map_err(JsonDumpError::file(partial))?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(JsonDumpError::file(partial)(error)),
+    }
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(partial)
+        .map_err(JsonDumpError::file(partial))?;
+    lock(File::open(partial).map_err(JsonDumpError::file(partial))?)
 }
 
 async fn take(

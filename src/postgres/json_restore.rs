@@ -183,7 +183,15 @@ pub async fn restore(
         session: &session,
         cancel,
     };
-    let restored = work.restore(&mut observe).await?;
+    let (restored, transaction) = tokio::select! {
+        written = work.write(&mut observe) => written?,
+        // The session ends with us, and the server rolls back.
+        () = cancel.cancelled() => return Err(JsonRestoreError::Canceled),
+    };
+    fault::point("before_json_commit");
+    // From here on nobody can stop it: half a COMMIT is an unknown outcome.
+    work.commit(transaction).await?;
+    fault::point("after_json_commit");
     session.close().await;
     lock.release().await;
     Ok(restored)
@@ -197,11 +205,12 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Does everything in one transaction. An error ends the session, which rolls it back.
-    async fn restore(
+    /// Does everything up to the COMMIT in one transaction, and gives its number. An error ends the
+    /// session, which rolls it back.
+    async fn write(
         &self,
         observe: &mut impl FnMut(&str),
-    ) -> Result<JsonRestored, JsonRestoreError> {
+    ) -> Result<(JsonRestored, String), JsonRestoreError> {
         let client = &self.session.client;
         client
             .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
@@ -225,13 +234,7 @@ impl Work<'_> {
             self.request.conflict,
         )
         .await?;
-        if self.cancel.is_cancelled() {
-            return Err(JsonRestoreError::Canceled);
-        }
-        fault::point("before_json_commit");
-        self.commit(transaction).await?;
-        fault::point("after_json_commit");
-        Ok(JsonRestored { tables, sequences })
+        Ok((JsonRestored { tables, sequences }, transaction))
     }
 
     async fn look(&self) -> Result<Looked, JsonRestoreError> {
@@ -331,9 +334,6 @@ impl Work<'_> {
                     wanted.content.rows,
                     wanted.content.digest
                 ));
-            }
-            if self.cancel.is_cancelled() {
-                return Err(JsonRestoreError::Canceled);
             }
         }
         let after = super::tables::read_definitions(self.session).await?;

@@ -43,7 +43,7 @@ const fs = require('fs');
   const tables = await client.query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace");
   for (const { relname } of tables.rows) {
     const found = await client.query(`SELECT * FROM "${relname}"`);
-    fs.writeFileSync(`${process.argv[3]}/${relname}.json`, JSON.stringify(found.rows, null, 2));
+    fs.writeFileSync(`${process.argv[3]}/${relname}.json`, JSON.stringify(found.rows));
   }
   await client.end();
 })();

@@ -126,6 +126,20 @@ async fn a_backup_that_stands_there_is_left_alone_and_damage_is_found() {
     let again = dump(&info(&cluster), home.path(), &only).await;
     assert!(matches!(again, Err(JsonDumpError::Exists(_))));
 
+    // Nor does a second one of the same name take the first one's folder away.
+    let busy = home.path().join("other").join("b.partial");
+    std::fs::create_dir_all(&busy).unwrap();
+    let held = std::fs::File::open(&busy).unwrap();
+    held.lock().unwrap();
+    let second = dump(&info(&cluster), &home.path().join("other"), &only).await;
+    assert!(matches!(second, Err(JsonDumpError::Busy(_))));
+    assert!(busy.exists());
+    drop(held);
+    dump(&info(&cluster), &home.path().join("other"), &only)
+        .await
+        .unwrap();
+    assert!(!busy.exists());
+
     let file = folder.join("public.upper.json");
     let good = std::fs::read(&file).unwrap();
     let text = String::from_utf8(good.clone()).unwrap();
