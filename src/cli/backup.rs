@@ -148,6 +148,7 @@ fn json_advice(error: &JsonDumpError) -> (&'static str, Exit) {
                 "connect as a role that policies do not bind (BYPASSRLS), or as the owner"
             }
             Some("42501") => "let the role read everything: GRANT pg_read_all_data TO it",
+            Some("22021") => "JSON holds UTF-8 only; back this database up with --format custom",
             Some("55P03") => "wait until whoever changes that table is done, and run it again",
             _ => "mend the address, the server or the privileges, and run it again",
         },

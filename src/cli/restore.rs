@@ -241,16 +241,7 @@ fn trouble(error: &JsonRestoreError) -> Exit {
             Exit::Error,
         ),
         JsonRestoreError::Moved(_) => ("make sure which database is meant", Exit::Error),
-        _ if error
-            .database_error()
-            .is_some_and(|e| e.sqlstate == "23503") =>
-        {
-            (
-                "restore the tables that those rows refer to as well",
-                Exit::Error,
-            )
-        }
-        _ => ("mend what it says, and run it again", Exit::Error),
+        error => (advice(error), Exit::Error),
     };
     let what = match error {
         JsonRestoreError::Refused(reasons) => {
@@ -259,6 +250,20 @@ fn trouble(error: &JsonRestoreError) -> Exit {
         error => where_too(error),
     };
     refused(&what, next, exit)
+}
+
+/// What helps against what the server said.
+fn advice(error: &JsonRestoreError) -> &'static str {
+    let sqlstate = error.database_error().map(|error| error.sqlstate.as_str());
+    match sqlstate {
+        Some("23503") => "restore the tables that those rows refer to as well",
+        Some("42501") => "connect as the owner of the tables, or as a superuser",
+        Some("55P03") => "wait until nobody uses those tables, or end those sessions",
+        Some("23505" | "23514" | "23502") => {
+            "a constraint of the target refuses a row of the backup; compare the schemas"
+        }
+        _ => "mend what it says, and run it again",
+    }
 }
 
 /// What the server said, with the place in the file that it complains of.
