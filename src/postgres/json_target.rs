@@ -82,6 +82,7 @@ pub(super) async fn look(
         .tables
         .retain(|table| places.contains_key(&table.oid));
     refusals.extend(hidden_rows(session, &tables).await?);
+    refusals.extend(unguarded(session, &tables).await?);
     let mut holding = BTreeSet::new();
     if refusals.is_empty() {
         holding = with_rows(session, &tables).await?;
@@ -180,6 +181,34 @@ async fn hidden_rows(session: &Session, tables: &Tables) -> Result<Vec<String>, 
             )
         })
         .collect())
+}
+
+/// Keys that somebody switched off would let rows in that break them.
+async fn unguarded(session: &Session, tables: &Tables) -> Result<Vec<String>, PostgresError> {
+    let sql = "SELECT pg_catalog.current_setting('session_replication_role')";
+    let role: String = session.client.query_typed_one(sql, &[]).await?.get(0);
+    let mut refusals = Vec::new();
+    if role != "origin" {
+        refusals.push(format!(
+            "session_replication_role is {role} for this role or database, and no foreign key is \
+             checked; see ALTER ROLE, ALTER DATABASE and PGOPTIONS"
+        ));
+    }
+    let sql = "SELECT DISTINCT t.tgrelid, k.conname::text FROM pg_catalog.pg_trigger t \
+               JOIN pg_catalog.pg_constraint k ON k.oid = t.tgconstraint \
+               WHERE t.tgisinternal AND k.contype = 'f' AND t.tgenabled NOT IN ('O', 'A')";
+    for row in session.client.query_typed(sql, &[]).await? {
+        if let Some(table) = tables.by_oid(row.get(0)) {
+            refusals.push(format!(
+                "the foreign key {} of {} is switched off in the target; ALTER TABLE {} ENABLE \
+                 TRIGGER ALL switches it on",
+                row.get::<_, String>(1),
+                table.quoted,
+                table.quoted
+            ));
+        }
+    }
+    Ok(refusals)
 }
 
 async fn with_rows(session: &Session, tables: &Tables) -> Result<BTreeSet<u32>, PostgresError> {

@@ -369,6 +369,35 @@ async fn row_level_security_that_binds_the_role_is_told_before() {
     assert_eq!(one(&session, "SELECT count(*) FROM audit").await, "5");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_switched_off_refuse_it() {
+    let world = World::new().await;
+    let session = world.session().await;
+    run(&session, "ALTER TABLE a_person DISABLE TRIGGER ALL").await;
+    let reasons = refusals(world.restore(Conflict::Refuse).await);
+    let off = |name: &str| {
+        reasons
+            .iter()
+            .any(|r| r.contains(name) && r.contains("switched off"))
+    };
+    assert!(
+        off("a_person_team_fkey") && off("a_person_boss_fkey"),
+        "{reasons:?}"
+    );
+
+    run(&session, "ALTER TABLE a_person ENABLE TRIGGER ALL").await;
+    let sql = "ALTER DATABASE target SET session_replication_role = 'replica'";
+    run(&session, sql).await;
+    let reasons = refusals(world.restore(Conflict::Refuse).await);
+    assert!(
+        reasons[0].contains("session_replication_role is replica"),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons.len(), 1);
+    run(&session, "ALTER DATABASE target RESET ALL").await;
+    world.restore(Conflict::Refuse).await.unwrap();
+}
+
 /// A relay to the server that drops the answer to the COMMIT of a restore.
 fn relay(server: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
