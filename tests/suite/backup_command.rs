@@ -238,6 +238,9 @@ fn a_killed_restore_leaves_the_target_old_or_new() {
         assert_eq!(died.signal, Some(9), "{point}: {}", died.err);
         // The count waits for the locks of the session that died.
         assert_eq!(shop.rows(), rows, "{point}");
+        // The sequence goes with the rows: it is the old one, or the new one.
+        let sequence = "SELECT last_value FROM shop.orders_id_seq";
+        assert_eq!(shop.site.one_in("dev", sequence), rows, "{point}");
     }
     shop.stagegate(&restore, "").exits(0);
     assert_eq!(shop.rows(), "5000");
