@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod drift;
 mod drift_formats;
+mod enrol;
 mod exit;
 mod interruptible;
 mod lint;
@@ -61,6 +62,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Backup(arguments) => backup::run(&arguments),
         Subcommand::Restore(arguments) => restore::run(&arguments),
         Subcommand::VerifyBackup(arguments) => verify_backup::run(&arguments),
+        Subcommand::Enrol(arguments) => enrol::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

@@ -266,7 +266,7 @@ impl Work<'_> {
 }
 
 /// A second session is only used where one server process started both.
-fn same_instance(here: &Identity, proved: &Identity) -> Result<(), Trouble> {
+pub(super) fn same_instance(here: &Identity, proved: &Identity) -> Result<(), Trouble> {
     here.same_instance(proved).map_err(|reason| {
         Finding::failed(format!(
             "database {} is on another server than the target",

@@ -25,14 +25,24 @@ pub struct TableContent {
 /// Tables by their quoted, qualified names.
 pub type Contents = BTreeMap<String, TableContent>;
 
+/// As pg_dump has them, so that values are written the same way; names of objects are values too,
+/// and are written short where the search path finds them.
+pub(super) const SETTINGS: &str = "SET search_path = ''; SET DateStyle = ISO; \
+    SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 3; \
+    SET bytea_output = hex; SET row_security = off; SET synchronize_seqscans = off";
+
 /// Adds rows up.
 #[derive(Debug, Default)]
 pub(super) struct Sum {
-    pub(super) rows: u64,
+    rows: u64,
     sum: u128,
 }
 
 impl Sum {
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     pub(super) fn add(&mut self, row: &[u8]) {
         let hash: [u8; 32] = Sha256::digest(row).into();
         let mut half = [0; 16];
@@ -115,12 +125,7 @@ pub async fn read(
     wanted: &Contents,
     mut observe: impl FnMut(&str),
 ) -> Result<Contents, PostgresError> {
-    // As pg_dump has them, so that values are written the same way; names of objects are values
-    // too, and are written short where the search path finds them.
-    let settings = "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; \
-                    SET extra_float_digits = 3; SET bytea_output = hex; SET row_security = off; \
-                    SET synchronize_seqscans = off";
-    session.client.batch_execute(settings).await?;
+    session.client.batch_execute(SETTINGS).await?;
     let mut found = Contents::new();
     for (table, content) in wanted {
         let sql = format!(

@@ -338,7 +338,7 @@ impl Shared {
             name: table.name.clone(),
             quoted: table.quoted.clone(),
             file,
-            rows: written.sum.rows,
+            rows: written.sum.rows(),
             bytes: written.bytes,
             sha256: written.sha256,
             content: written.sum.content(&json_manifest::column_list(&columns)),

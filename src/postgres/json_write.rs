@@ -91,7 +91,7 @@ async fn fill(
     while let Some(row) = rows.next().await {
         let row = row?;
         let line = row.strip_suffix(b"\n").unwrap_or(&row);
-        if sum.rows > 0 {
+        if sum.rows() > 0 {
             piece.extend_from_slice(b",\n");
         }
         sum.add(line);
@@ -99,25 +99,25 @@ async fn fill(
             .encode(line, &mut piece)
             .map_err(|bad| JsonDumpError::Row {
                 table: job.quoted.to_owned(),
-                row: sum.rows,
+                row: sum.rows(),
                 reason: bad.to_string(),
             })?;
         if piece.len() >= PIECE {
-            done.rows.fetch_add(sum.rows - told, Ordering::Relaxed);
-            told = sum.rows;
-            piece = hand_over(piece, job, done, sink, sum.rows).await?;
+            done.rows.fetch_add(sum.rows() - told, Ordering::Relaxed);
+            told = sum.rows();
+            piece = hand_over(piece, job, done, sink, sum.rows()).await?;
             fault::point("during_json_dump");
             if cancel.is_cancelled() {
                 return Err(JsonDumpError::Canceled);
             }
         }
     }
-    if sum.rows > 0 {
+    if sum.rows() > 0 {
         piece.push(b'\n');
     }
     piece.extend_from_slice(b"]\n");
-    done.rows.fetch_add(sum.rows - told, Ordering::Relaxed);
-    hand_over(piece, job, done, sink, sum.rows).await?;
+    done.rows.fetch_add(sum.rows() - told, Ordering::Relaxed);
+    hand_over(piece, job, done, sink, sum.rows()).await?;
     Ok(sum)
 }
 

@@ -3,6 +3,10 @@
 
 mod back_screens;
 mod backup_command;
+mod clone;
+mod clone_killed;
+mod clone_refused;
+mod clone_world;
 mod cluster;
 mod connecting;
 mod connecting_tls;
@@ -40,6 +44,7 @@ mod json_values;
 mod lint_command;
 mod lost_commit;
 mod operator_lock;
+mod production_to_development;
 mod pty;
 mod ramp_choices;
 mod readme;
