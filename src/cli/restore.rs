@@ -142,6 +142,12 @@ fn show(survey: &JsonSurvey, conflict: Conflict) {
         clean_line(&identity.describe()),
         clean_line(&identity.server_version),
     );
+    if let Some(purpose) = survey.purpose {
+        text.push_str(&format!(
+            "\nmarked   {}, by its own enrolment",
+            purpose.word().to_uppercase()
+        ));
+    }
     let holding = survey.looked.holding_names();
     let what = match conflict {
         Conflict::Refuse => "that refuses it",

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::conninfo::Conninfo;
 use super::content;
+use super::enrolment::{self, Purpose};
 use super::identity::{self, Identity};
 use super::json_aside::{self, Aside};
 use super::json_load;
@@ -40,6 +41,8 @@ pub struct JsonRestoreRequest<'a> {
 pub struct JsonSurvey {
     pub manifest: JsonManifest,
     pub identity: Identity,
+    /// What the target says that it is, by a mark that was made for exactly this database.
+    pub purpose: Option<Purpose>,
     pub looked: Looked,
 }
 
@@ -141,6 +144,9 @@ pub async fn survey(request: &JsonRestoreRequest<'_>) -> Result<JsonSurvey, Json
     let manifest = json_manifest::read_manifest(request.folder)?;
     let session = Session::open(request.info, &settings(request.name, true)).await?;
     let identity = identity::read(&session).await?;
+    // Whoever may not read the mark is not told of it.
+    let mark = enrolment::read(&session).await.ok().flatten();
+    let mark = mark.filter(|mark| mark.is_for(&identity));
     session.client.batch_execute("BEGIN READ ONLY").await?;
     json_manifest::pin(&session).await?;
     let looked = json_target::look(&session, &manifest, request.conflict).await?;
@@ -149,6 +155,7 @@ pub async fn survey(request: &JsonRestoreRequest<'_>) -> Result<JsonSurvey, Json
     Ok(JsonSurvey {
         manifest,
         identity,
+        purpose: mark.and_then(|mark| mark.purpose),
         looked,
     })
 }

@@ -101,9 +101,19 @@ fn json_goes_there_and_back_after_the_name_was_typed() {
     .exits(0)
     .says("LOST: every row")
     .shows("\"compared\":true");
+    let enrol = [
+        "enrol",
+        "env:DEV",
+        "--as",
+        "production",
+        "--database",
+        "dev",
+    ];
+    shop.stagegate(&enrol, "").exits(0);
     shop.dev("ALTER TABLE shop.lines ADD more int");
     with(&["--confirm", "dev", "--conflict", "replace"])
         .exits(3)
+        .says("marked   PRODUCTION, by its own enrolment")
         .says("has a column more that the backup does not have");
 }
 
