@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
+use super::backup_arguments::{BackupArguments, RestoreArguments, VerifyBackupArguments};
+
 /// Takes a PostgreSQL change from staging to production through a runbook, gate by gate,
 /// and refuses to advance past a gate that has not passed.
 #[derive(Debug, Parser)]
@@ -41,6 +43,12 @@ pub(super) enum Subcommand {
     Drift(DriftArguments),
     /// Save the schema of a database or of files as a snapshot, on stdout
     Snapshot(SnapshotArguments),
+    /// Back a database up, as JSON or with pg_dump
+    Backup(BackupArguments),
+    /// Bring a backup back, after its target's name was typed
+    Restore(RestoreArguments),
+    /// Read a backup in full and compare it with its manifest
+    VerifyBackup(VerifyBackupArguments),
     /// Let a database say that it is development and may be replaced, or that it is production
     Enrol(EnrolArguments),
     /// Open the console on a sample world with a private PostgreSQL

@@ -1,6 +1,9 @@
 //! Arguments in, exit code out: one file a subcommand.
 
+mod address;
 mod arguments;
+mod backup;
+mod backup_arguments;
 mod check;
 mod control;
 mod demo;
@@ -9,13 +12,17 @@ mod drift;
 mod drift_formats;
 mod enrol;
 mod exit;
+mod interruptible;
 mod lint;
 mod lint_sarif;
 mod log;
 mod plan;
+mod restore;
+mod restore_archive;
 mod run;
 mod runs;
 mod say;
+mod verify_backup;
 
 use std::process::ExitCode;
 
@@ -52,6 +59,9 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Lint(arguments) => lint::run(&arguments),
         Subcommand::Drift(arguments) => drift::run(&arguments),
         Subcommand::Snapshot(arguments) => drift::snapshot(&arguments),
+        Subcommand::Backup(arguments) => backup::run(&arguments),
+        Subcommand::Restore(arguments) => restore::run(&arguments),
+        Subcommand::VerifyBackup(arguments) => verify_backup::run(&arguments),
         Subcommand::Enrol(arguments) => enrol::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {

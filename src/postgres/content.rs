@@ -45,11 +45,9 @@ impl Sum {
 
     pub(super) fn add(&mut self, row: &[u8]) {
         let hash: [u8; 32] = Sha256::digest(row).into();
-        let [half, _] = [&hash[..16], &hash[16..]];
-        let number = half
-            .iter()
-            .fold(0_u128, |n, byte| (n << 8) | u128::from(*byte));
-        self.sum = self.sum.wrapping_add(number);
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash[..16]);
+        self.sum = self.sum.wrapping_add(u128::from_be_bytes(half));
         self.rows += 1;
     }
 
@@ -144,15 +142,21 @@ pub async fn read(
             columns => columns,
         };
         let copy = format!("COPY {table} {columns} TO STDOUT");
-        let mut rows = std::pin::pin!(session.client.copy_out(copy.as_str()).await?);
-        let mut sum = Sum::default();
-        while let Some(row) = rows.next().await {
-            let row = row?;
-            sum.add(row.strip_suffix(b"\n").unwrap_or(&row));
-        }
+        let sum = sum_of(session, &copy).await?;
         found.insert(table.clone(), sum.content(&content.columns));
     }
     Ok(found)
+}
+
+/// Adds up the rows that a `COPY … TO STDOUT` gives.
+pub(super) async fn sum_of(session: &Session, copy: &str) -> Result<Sum, PostgresError> {
+    let mut rows = std::pin::pin!(session.client.copy_out(copy).await?);
+    let mut sum = Sum::default();
+    while let Some(row) = rows.next().await {
+        let row = row?;
+        sum.add(row.strip_suffix(b"\n").unwrap_or(&row));
+    }
+    Ok(sum)
 }
 
 /// Says where a database's content differs from a dump's; empty when nowhere.

@@ -16,7 +16,7 @@ use super::PostgresError;
 use super::conninfo::Conninfo;
 use super::content::Contents;
 use super::dump_files::{Place, file_error, hash_all};
-use super::dump_work::Work;
+use super::dump_work::{Reading, Work};
 use super::programs::{self, Program, ProgramMissing};
 use super::session::Session;
 use crate::system::durable::make_private_folder;
@@ -226,6 +226,51 @@ pub fn read_manifest(request: &DumpRequest<'_>) -> Option<Manifest> {
 /// What the file system says.
 pub fn remove_unfinished(request: &DumpRequest<'_>) -> Result<(), DumpError> {
     Place::new(request).remove_unfinished()
+}
+
+/// Reads the manifest of the dump that stands at `path`: its file, its folder, or the manifest.
+///
+/// # Errors
+/// Why there is none that can be read.
+pub fn manifest_beside(path: &Path) -> Result<Manifest, DumpError> {
+    let name = path.to_string_lossy();
+    let stem = ["manifest.json", "dump", "dir"]
+        .iter()
+        .find_map(|ending| {
+            name.trim_end_matches('/')
+                .strip_suffix(&format!(".{ending}"))
+        })
+        .unwrap_or(&name);
+    let beside = Path::new(&format!("{stem}.manifest.json")).to_owned();
+    let bytes = fs::read(&beside).map_err(|e| file_error(&beside, e))?;
+    let mut manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|e| file_error(&beside, io::Error::from(e)))?;
+    // It may have been moved since.
+    let ending = match manifest.layout {
+        Layout::Custom => "dump",
+        Layout::Directory => "dir",
+    };
+    manifest.path = format!("{stem}.{ending}");
+    Ok(manifest)
+}
+
+/// Reads a finished dump in full, as a restore would. Gives the entries of its table of contents
+/// and what its tables hold.
+///
+/// # Errors
+/// Why it cannot be read.
+pub async fn read_back(
+    manifest: &Manifest,
+    cancel: &CancellationToken,
+) -> Result<(u64, Contents), DumpError> {
+    let reading = Reading {
+        pg_restore: &programs::find_at_least("pg_restore", 0)?,
+        archive: Path::new(&manifest.path),
+        timeout: None,
+        cancel,
+    };
+    let (entries, _) = reading.list().await?;
+    Ok((entries, reading.read_fully().await?))
 }
 
 /// Computes the hashes of a dump's files again and compares.

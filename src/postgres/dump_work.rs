@@ -46,8 +46,14 @@ impl Work<'_> {
         let tables = self.run_pg_dump(pg_dump, observe).await?;
         fault::point("after_dump");
         make_private(&self.place.partial).map_err(|e| file_error(&self.place.partial, e))?;
-        let (entries, objects) = self.list(pg_restore).await?;
-        let contents = self.read_fully(pg_restore).await?;
+        let reading = Reading {
+            pg_restore,
+            archive: &self.place.partial,
+            timeout: self.timeout,
+            cancel: self.cancel,
+        };
+        let (entries, objects) = reading.list().await?;
+        let contents = reading.read_fully().await?;
         fault::point("after_dump_verified");
         let partial = self.place.partial.clone();
         let files = tokio::task::spawn_blocking(move || sync_and_hash(&partial))
@@ -198,11 +204,21 @@ impl Work<'_> {
             timeout: self.timeout,
         }
     }
+}
 
+/// A dump that is read back by `pg_restore`.
+pub(super) struct Reading<'a> {
+    pub(super) pg_restore: &'a Program,
+    pub(super) archive: &'a Path,
+    pub(super) timeout: Option<Duration>,
+    pub(super) cancel: &'a CancellationToken,
+}
+
+impl Reading<'_> {
     /// Reads the table of contents: the number of its entries, and its relations.
-    async fn list(&self, pg_restore: &Program) -> Result<(u64, Vec<String>), DumpError> {
+    pub(super) async fn list(&self) -> Result<(u64, Vec<String>), DumpError> {
         let (mut entries, mut objects) = (0, Vec::new());
-        self.pg_restore(pg_restore, &["--list"], |line| {
+        self.run(&["--list"], |line| {
             if !line.is_empty() && !line.starts_with(b";") {
                 entries += 1;
                 objects.extend(listed_relation(&crate::untrusted::clean_bytes(line)));
@@ -213,10 +229,10 @@ impl Work<'_> {
     }
 
     /// Reads every byte of it as a restore would, and adds the rows of each table up.
-    async fn read_fully(&self, pg_restore: &Program) -> Result<Contents, DumpError> {
+    pub(super) async fn read_fully(&self) -> Result<Contents, DumpError> {
         let schema = ["--schema-only", "--file=/dev/null"];
-        self.pg_restore(pg_restore, &schema, |_| {}).await?;
-        let invocation = self.restore_invocation(pg_restore, &["--data-only", "--file=-"]);
+        self.run(&schema, |_| {}).await?;
+        let invocation = self.invocation(&["--data-only", "--file=-"]);
         let mut reader = DumpReader::default();
         let ended =
             process::run_raw(&invocation, self.cancel, |_, _| {}, |out| reader.take(out)).await?;
@@ -224,11 +240,11 @@ impl Work<'_> {
         Ok(reader.finish())
     }
 
-    fn restore_invocation(&self, pg_restore: &Program, arguments: &[&str]) -> Invocation {
+    fn invocation(&self, arguments: &[&str]) -> Invocation {
         let mut arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
-        arguments.push(self.place.partial.display().to_string());
+        arguments.push(self.archive.display().to_string());
         Invocation {
-            program: pg_restore.path.clone(),
+            program: self.pg_restore.path.clone(),
             arguments,
             environment: vec![("LC_ALL".to_owned(), "C".to_owned())],
             folder: None,
@@ -236,13 +252,12 @@ impl Work<'_> {
         }
     }
 
-    async fn pg_restore(
+    async fn run(
         &self,
-        pg_restore: &Program,
         arguments: &[&str],
         mut on_out: impl FnMut(&[u8]),
     ) -> Result<(), DumpError> {
-        let invocation = self.restore_invocation(pg_restore, arguments);
+        let invocation = self.invocation(arguments);
         let ended = process::run(&invocation, self.cancel, |stream, line| {
             if stream == Stream::Out {
                 on_out(line);

@@ -136,6 +136,13 @@ pub struct Sequence {
 /// # Errors
 /// What the server says.
 pub async fn read(session: &Session) -> Result<Tables, PostgresError> {
+    let mut found = read_definitions(session).await?;
+    read_values(session, &mut found.sequences).await?;
+    Ok(found)
+}
+
+/// As [`read`], without where the sequences stand, which not every role may see.
+pub(super) async fn read_definitions(session: &Session) -> Result<Tables, PostgresError> {
     // Types are named in full only where the search path does not find them.
     let sql = "SELECT pg_catalog.current_setting('search_path'), \
                pg_catalog.set_config('search_path', '', true)";
@@ -223,7 +230,8 @@ fn table(row: &tokio_postgres::Row) -> Table {
             extension,
             condition: row.get(7),
         }),
-        bytes: row.get::<_, i64>(8).max(0) as u64,
+        // A table that was dropped meanwhile has no size.
+        bytes: row.get::<_, Option<i64>>(8).unwrap_or(0).max(0) as u64,
         estimated_rows: (estimated >= 0.0).then_some(estimated as u64),
         columns: Vec::new(),
         primary_key: row.get(12),
@@ -259,7 +267,7 @@ fn column(row: &tokio_postgres::Row) -> Column {
 
 const FOREIGN_KEYS: &str = "\
 SELECT k.conrelid, k.oid, k.conname::text, k.confrelid, \
-  coalesce((SELECT pg_catalog.array_agg(t.relid::oid) \
+  coalesce((SELECT pg_catalog.array_agg(t.relid::oid ORDER BY t.relid::oid) \
      FROM pg_catalog.pg_partition_tree(k.confrelid) t WHERE t.isleaf), ARRAY[k.confrelid]), \
   k.condeferrable, k.conparentid <> 0, k.convalidated \
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' ORDER BY k.conrelid, k.conname, k.oid";
@@ -316,6 +324,14 @@ async fn sequences(session: &Session) -> Result<Vec<Sequence>, PostgresError> {
             is_called: false,
         });
     }
+    Ok(sequences)
+}
+
+/// Reads where sequences stand.
+pub(super) async fn read_values(
+    session: &Session,
+    sequences: &mut [Sequence],
+) -> Result<(), PostgresError> {
     for some in sequences.chunks_mut(SEQUENCES_AT_ONCE) {
         // `pg_sequences` does not tell whether the value was handed out already.
         let parts: Vec<String> = some
@@ -333,5 +349,5 @@ async fn sequences(session: &Session) -> Result<Vec<Sequence>, PostgresError> {
             }
         }
     }
-    Ok(sequences)
+    Ok(())
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 mod back_screens;
+mod backup_command;
 mod clone;
 mod clone_killed;
 mod clone_refused;
@@ -37,6 +38,9 @@ mod git_state;
 mod headless;
 mod identity;
 mod journal;
+mod json_dump;
+mod json_restore;
+mod json_values;
 mod lint_command;
 mod lost_commit;
 mod operator_lock;
