@@ -24,6 +24,7 @@ use super::signals::{Asked, Signals};
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::view::theme::Theme;
+use super::watcher::Watcher;
 use super::{ConsoleEnd, ConsoleOptions};
 use crate::engine::{Announcement, EngineHandle, Request};
 use crate::system::durable;
@@ -62,6 +63,7 @@ pub fn open(handle: &Arc<EngineHandle>, options: ConsoleOptions) -> color_eyre::
         theme: terminal::theme(options),
         screen,
         answers: FuturesUnordered::new(),
+        watcher: Watcher::new(),
         drawn: None,
         guard: None,
         input: true,
@@ -93,6 +95,8 @@ struct Driver {
     screen: Screen,
     /// Commands that the engine has not answered yet.
     answers: FuturesUnordered<LocalBoxFuture<'static, Msg>>,
+    /// Looks at the repository while the screen shows it.
+    watcher: Watcher,
     /// When the last frame was drawn.
     drawn: Option<Instant>,
     /// When keys count for the dialog that is guarded.
@@ -163,6 +167,7 @@ impl Driver {
                     }
                     Err(_) => self.take(Msg::EngineGone),
                 },
+                Some(msg) = self.watcher.next() => self.take(msg),
                 () = feed.changed() => {
                     self.stale_feed = true;
                     self.model.dirty |= self.model.shows_feed();
@@ -229,6 +234,9 @@ impl Driver {
         // Another screen may want more lines than were copied.
         self.stale_feed |= self.model.feed_limit() > was_log;
         self.carry_out(effects);
+        if let Some(work) = self.watcher.keep(self.model.watched()) {
+            tokio::spawn(work);
+        }
     }
 
     fn asked(&mut self, asked: &Asked) {

@@ -9,11 +9,14 @@ pub mod keymap;
 pub mod model;
 pub mod msg;
 mod pointer;
+mod published;
 pub mod screen;
+mod settle;
 mod signals;
 mod terminal;
 pub mod update;
 pub mod view;
+mod watcher;
 
 pub use drive::{Console, open};
 pub use keymap::table_markdown;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::ConsoleEnd;
 use crate::engine::{Announcement, CommandError, Snapshot};
 use crate::gate::FeedView;
+use crate::git::watch::News;
 use crate::promotion::Command;
 
 /// Something that happened.
@@ -27,6 +28,8 @@ pub enum Msg {
         origin: Origin,
         result: Result<(), CommandError>,
     },
+    /// The watcher of a round says something about the repository.
+    Git(u64, Box<News>),
     /// A message was sent, or why not; if it was copied, its text.
     Announced(Result<(), CommandError>),
     /// A text was written to a file, or why not.

@@ -8,6 +8,7 @@
 mod act;
 pub mod commit;
 mod distance;
+pub mod graph;
 pub mod inspect;
 pub mod merge;
 pub mod merge_act;
@@ -18,4 +19,5 @@ mod remote;
 mod standing;
 pub mod state;
 mod status;
+pub mod watch;
 mod write;

@@ -29,6 +29,7 @@ mod gates_ramp;
 mod gates_recovery;
 mod git_commit;
 mod git_merge;
+mod git_screens;
 mod git_state;
 mod headless;
 mod identity;

@@ -20,7 +20,9 @@ pub enum On {
     Run,
     /// The differences.
     Diff,
-    /// The run and the differences: a list, and a page beside it.
+    /// The repository.
+    Git,
+    /// The run, the differences and the repository: a list, and a page beside it.
     Panes,
     /// The log and the journal.
     Reading,

@@ -3,6 +3,7 @@
 
 mod binding;
 mod comparing;
+mod repository;
 mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -11,6 +12,7 @@ pub use binding::{Binding, Key, On};
 
 use self::binding::Key::{Char, Code, Control};
 use self::comparing::COMPARING;
+use self::repository::REPOSITORY;
 use self::table::{DIALOGS, TABLE};
 use super::model::Model;
 use super::screen::Screen;
@@ -58,6 +60,9 @@ pub enum Action {
     PreviousChange,
     Run,
     Diff,
+    Git,
+    /// Look at the repository at once.
+    LookAgain,
     Log,
     Journal,
     Help,
@@ -74,9 +79,13 @@ impl Binding {
             On::Everywhere => true,
             On::Run => screen == Screen::Run,
             On::Diff => screen == Screen::Diff,
-            On::Panes => matches!(screen, Screen::Run | Screen::Diff),
+            On::Git => screen == Screen::Git,
+            On::Panes => matches!(screen, Screen::Run | Screen::Diff | Screen::Git),
             On::Reading => matches!(screen, Screen::Log | Screen::Journal),
-            On::Searched => matches!(screen, Screen::Diff | Screen::Log | Screen::Journal),
+            On::Searched => matches!(
+                screen,
+                Screen::Diff | Screen::Git | Screen::Log | Screen::Journal
+            ),
             // They count by the question, before the screen's own keys.
             On::Question => false,
         }
@@ -86,7 +95,7 @@ impl Binding {
 /// All lines of the table, most useful first.
 pub fn bindings() -> impl Iterator<Item = &'static Binding> {
     // The first are where the screen of differences is, or where there is anything to compare.
-    COMPARING.iter().chain(TABLE)
+    COMPARING.iter().chain(REPOSITORY).chain(TABLE)
 }
 
 /// What a key asks for on a screen.
@@ -132,11 +141,12 @@ pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
     out
 }
 
-const SECTIONS: [(On, &str); 7] = [
+const SECTIONS: [(On, &str); 8] = [
     (On::Run, "On the run"),
     (On::Question, "At a flag that is raised, on the run"),
     (On::Diff, "In the differences"),
-    (On::Panes, "On the run and in the differences"),
+    (On::Git, "On the repository"),
+    (On::Panes, "On the run, the differences and the repository"),
     (On::Reading, "In the log and the journal"),
     (On::Searched, "After a search"),
     (On::Everywhere, "Everywhere"),
@@ -170,9 +180,10 @@ pub fn table_markdown() -> String {
         On::Run => "run",
         On::Question => "run, at a ramp",
         On::Diff => "differences",
-        On::Panes => "run, differences",
+        On::Git => "git",
+        On::Panes => "run, differences, git",
         On::Reading => "log, journal",
-        On::Searched => "differences, log, journal",
+        On::Searched => "differences, git, log, journal",
         On::Everywhere => "everywhere",
     };
     for (on, _) in SECTIONS {
@@ -196,6 +207,7 @@ mod tests {
         for screen in [
             Screen::Run,
             Screen::Diff,
+            Screen::Git,
             Screen::Log,
             Screen::Journal,
             Screen::Closing,

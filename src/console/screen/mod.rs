@@ -10,6 +10,7 @@ pub mod copy;
 pub mod detail;
 pub mod dialog;
 pub mod diff;
+pub mod git;
 pub mod input;
 pub mod journal;
 pub mod layout;
@@ -35,6 +36,7 @@ use crate::promotion::GateState;
 pub enum Screen {
     Run,
     Diff,
+    Git,
     Log,
     Journal,
     /// What became of a run that has ended.

@@ -4,6 +4,7 @@ mod bar;
 mod canvas;
 mod dialog;
 mod diff;
+mod git;
 mod header;
 mod journal;
 mod list;
@@ -42,6 +43,7 @@ pub fn draw(buffer: &mut Buffer, model: &Model, theme: &Theme) -> Option<Positio
             page::detail(&mut canvas, layout.detail, model, theme);
         }
         Screen::Diff => diff::draw(&mut canvas, &layout, model, theme),
+        Screen::Git => git::draw(&mut canvas, &layout, model, theme),
         Screen::Log => page::log(&mut canvas, layout.body, model, theme),
         Screen::Journal => journal::draw(&mut canvas, layout.body, model, theme),
         Screen::Closing => {
@@ -92,6 +94,19 @@ fn rule(canvas: &mut Canvas<'_>, area: Rect, divider: u16, model: &Model, theme:
                 );
                 canvas.put(divider, area.y, "┬", 1, theme.rule());
             }
+        }
+        Screen::Git => {
+            let focused = model.git.focus == Focus::List;
+            title(
+                1,
+                "Repository",
+                usize::from(divider).saturating_sub(2),
+                focused,
+            );
+            let left = usize::from(divider);
+            let room = width.saturating_sub(left + 3);
+            title(divider + 2, "Where it stands", room, !focused);
+            canvas.put(divider, area.y, "┬", 1, theme.rule());
         }
         Screen::Log => title(1, "Log", width, true),
         Screen::Journal => {
