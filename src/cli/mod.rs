@@ -12,6 +12,7 @@ mod lint;
 mod lint_sarif;
 mod log;
 mod plan;
+mod review;
 mod run;
 mod runs;
 mod say;
@@ -45,6 +46,7 @@ fn dispatch(command: Subcommand) -> Exit {
     match command {
         Subcommand::Check(arguments) => check::run(&arguments),
         Subcommand::Run(arguments) => run::run(arguments),
+        Subcommand::Review(arguments) => review::run(&arguments),
         Subcommand::Demo(arguments) => demo::run(&arguments),
         Subcommand::Plan(arguments) => plan::run(arguments),
         Subcommand::Runs(arguments) => runs::run(&arguments),

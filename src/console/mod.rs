@@ -4,12 +4,14 @@
 //! [`view::draw`] draws the model. Both are pure; `drive` and `terminal` alone touch the terminal,
 //! the clock and the engine.
 
+pub mod alone;
 mod drive;
 pub mod keymap;
 pub mod model;
 pub mod msg;
 mod pointer;
 mod published;
+mod reader;
 pub mod screen;
 mod settle;
 mod signals;

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::screen::dialog::Dialog;
 use super::screen::diff::DiffScreen;
+use super::screen::files::FilesScreen;
 use super::screen::git::{GitScreen, Watched};
 use super::screen::input::Input;
 use super::screen::journal::JournalScreen;
@@ -89,6 +90,7 @@ pub struct Model {
     pub sideways: usize,
     pub diff: DiffScreen,
     pub git: GitScreen,
+    pub files: FilesScreen,
     pub log: LogScreen,
     pub journal: JournalScreen,
     /// The closing page.
@@ -148,6 +150,7 @@ impl Model {
             sideways: 0,
             diff: DiffScreen::default(),
             git: GitScreen::default(),
+            files: FilesScreen::default(),
             log: LogScreen::default(),
             journal: JournalScreen::default(),
             closing: Pager::default(),
@@ -320,7 +323,7 @@ impl Model {
         match self.screen {
             Screen::Log => true,
             // What a gate asks is said on both.
-            Screen::Run | Screen::Diff | Screen::Git | Screen::Journal => {
+            Screen::Run | Screen::Diff | Screen::Files | Screen::Git | Screen::Journal => {
                 self.run().at_work().is_some()
             }
             Screen::Closing => false,

@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
 use super::ConsoleEnd;
+use super::screen::files::FilesNews;
 use crate::engine::{Announcement, CommandError, Snapshot};
 use crate::gate::FeedView;
 use crate::git::watch::News;
@@ -30,6 +31,8 @@ pub enum Msg {
     },
     /// The watcher of a round says something about the repository.
     Git(u64, Box<News>),
+    /// What was read of changed files.
+    Files(Box<FilesNews>),
     /// A message was sent, or why not; if it was copied, its text.
     Announced(Result<(), CommandError>),
     /// A text was written to a file, or why not.

@@ -26,6 +26,12 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
             click_difference(model, at);
             return Vec::new();
         }
+        MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Files => {
+            model.dirty = true;
+            model.toast = None;
+            model.files.click_at(&layout, at);
+            return Vec::new();
+        }
         MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Git => {
             click_git(model, at);
             return Vec::new();
@@ -39,6 +45,13 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
             match areas.list.filter(|list| list.contains(at)) {
                 Some(_) => model.diff.list.by(turn),
                 None => model.diff.pager.by(turn),
+            }
+        }
+        Screen::Files => {
+            let areas = model.files.areas(&layout);
+            match areas.list.filter(|list| list.contains(at)) {
+                Some(_) => model.files.by(turn),
+                None => model.files.pager.by(turn),
             }
         }
         Screen::Git if layout.list.contains(at) => model.git.list.by(turn),

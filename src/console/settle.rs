@@ -24,6 +24,9 @@ impl Model {
         if self.screen == Screen::Diff {
             self.diff.fit(&self.snapshot, &layout);
         }
+        if self.screen == Screen::Files {
+            self.files.fit(&layout);
+        }
         if self.screen == Screen::Git {
             self.git.fit(&layout, self.now);
         }

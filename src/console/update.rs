@@ -12,7 +12,7 @@ use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, diff, git, run};
+use super::screen::{Screen, act, back, choose, diff, git, review, run};
 use crate::engine::CommandError;
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -51,6 +51,11 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         } => on_done(model, &command, origin, result),
         Msg::Git(round, news) => {
             model.dirty |= model.git.hear(round, *news);
+            Vec::new()
+        }
+        Msg::Files(news) => {
+            model.dirty |= model.files.hear(*news);
+            review::know(model);
             Vec::new()
         }
         Msg::Announced(result) => back::told(model, result),
@@ -153,6 +158,7 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
             return match model.screen {
                 Screen::Run => run::act(model, action),
                 Screen::Diff => diff::act(model, action),
+                Screen::Files => review::act(model, action),
                 Screen::Git => git::act(model, action),
                 Screen::Log => reading_log(model, action),
                 Screen::Journal => reading_journal(model, action),
@@ -173,6 +179,8 @@ fn step_back(model: &mut Model) {
         model.say(Tone::Info, "staying");
     } else if model.intent.take().is_some() {
         model.say(Tone::Info, "nothing will be asked; the plan is only shown");
+    } else if model.screen == Screen::Files {
+        model.screen = Screen::Git;
     } else if model.screen == Screen::Run {
         model.focus = Focus::List;
     } else {
@@ -259,6 +267,10 @@ fn on_done(
             match command {
                 Command::Cancel { .. } => model.say(Tone::Info, "cancel requested"),
                 Command::Note { .. } => model.say(Tone::Good, "noted in the journal"),
+                Command::ReviewFile { path, .. } => {
+                    model.say(Tone::Good, format!("reviewed: {}", clean_line(path)));
+                }
+                Command::WithdrawReview { .. } => model.say(Tone::Info, "taken back"),
                 Command::Choose { choice, .. } => {
                     model.say(Tone::Info, format!("chosen: {}", clean_line(choice)));
                 }

@@ -6,7 +6,9 @@
 //! asked for a password.
 
 mod act;
+pub mod changes;
 pub mod commit;
+pub mod content;
 mod distance;
 pub mod graph;
 pub mod inspect;
@@ -19,5 +21,6 @@ mod remote;
 mod standing;
 pub mod state;
 mod status;
+mod untracked;
 pub mod watch;
 mod write;

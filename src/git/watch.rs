@@ -139,8 +139,12 @@ async fn looking(
     let mut last: Option<Result<Seen, String>> = None;
     let mut places = None;
     loop {
-        if places.is_none() {
-            places = places_of(request, cancel).await;
+        if places.is_none() && request.repository.is_dir() {
+            let git = Git::find(&request.repository, &request.variables, cancel);
+            places = match git {
+                Ok(git) => places_of(&git).await,
+                Err(_) => None,
+            };
         }
         let marks = marks(places.as_ref());
         let began = Instant::now();
@@ -208,11 +212,7 @@ async fn reach(
 }
 
 /// The folders of git's own state: this work tree's, and the one that all share.
-async fn places_of(request: &WatchRequest, cancel: &CancellationToken) -> Option<[PathBuf; 2]> {
-    if !request.repository.is_dir() {
-        return None;
-    }
-    let git = Git::find(&request.repository, &request.variables, cancel).ok()?;
+pub(super) async fn places_of(git: &Git) -> Option<[PathBuf; 2]> {
     let arguments = [
         "rev-parse",
         "--path-format=absolute",
@@ -226,7 +226,7 @@ async fn places_of(request: &WatchRequest, cancel: &CancellationToken) -> Option
 }
 
 /// A hash over the times of everything that git writes when something moves.
-fn marks(places: Option<&[PathBuf; 2]>) -> String {
+pub(super) fn marks(places: Option<&[PathBuf; 2]>) -> String {
     let Some([own, common]) = places else {
         return String::new();
     };

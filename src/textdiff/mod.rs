@@ -69,6 +69,20 @@ pub struct TextDiff {
     pub rows: Vec<Row>,
 }
 
+impl TextDiff {
+    /// How many lines each text has, without an empty one at its end.
+    pub fn lines(&self) -> [usize; 2] {
+        let last = |number: fn(&Row) -> Option<usize>| {
+            let mut rows = self.rows.iter().rev();
+            rows.find_map(|row| Some((number(row)?, row.text().is_empty())))
+        };
+        [last(|row| row.old), last(|row| row.new)].map(|last| match last {
+            Some((number, is_empty)) => number - usize::from(is_empty),
+            None => 0,
+        })
+    }
+}
+
 /// Compares two texts. A text that is empty has no lines.
 pub fn compare(old: &str, new: &str, options: Options) -> TextDiff {
     let (old, new) = (lines(old), lines(new));

@@ -22,6 +22,10 @@ pub enum On {
     Diff,
     /// The repository.
     Git,
+    /// The changed files.
+    Files,
+    /// The differences and the changed files: two texts, compared.
+    Compared,
     /// The run, the differences and the repository: a list, and a page beside it.
     Panes,
     /// The log and the journal.

@@ -17,7 +17,7 @@ pub(super) const REPOSITORY: &[Binding] = &[
         "Enter",
         Action::Act,
         On::Git,
-        "go to the page beside the list",
+        "open the files behind the row: what would be promoted, or what is not committed",
     ),
     shown(
         &[Char('r')],
@@ -28,6 +28,52 @@ pub(super) const REPOSITORY: &[Binding] = &[
         |model| (model.screen == Screen::Git).then_some("look again"),
     ),
 ];
+
+/// The keys of the changed files, most useful first.
+pub(super) const FILES: &[Binding] = &[
+    quiet(
+        &[Code(KeyCode::Enter)],
+        "Enter",
+        Action::Act,
+        On::Files,
+        "fold or unfold a folder; go to the selected file",
+    ),
+    shown(
+        &[Char('r')],
+        "r",
+        Action::Review,
+        On::Files,
+        "mark the file as reviewed with the content that it has now; again takes the mark away",
+        |model| on_file(model).then_some("reviewed"),
+    ),
+    shown(
+        &[Char('>')],
+        ">",
+        Action::NextFile,
+        On::Files,
+        "go to the next file",
+        |model| on_file(model).then_some("next file"),
+    ),
+    quiet(
+        &[Char('<')],
+        "<",
+        Action::PreviousFile,
+        On::Files,
+        "go to the file before",
+    ),
+    shown(
+        &[Char('f')],
+        "f",
+        Action::Filter,
+        On::Files,
+        "show all files, or only those that are not reviewed",
+        |model| on_file(model).then_some("filter"),
+    ),
+];
+
+fn on_file(model: &Model) -> bool {
+    model.screen == Screen::Files && model.files.row().is_some()
+}
 
 /// The word for the key that opens the screen, where a gate is about a repository.
 pub(super) fn opens(model: &Model) -> Option<&'static str> {

@@ -375,6 +375,7 @@ fn searched(model: &Model) -> bool {
         Screen::Log => !model.log.pattern.is_empty(),
         Screen::Journal => !model.journal.pattern.is_empty(),
         Screen::Diff => !model.diff.pattern.is_empty(),
+        Screen::Files => !model.files.pattern.is_empty(),
         Screen::Git => !model.git.pattern.is_empty(),
         _ => false,
     }

@@ -4,6 +4,7 @@
 //! measured when the sheet is made; they are coloured when they are drawn.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use unicode_width::UnicodeWidthChar;
 
@@ -57,7 +58,7 @@ pub enum SheetLine {
 /// Two texts of the sheet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
-    pub diff: TextDiff,
+    pub diff: Arc<TextDiff>,
     /// How many digits a line number takes; none for texts of one line.
     pub digits: usize,
     sql: bool,
@@ -124,8 +125,12 @@ impl Sheet {
         let options = Options {
             ignore_whitespace: self.look.ignore_whitespace,
         };
-        let diff = textdiff::compare(old, new, options);
-        let longest = old.lines().count().max(new.lines().count());
+        self.show(Arc::new(textdiff::compare(old, new, options)), sql)
+    }
+
+    /// Adds two texts that were compared. Tells whether they differ as they were compared.
+    pub fn show(&mut self, diff: Arc<TextDiff>, sql: bool) -> bool {
+        let longest = diff.lines().into_iter().max().unwrap_or_default();
         let digits = match longest {
             0 | 1 => 0,
             lines => lines.to_string().len(),

@@ -4,7 +4,7 @@ use super::{GitScreen, source};
 use crate::console::keymap::Action;
 use crate::console::model::{Focus, Model, Tone};
 use crate::console::msg::Effect;
-use crate::console::screen::Screen;
+use crate::console::screen::{Screen, review};
 
 /// Opens the screen on the repository of the selected gate.
 pub fn open(model: &mut Model) {
@@ -50,6 +50,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
                 Focus::Detail => Focus::List,
             };
         }
+        Action::Act => review::open(model),
         Action::LookAgain => {
             git.look_again();
             model.say(Tone::Info, "looking again; the remote is asked too");
