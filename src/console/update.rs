@@ -67,16 +67,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Listen => {
-            model.dirty |= model.deaf;
-            model.deaf = false;
-            model.moved = false;
-            if model
-                .toast
-                .as_ref()
-                .is_some_and(|toast| toast.text == act::JUST_HERE)
-            {
-                model.say(Tone::Info, act::PRESS_AGAIN);
-            }
+            listen(model);
             Vec::new()
         }
         Msg::EngineGone => {
@@ -90,6 +81,17 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::HangUp => vec![Effect::Quit(ConsoleEnd::HungUp)],
         Msg::Terminate => vec![Effect::Quit(ConsoleEnd::Terminated)],
+    }
+}
+
+/// What is on the screen was seen for long enough.
+fn listen(model: &mut Model) {
+    model.dirty |= model.deaf;
+    model.deaf = false;
+    model.moved = false;
+    let toast = model.toast.as_ref();
+    if toast.is_some_and(|toast| toast.text == act::JUST_HERE) {
+        model.say(Tone::Info, act::PRESS_AGAIN);
     }
 }
 

@@ -413,7 +413,7 @@ mod tests {
     fn records_are_read_with_their_lines() {
         let out = b":100644 100644 aaa bbb M\0a b.sql\0:100644 100644 ccc ccc R100\0old\0new\0\
             :000000 100644 000 ddd A\0logo.png\0\
-            3\t1\ta b.sql\00\t0\t\0old\0new\0-\t-\tlogo.png\0";
+            3\t1\ta b.sql\x000\t0\t\0old\0new\0-\t-\tlogo.png\0";
         let files = read(out, false);
         assert_eq!(files.len(), 3);
         assert_eq!(files[0].lines, Some((3, 1)));

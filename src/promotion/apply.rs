@@ -86,6 +86,32 @@ impl Run {
             Event::RunRolledBack { rollback } => {
                 self.status = RunStatus::RolledBack(rollback.clone());
             }
+            Event::FileReviewed { .. } | Event::ReviewWithdrawn { .. } => self.review(record),
+            Event::Noted { gate, text } => {
+                if let Some(gate) = gate.as_deref().and_then(|id| self.gate_mut(id)) {
+                    gate.notes.push(format!("{}: {text}", record.actor.name));
+                }
+            }
+            event => {
+                self.promise_update(event, record.time);
+                if let Event::GateFinished { captures, .. } = event {
+                    self.captures.extend(captures.clone());
+                }
+                self.capture_item(event);
+                let Some(id) = event.gate().map(str::to_owned) else {
+                    return;
+                };
+                if let Some(gate) = self.gate_mut(&id) {
+                    gate.apply(event, &record.actor, record.time);
+                    gate.remedies.extend(remedy(record));
+                }
+            }
+        }
+    }
+
+    /// People have read a file, or take that back.
+    fn review(&mut self, record: &Record) {
+        match &record.event {
             Event::FileReviewed {
                 repository,
                 path,
@@ -111,25 +137,7 @@ impl Run {
                     of.withdraw(path, [old.as_deref(), new.as_deref()]);
                 }
             }
-            Event::Noted { gate, text } => {
-                if let Some(gate) = gate.as_deref().and_then(|id| self.gate_mut(id)) {
-                    gate.notes.push(format!("{}: {text}", record.actor.name));
-                }
-            }
-            event => {
-                self.promise_update(event, record.time);
-                if let Event::GateFinished { captures, .. } = event {
-                    self.captures.extend(captures.clone());
-                }
-                self.capture_item(event);
-                let Some(id) = event.gate().map(str::to_owned) else {
-                    return;
-                };
-                if let Some(gate) = self.gate_mut(&id) {
-                    gate.apply(event, &record.actor, record.time);
-                    gate.remedies.extend(remedy(record));
-                }
-            }
+            _ => {}
         }
     }
 

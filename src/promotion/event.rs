@@ -278,15 +278,7 @@ impl Event {
                 reason,
                 ..
             } => remedy.decided(approved_by, reason),
-            Event::FileReviewed { path, new, .. } => {
-                let short: String = new.iter().flat_map(|id| id.chars().take(12)).collect();
-                let of = if short.is_empty() {
-                    "its removal"
-                } else {
-                    &short
-                };
-                format!("reviewed {path}: {of}")
-            }
+            Event::FileReviewed { path, new, .. } => reviewed(path, new.as_deref()),
             Event::ReviewWithdrawn { path, .. } => format!("took the review of {path} back"),
             Event::SignedOff { statement } => statement.words(),
             Event::RunHeld { reason } => format!("held: {reason}"),
@@ -302,5 +294,15 @@ impl Event {
             Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
             Event::RunClosed => "run closed".into(),
         }
+    }
+}
+
+fn reviewed(path: &str, new: Option<&str>) -> String {
+    match new {
+        Some(id) => format!(
+            "reviewed {path} at {}",
+            id.chars().take(12).collect::<String>()
+        ),
+        None => format!("reviewed that {path} is removed"),
     }
 }

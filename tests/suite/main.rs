@@ -21,6 +21,7 @@ mod drift_samples;
 mod drift_trouble;
 mod drift_versions;
 mod drift_world;
+mod files_screens;
 mod gates_act;
 mod gates_git;
 mod gates_lint;

@@ -72,7 +72,7 @@ impl Alone {
         let Some(layout) = self.layout() else { return };
         self.files.fit(&layout);
         if let Some(pager) = &mut self.help {
-            let lines = keymap::help_page(usize::from(layout.body.width))
+            let lines = keymap::review_help(usize::from(layout.body.width))
                 .lines
                 .len();
             pager.fit(lines, usize::from(layout.body.height));

@@ -192,14 +192,7 @@ const SECTIONS: [(On, &str); 10] = [
 
 /// The help screen.
 pub fn help_page(width: usize) -> Doc {
-    let mut doc = Doc::new(width);
-    for (on, title) in SECTIONS {
-        doc.heading(title);
-        for binding in bindings().filter(|binding| binding.on == on) {
-            let lead = span(Ink::Strong, format!("{:<8}", binding.shown));
-            doc.hanging(&[lead], Ink::Plain, binding.words);
-        }
-    }
+    let mut doc = help_of(width, &SECTIONS);
     doc.heading("In a dialog");
     for (key, words) in DIALOGS {
         doc.hanging(
@@ -207,6 +200,34 @@ pub fn help_page(width: usize) -> Doc {
             Ink::Plain,
             words,
         );
+    }
+    doc
+}
+
+/// The help of a review without a run.
+pub fn review_help(width: usize) -> Doc {
+    let counts = |on: &On| {
+        let here = [
+            On::Compared,
+            On::Files,
+            On::Panes,
+            On::Searched,
+            On::Everywhere,
+        ];
+        here.contains(on)
+    };
+    let sections: Vec<(On, &str)> = SECTIONS.into_iter().filter(|(on, _)| counts(on)).collect();
+    help_of(width, &sections)
+}
+
+fn help_of(width: usize, sections: &[(On, &str)]) -> Doc {
+    let mut doc = Doc::new(width);
+    for (on, title) in sections {
+        doc.heading(title);
+        for binding in bindings().filter(|binding| binding.on == *on) {
+            let lead = span(Ink::Strong, format!("{:<8}", binding.shown));
+            doc.hanging(&[lead], Ink::Plain, binding.words);
+        }
     }
     doc
 }

@@ -31,7 +31,7 @@ pub fn draw(buffer: &mut Buffer, model: &Alone, theme: &Theme) -> Option<Positio
     header(&mut canvas, layout.header, model, theme);
     canvas.put(0, layout.rule.y, &"─".repeat(width), width, theme.rule());
     if let Some(pager) = model.help {
-        let doc = keymap::help_page(usize::from(layout.body.width));
+        let doc = keymap::review_help(usize::from(layout.body.width));
         page::lines(&mut canvas, layout.body, &doc, pager, 0, theme);
     } else {
         let (list, titled) = files::titles(&model.files, &layout);

@@ -48,8 +48,8 @@ impl FilesScreen {
             Action::Whitespace => self.ignore_whitespace = !self.ignore_whitespace,
             Action::NextChange => return self.jump(true),
             Action::PreviousChange => return self.jump(false),
-            Action::NextFile => return self.to_file(true),
-            Action::PreviousFile => return self.to_file(false),
+            Action::NextFile => return self.jump_to_file(true),
+            Action::PreviousFile => return self.jump_to_file(false),
             Action::Next => return self.find(true),
             Action::Previous => return self.find(false),
             _ => {}
@@ -152,7 +152,7 @@ impl FilesScreen {
     }
 
     /// Goes to the next file, whichever pane has the keys.
-    fn to_file(&mut self, forwards: bool) -> Said {
+    fn jump_to_file(&mut self, forwards: bool) -> Said {
         let is_file = |row: &usize| matches!(self.tree.rows[*row], FileRow::File(_));
         let found = match forwards {
             true => (self.cursor + 1..self.tree.rows.len()).find(is_file),
