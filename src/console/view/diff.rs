@@ -203,7 +203,7 @@ fn numbered(
         return;
     };
     let digits = of.digits;
-    let number = |number: Option<usize>| match number.filter(|_| part.first) {
+    let number = |number: Option<u32>| match number.filter(|_| part.first) {
         Some(number) => format!("{number:>digits$} "),
         None => " ".repeat(digits + 1),
     };

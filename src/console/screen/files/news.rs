@@ -67,15 +67,15 @@ pub fn made(ask: SheetAsk, material: Material) -> SheetMade {
             let text = format!("it cannot be read: {}", clean_line(&reason));
             doc.hanging(&[span(Ink::Bad, "✗ ")], Ink::Plain, &text);
         }),
-        Material::Read(Ok([old, new])) => match (text(&old), text(&new)) {
-            (Some(old), Some(new)) => {
+        Material::Read(Ok([old, new])) => match (text(old), text(new)) {
+            (Ok(old), Ok(new)) => {
                 let options = Options {
                     ignore_whitespace: ask.look.ignore_whitespace,
                 };
                 let diff = textdiff::compare(old, new, options);
                 texts(&mut sheet, &ask.file, Arc::new(diff));
             }
-            _ => undrawn(&mut sheet, &ask.file, [&old, &new]),
+            (old, new) => undrawn(&mut sheet, &ask.file, [&side(old), &side(new)]),
         },
     }
     SheetMade { of: ask, sheet }
@@ -119,11 +119,20 @@ fn texts(sheet: &mut Sheet, file: &ChangedFile, diff: Arc<TextDiff>) {
 }
 
 /// A side that has text; a file that is not there has none of it.
-fn text(content: &Content) -> Option<&str> {
+fn text(content: Content) -> Result<String, Content> {
     match content {
-        Content::Text(text) => Some(text),
-        Content::Missing => Some(""),
-        _ => None,
+        Content::Text(text) => Ok(text),
+        Content::Missing => Ok(String::new()),
+        content => Err(content),
+    }
+}
+
+/// What a side was before it was asked for its text.
+fn side(text: Result<String, Content>) -> Content {
+    match text {
+        Ok(text) if text.is_empty() => Content::Missing,
+        Ok(text) => Content::Text(text),
+        Err(content) => content,
     }
 }
 
