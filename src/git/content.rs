@@ -1,10 +1,11 @@
 //! What is in a file of a revision or of the work tree, as text that may be drawn.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::changes::{ChangedFile, Object};
 use super::program::{Git, GitError};
-use crate::untrusted::{clean_bytes, clean_line};
+use crate::untrusted::{clean, clean_bytes, clean_line};
 
 /// A larger file is not read by anybody line by line.
 pub const LARGEST: u64 = 32 * 1024 * 1024;
@@ -78,7 +79,7 @@ async fn content(
             said: answer.said,
         });
     }
-    Ok(told(&bytes, size))
+    Ok(told(bytes, size))
 }
 
 fn from_disk(path: &Path) -> std::io::Result<Content> {
@@ -98,16 +99,31 @@ fn from_disk(path: &Path) -> std::io::Result<Content> {
         return Ok(Content::TooLarge(found.len()));
     }
     let bytes = std::fs::read(path)?;
-    Ok(told(&bytes, bytes.len() as u64))
+    let size = bytes.len() as u64;
+    Ok(told(bytes, size))
 }
 
-fn told(bytes: &[u8], size: u64) -> Content {
+fn told(bytes: Vec<u8>, size: u64) -> Content {
     let head = &bytes[..bytes.len().min(LOOKED_AT)];
     if head.contains(&0) {
         Content::Binary(size)
     } else if size > LARGEST {
         Content::TooLarge(size)
     } else {
-        Content::Text(clean_bytes(bytes))
+        Content::Text(cleaned(bytes))
+    }
+}
+
+/// Cleans a text; one that needs no cleaning is not copied.
+fn cleaned(bytes: Vec<u8>) -> String {
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            let changed = match clean(&text) {
+                Cow::Owned(cleaned) => Some(cleaned),
+                Cow::Borrowed(_) => None,
+            };
+            changed.unwrap_or(text)
+        }
+        Err(error) => clean_bytes(error.as_bytes()),
     }
 }

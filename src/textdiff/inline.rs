@@ -4,8 +4,9 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::{BLOCK_LINES, Segment, whole};
 
-/// More words than that on one side are compared by no means that is worth its time.
-const MOST_WORDS: usize = 4_000;
+/// More words than that on one side are compared by no means that is worth its time: it is done
+/// while somebody waits for the page.
+const MOST_WORDS: usize = 1_500;
 /// Lines are much the same when this part of their words is, in hundredths.
 const ALIKE: usize = 40;
 
