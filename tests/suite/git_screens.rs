@@ -10,8 +10,9 @@ use stagegate::console::update::update;
 use stagegate::git::graph::drawn;
 use stagegate::git::state::{CommitLine, Distance, Head, Names, State, Upstream, Worktree};
 use stagegate::git::watch::{News, Reach, Seen};
+use stagegate::promotion::{Actor, Command, Moment, ReviewStanding, Via, decide};
 
-use super::console_world::{World, keys, screen, text};
+use super::console_world::{World, ana, keys, screen, text};
 use super::git_commit::Repository;
 use super::pty::Pty;
 
@@ -269,4 +270,53 @@ fn a_commit_made_outside_shows_without_a_key() {
     pty.send("q");
     pty.wait_end();
     assert!(pty.is_restored());
+}
+
+#[test]
+fn only_a_person_at_a_console_reviews_and_says_so_once() {
+    let mut world = World::of(RUNBOOK);
+    let command = |withdrawn: bool| {
+        let (repository, path) = ("/srv/shop".to_owned(), "db/one.sql".to_owned());
+        let (old, new) = (None, Some("abc".to_owned()));
+        match withdrawn {
+            false => Command::ReviewFile {
+                repository,
+                path,
+                old,
+                new,
+            },
+            true => Command::WithdrawReview {
+                repository,
+                path,
+                old,
+                new,
+            },
+        }
+    };
+    let asked = |world: &World, withdrawn: bool, via: Via| {
+        let actor = Actor { via, ..ana() };
+        let now = world.now;
+        decide(
+            Some(&world.snapshot.run),
+            &command(withdrawn),
+            &Moment { now, actor },
+        )
+    };
+    assert!(asked(&world, false, Via::Headless).is_err());
+    assert_eq!(asked(&world, true, Via::Console), Ok(Vec::new()));
+    let events = asked(&world, false, Via::Console).unwrap();
+    assert_eq!(events[0].words(), "reviewed db/one.sql at abc");
+    world.record(events[0].clone());
+    assert_eq!(
+        asked(&world, false, Via::Console),
+        Ok(Vec::new()),
+        "said already"
+    );
+    let reviews = &world.snapshot.run.reviews["/srv/shop"];
+    let standing = reviews.standing("db/one.sql", [None, Some("abc")]);
+    assert!(matches!(standing, ReviewStanding::Reviewed(review) if review.by == "ana@example.com"));
+    let events = asked(&world, true, Via::Console).unwrap();
+    world.record(events[0].clone());
+    let reviews = &world.snapshot.run.reviews["/srv/shop"];
+    assert_eq!(reviews.files().count(), 0);
 }

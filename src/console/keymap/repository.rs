@@ -12,12 +12,13 @@ use Key::{Char, Code};
 
 /// The table, most useful first.
 pub(super) const REPOSITORY: &[Binding] = &[
-    quiet(
+    shown(
         &[Code(KeyCode::Enter)],
         "Enter",
         Action::Act,
         On::Git,
         "open the files behind the row: what would be promoted, or what is not committed",
+        |model| (model.screen == Screen::Git && model.git.row().is_some()).then_some("files"),
     ),
     shown(
         &[Char('r')],
