@@ -196,7 +196,7 @@ impl Walk {
                 return needs_person(gate, "it is signed by people at the console");
             }
             Nature::Acts if definition.typed_name.is_some() && starts(gate.state) => {
-                return needs_person(gate, "it acts on production, which a person confirms");
+                return needs_person(gate, confirmed_by_a_person(&definition.kind));
             }
             Nature::Acts | Nature::Looks => {}
         }
@@ -330,6 +330,14 @@ impl Walk {
 
 fn starts(state: GateState) -> bool {
     matches!(state, GateState::Pending | GateState::Stale) || state.may_retry()
+}
+
+/// Why a gate is not started by itself.
+fn confirmed_by_a_person(kind: &str) -> &'static str {
+    match kind {
+        "clone" => "it replaces a database, which is never done without one",
+        _ => "it acts on production, which a person confirms",
+    }
 }
 
 fn needs_person(gate: &GateRecord, why: &str) -> Next {

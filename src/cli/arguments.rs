@@ -43,6 +43,8 @@ pub(super) enum Subcommand {
     Snapshot(SnapshotArguments),
     /// Read what differs between two revisions, and mark what was read
     Review(ReviewArguments),
+    /// Let a database say that it is development and may be replaced, or that it is production
+    Enrol(EnrolArguments),
     /// Open the console on a sample world with a private PostgreSQL
     Demo(DemoArguments),
     /// List the runs on this machine
@@ -298,4 +300,47 @@ fn parse_var(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".to_owned()),
     }
+}
+
+/// What a database may be enrolled as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum EnrolAs {
+    Development,
+    Production,
+}
+
+impl EnrolAs {
+    pub(super) fn purpose(self) -> crate::postgres::enrolment::Purpose {
+        use crate::postgres::enrolment::Purpose;
+        match self {
+            EnrolAs::Development => Purpose::Development,
+            EnrolAs::Production => Purpose::Production,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A `clone` gate replaces only a database that was enrolled as development beforehand. The mark is made
+for exactly this database of this server: in a dump, a template or a copy it counts for nothing.
+Without --as and --withdraw the mark is shown. URL is env:NAME, service:NAME or postgresql://…
+
+  stagegate enrol env:DEV_DATABASE_URL
+  stagegate enrol env:DEV_DATABASE_URL --as development --database app
+  stagegate enrol env:PROD_DATABASE_URL --as production --database app")]
+pub(super) struct EnrolArguments {
+    /// The database: env:NAME, service:NAME or postgresql://user@host:port/database
+    pub(super) url: String,
+    /// What it is for
+    #[arg(long = "as", value_enum, value_name = "PURPOSE")]
+    pub(super) purpose: Option<EnrolAs>,
+    /// The name of the database that is meant
+    #[arg(long, value_name = "NAME")]
+    pub(super) database: Option<String>,
+    /// It may be replaced by a copy of a database of the same server
+    #[arg(long, requires = "purpose")]
+    pub(super) same_cluster: bool,
+    /// Take the mark away
+    #[arg(long, conflicts_with = "purpose")]
+    pub(super) withdraw: bool,
 }

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::{DriftArguments, DriftFormat, SnapshotArguments};
 use super::{Exit, drift_formats, runtime, say};
 use crate::gate::drift::{self, Compared, DriftOptions, LoadError, Surroundings};
+use crate::postgres::scratch::ScratchError;
 use crate::schema::{IgnoreRule, Source};
 use crate::untrusted::{clean, clean_line};
 
@@ -107,7 +108,13 @@ fn usage(what: String) -> Exit {
 fn trouble(error: &LoadError) -> Exit {
     let (next, exit) = match error {
         LoadError::Canceled => ("run it again", Exit::Interrupted),
-        LoadError::Scratch(_) => ("mend the file at that place", Exit::Error),
+        LoadError::Scratch(ScratchError::Refused { .. } | ScratchError::Load { .. }) => {
+            ("mend the file at that place", Exit::Error)
+        }
+        LoadError::Scratch(_) => (
+            "run it again; if it stays so, see: stagegate doctor",
+            Exit::Error,
+        ),
         LoadError::Git { .. } => (
             "name a revision and a path that `git show` finds in this repository",
             Exit::Error,

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod drift;
 mod drift_formats;
+mod enrol;
 mod exit;
 mod lint;
 mod lint_sarif;
@@ -53,6 +54,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Lint(arguments) => lint::run(&arguments),
         Subcommand::Drift(arguments) => drift::run(&arguments),
         Subcommand::Snapshot(arguments) => drift::snapshot(&arguments),
+        Subcommand::Enrol(arguments) => enrol::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

@@ -133,7 +133,7 @@ fn nature(kind: &Kind) -> Nature {
         Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
         Kind::Git(_) => Nature::Looks,
         Kind::RecoveryPoint(_) | Kind::Commit(_) | Kind::SchemaVersion(_) => Nature::Acts,
-        Kind::Merge(_) => Nature::Acts,
+        Kind::Merge(_) | Kind::Clone(_) => Nature::Acts,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) | Kind::Restore(_) => {
             Nature::Acts
@@ -159,8 +159,12 @@ fn item(item: &runbook::Item) -> ItemDefinition {
     }
 }
 
-/// Acting on production asks for the target's name, typed.
+/// Acting on production asks for the target's name, typed; so does replacing any database.
 fn typed_name(runbook: &Runbook, kind: &Kind) -> Option<String> {
     let target = runbook.targets.get(kind.target()?)?;
+    if matches!(kind, Kind::Clone(_)) {
+        // Whatever it is called, a database is lost.
+        return Some(target.name.clone());
+    }
     (target.environment == Environment::Production).then(|| target.name.clone())
 }

@@ -10,6 +10,7 @@ use super::handle::CommandError;
 use super::work::{self, Report};
 use crate::gate::{Choices, Evidence, TargetStatus};
 use crate::promotion::{Actor, Command, Event, GateState, Moment, Nature, Via, decide};
+use crate::runbook::Kind;
 
 /// How many records are written with one sync at most.
 const BATCH: usize = 256;
@@ -340,7 +341,11 @@ impl Engine {
             if let (Some(was), Some(now)) = (was, now)
                 && was != now
             {
-                let reason = "its files have changed since it passed".to_owned();
+                let what = match &context.gate.kind {
+                    Kind::Git(_) => "its repository has moved",
+                    _ => "its files have changed",
+                };
+                let reason = format!("{what} since it passed");
                 self.own_command(&Command::Invalidate { gate, reason });
             }
         }

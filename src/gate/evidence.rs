@@ -132,6 +132,13 @@ pub enum Evidence {
         #[serde(flatten)]
         seen: super::RecoverySeen,
     },
+    Clone {
+        target: String,
+        /// The server that answers for it since.
+        server: String,
+        #[serde(flatten)]
+        cloned: Box<super::Cloned>,
+    },
 }
 
 impl Evidence {
@@ -158,6 +165,7 @@ impl Evidence {
             | Evidence::Drift { target, server, .. }
             | Evidence::Change { target, server, .. }
             | Evidence::SchemaVersion { target, server, .. }
+            | Evidence::Clone { target, server, .. }
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
             Evidence::Commit { .. } | Evidence::Lint { .. } => None,

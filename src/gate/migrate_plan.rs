@@ -223,6 +223,7 @@ fn stand(
     let missing: Vec<String> = applied
         .iter()
         .filter(|row| row.collection == collection && !names.contains(row.file.as_str()))
+        .filter(|_| !is_chosen(gate))
         .map(|row| row.file.clone())
         .collect();
     refusals.extend(missing.iter().map(|file| {
@@ -233,6 +234,16 @@ fn stand(
         missing,
         refusals,
     }
+}
+
+/// Tells whether whoever runs it chooses the file, as `{file}`: another one is no part of a set, and
+/// those of before are not missed.
+fn is_chosen(gate: &Migrate) -> bool {
+    let chosen = |pattern: &String| {
+        let name = pattern.strip_prefix('{').and_then(|p| p.strip_suffix('}'));
+        name.is_some_and(|name| !name.contains(['{', '}']))
+    };
+    gate.files.iter().all(chosen)
 }
 
 /// The hash of the plan, from the files alone; what is wrong with them is part of it.

@@ -5,8 +5,10 @@
 //! [`Evidence`]; the verdict on that is computed by [`crate::expectation`].
 
 mod backup;
+mod beside;
 mod checklist;
 mod choices;
+mod clone;
 mod commit;
 mod context;
 pub mod drift;
@@ -55,6 +57,7 @@ mod targets;
 mod watched;
 
 pub use choices::{Choice, Choices, Chosen, Question};
+pub use clone::Cloned;
 pub use context::Context;
 pub use drift::{ChangeSeen, DriftSeen};
 pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled};
@@ -93,6 +96,7 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::Drift(gate) => drift::plan(gate, context),
         Kind::SchemaVersion(gate) => schema_version::plan(gate, context),
         Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
+        Kind::Clone(gate) => clone::plan(gate, context).await,
     }
 }
 
@@ -114,6 +118,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Drift(gate) => drift::run(gate, context).await,
         Kind::SchemaVersion(gate) => schema_version::run(gate, context).await,
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
+        Kind::Clone(gate) => clone::run(gate, context).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -131,6 +136,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Commit(gate) => commit::reconcile(gate, context).await,
         Kind::Merge(gate) => merge::reconcile(gate, context).await,
         Kind::SchemaVersion(_) => schema_version::reconcile(),
+        Kind::Clone(gate) => clone::reconcile(gate, context).await,
         Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
     }

@@ -108,7 +108,7 @@ impl Work<'_> {
                 return Err(not_compared(&finding.summary));
             }
         };
-        let warnings = self.analyze(&session).await;
+        let warnings = self.beside().analyze(&session).await;
         Ok(Done {
             identity,
             kept: None,
@@ -148,8 +148,7 @@ impl Work<'_> {
     pub(super) async fn reconcile_in_place(&self) -> Result<Found, Trouble> {
         let (session, identity) = self.prove().await?;
         self.same_as_backed_up(&identity)?;
-        let name = self.context.targets.application_name(&self.context.gate.id);
-        self.nothing_lingers(&session, &name).await?;
+        self.beside().nothing_lingers(&session).await?;
         let now = restore::oids(&session, &self.manifest.contents, RECORDED).await?;
         let Some(before) = self.recorded() else {
             return self.nobody_knows(&session, &identity).await;

@@ -5,8 +5,6 @@ use std::time::Instant;
 use super::restore::{Done, Trouble, Work, backup, no_backup};
 use super::{Context, Reconciled};
 use crate::expectation::Finding;
-use crate::postgres::restore;
-use crate::postgres::session::Session;
 use crate::promotion::Resolution;
 use crate::runbook::{Restore, RestoreMode};
 use crate::untrusted::clean;
@@ -50,23 +48,3 @@ pub(super) async fn reconcile(gate: &Restore, context: &Context) -> Reconciled {
 
 /// What reconciling found: the resolution, in words, and the evidence's parts.
 pub(super) type Found = (Option<Resolution>, Finding, Option<Done>);
-
-impl Work<'_> {
-    /// Waits until no session of the attempt is left on the server, in whatever database.
-    pub(super) async fn nothing_lingers(
-        &self,
-        session: &Session,
-        application_name: &str,
-    ) -> Result<(), Trouble> {
-        let lingering = restore::wait_for_our_own(session, application_name).await?;
-        if lingering == 0 {
-            return Ok(());
-        }
-        Err(
-            Finding::inconclusive("its sessions still work on the server")
-                .because(format!("{lingering} sessions named {application_name}"))
-                .can("press Enter to ask again; whoever may end those sessions can end them")
-                .into(),
-        )
-    }
-}

@@ -25,15 +25,25 @@ pub struct TableContent {
 /// Tables by their quoted, qualified names.
 pub type Contents = BTreeMap<String, TableContent>;
 
+/// As pg_dump has them, so that values are written the same way; names of objects are values too,
+/// and are written short where the search path finds them.
+pub(super) const SETTINGS: &str = "SET search_path = ''; SET DateStyle = ISO; \
+    SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 3; \
+    SET bytea_output = hex; SET row_security = off; SET synchronize_seqscans = off";
+
 /// Adds rows up.
 #[derive(Debug, Default)]
-struct Sum {
+pub(super) struct Sum {
     rows: u64,
     sum: u128,
 }
 
 impl Sum {
-    fn add(&mut self, row: &[u8]) {
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(super) fn add(&mut self, row: &[u8]) {
         let hash: [u8; 32] = Sha256::digest(row).into();
         let [half, _] = [&hash[..16], &hash[16..]];
         let number = half
@@ -43,7 +53,7 @@ impl Sum {
         self.rows += 1;
     }
 
-    fn content(self, columns: &str) -> TableContent {
+    pub(super) fn content(self, columns: &str) -> TableContent {
         TableContent {
             columns: columns.to_owned(),
             rows: self.rows,
@@ -117,12 +127,7 @@ pub async fn read(
     wanted: &Contents,
     mut observe: impl FnMut(&str),
 ) -> Result<Contents, PostgresError> {
-    // As pg_dump has them, so that values are written the same way; names of objects are values
-    // too, and are written short where the search path finds them.
-    let settings = "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; \
-                    SET extra_float_digits = 3; SET bytea_output = hex; SET row_security = off; \
-                    SET synchronize_seqscans = off";
-    session.client.batch_execute(settings).await?;
+    session.client.batch_execute(SETTINGS).await?;
     let mut found = Contents::new();
     for (table, content) in wanted {
         let sql = format!(

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::findings::Findings;
 use super::gates::read_gates;
 use super::messages::read_messages;
-use super::model::{Gate, Phase, Runbook};
+use super::model::{Environment, Gate, Kind, Phase, Runbook, Target};
 use super::names::{Names, all_captures};
 use super::problem::Problems;
 use super::reader::{TableReader, integer};
@@ -100,6 +100,7 @@ fn read_top(
         .map(|phases| all_captures(phases.get_ref()));
     let mut names = Names {
         targets: targets.keys().cloned().collect(),
+        production: production(&targets),
         roles: roles.iter().map(|role| role.name.clone()).collect(),
         vars: vars.keys().cloned().collect(),
         captures: BTreeSet::new(),
@@ -116,6 +117,7 @@ fn read_top(
         .flat_map(|p| p.gates.iter())
         .cloned()
         .collect();
+    check_clones(&path, &names, top.findings);
     let rollbacks = read_rollbacks(&mut top, &mut names, &path);
     top.finish();
     Runbook {
@@ -130,6 +132,44 @@ fn read_top(
         phases,
         rollbacks,
         messages,
+    }
+}
+
+fn production(targets: &BTreeMap<String, Target>) -> BTreeSet<String> {
+    let named = targets.values();
+    let production = named.filter(|target| target.environment == Environment::Production);
+    production.map(|target| target.name.clone()).collect()
+}
+
+/// What replaces a database is run by itself: whoever promotes to production is not asked in the
+/// same run to lose another database.
+fn check_clones(path: &[Gate], names: &Names, findings: &Findings<'_>) {
+    if !path.iter().any(|gate| matches!(gate.kind, Kind::Clone(_))) {
+        return;
+    }
+    for gate in path {
+        let acts = match &gate.kind {
+            Kind::Migrate(_) | Kind::Restore(_) | Kind::Ramp(_) | Kind::SchemaVersion(_) => true,
+            Kind::Exec(exec) => !exec.looks,
+            Kind::RecoveryPoint(point) => point.restore_point.is_some(),
+            _ => false,
+        };
+        let on_production = gate
+            .kind
+            .target()
+            .is_some_and(|t| names.production.contains(t));
+        let span = names.ids.get(&gate.id);
+        if let (true, true, Some(span)) = (acts, on_production, span) {
+            findings.add(
+                span.clone(),
+                format!(
+                    "gate `{}` acts on production in a runbook with a clone",
+                    gate.id
+                ),
+                "a clone's source is only read and backed up",
+                Some("put one of the two into a runbook of its own".into()),
+            );
+        }
     }
 }
 

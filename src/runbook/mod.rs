@@ -3,6 +3,7 @@
 //! Strict TOML. An unknown key, a wrong unit, an unknown role or a dangling reference is a problem
 //! with file, line, column and the valid choices; all problems of a file are reported at once.
 
+mod cloning;
 mod comparing;
 mod duration;
 mod findings;
@@ -26,6 +27,7 @@ mod versioning;
 mod watching;
 mod window;
 
+pub use cloning::{CloneDatabase, Mask, Previous};
 pub use comparing::{Against, Drift, SchemaVersion};
 pub use duration::{ParseDurationError, parse_duration};
 pub use going_back::{

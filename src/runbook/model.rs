@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::cloning::CloneDatabase;
 use super::comparing::{Drift, SchemaVersion};
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::versioning::{Commit, GitCheck, Merge};
@@ -158,6 +159,7 @@ pub enum Kind {
     RecoveryPoint(RecoveryPoint),
     Restore(Restore),
     Message(MessageGate),
+    Clone(Box<CloneDatabase>),
 }
 
 /// Items that people confirm.
@@ -332,6 +334,7 @@ impl Kind {
             Kind::Drift(_) => "drift",
             Kind::SchemaVersion(_) => "schema-version",
             Kind::RecoveryPoint(_) => "recovery-point",
+            Kind::Clone(_) => "clone",
         }
     }
 
@@ -348,6 +351,7 @@ impl Kind {
             Kind::RecoveryPoint(gate) => Some(&gate.target),
             Kind::Drift(gate) => Some(&gate.target),
             Kind::SchemaVersion(gate) => Some(&gate.target),
+            Kind::Clone(gate) => Some(&gate.target),
             Kind::Commit(_) | Kind::Git(_) | Kind::Merge(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }

@@ -17,6 +17,8 @@ pub(super) const BUILT_IN: [&str; 2] = ["run.id", "date"];
 #[derive(Clone)]
 pub(super) struct Names {
     pub(super) targets: BTreeSet<String>,
+    /// The targets that are production.
+    pub(super) production: BTreeSet<String>,
     pub(super) roles: BTreeSet<String>,
     pub(super) vars: BTreeSet<String>,
     /// Filled in while gates are read, so that a capture is known only after the gate that makes it.

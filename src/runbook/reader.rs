@@ -128,6 +128,24 @@ impl<'a, 'i> TableReader<'a, 'i> {
         })
     }
 
+    /// Reads one of a few words; the first is the one that holds when none is given.
+    pub(super) fn one_of(&mut self, key: &'static str, words: &[&'static str]) -> &'static str {
+        let default = words.first().copied().unwrap_or_default();
+        let Some(given) = self.string(key) else {
+            return default;
+        };
+        if let Some(word) = words.iter().find(|word| **word == given.value) {
+            return word;
+        }
+        self.findings.add(
+            given.span,
+            format!("`{}` is no {key} of {}", given.value, self.name),
+            "not known",
+            Some(choices(&given.value, words)),
+        );
+        default
+    }
+
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
         let Some(found) = self.any(key) else {
             return default;

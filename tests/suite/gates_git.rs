@@ -165,6 +165,9 @@ fn a_git_gate_is_stale_once_the_repository_moves() {
     world.site.write("go", "x");
     world.promotion.repository.write("stray", "x");
     world.site.resume().exits(4).says("1 not tracked: stray");
+    let journal = world.site.run_folder().join("journal.jsonl");
+    let journal = std::fs::read_to_string(journal).unwrap();
+    assert!(journal.contains("its repository has moved since it passed"));
     assert_eq!(
         world.promotion.remote_main(),
         world.promotion.git(&["rev-parse", "main"])

@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 mod back_screens;
+mod clone;
+mod clone_killed;
+mod clone_refused;
+mod clone_world;
 mod cluster;
 mod connecting;
 mod connecting_tls;
@@ -38,6 +42,7 @@ mod journal;
 mod lint_command;
 mod lost_commit;
 mod operator_lock;
+mod production_to_development;
 mod pty;
 mod ramp_choices;
 mod readme;
@@ -53,6 +58,7 @@ mod screens;
 mod server;
 mod site;
 mod state_machine;
+mod tables;
 mod tidy;
 mod walker;
 mod watch_screens;

@@ -164,6 +164,24 @@ impl Pty {
         }
     }
 
+    /// Waits until the screen satisfies `wanted`, or the program has ended; tells which: `true` when
+    /// it goes on.
+    #[track_caller]
+    pub(crate) fn goes_on_until(&mut self, wanted: impl Fn(&str) -> bool) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.take(Duration::from_millis(20));
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            let text = self.text();
+            if wanted(&text) {
+                return true;
+            }
+            assert!(Instant::now() < deadline, "nothing happens:\n{text}");
+        }
+    }
+
     /// Waits until the screen shows `text`.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) {

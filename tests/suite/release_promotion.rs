@@ -5,6 +5,7 @@ use crate::pty::Pty;
 use crate::site::{Ended, Site, ended};
 use crate::walker::{Stop, Walker, bottom};
 
+const APPLY: &str = include_str!("../../runbooks/apply-migration.toml");
 const RUNBOOK: &str = include_str!("../../runbooks/release-promotion.toml");
 
 struct Release {
@@ -21,10 +22,17 @@ impl Release {
         };
         for database in ["production", "development"] {
             release.site.sql(&format!("CREATE DATABASE {database}"));
-            release
-                .site
-                .sql_in(database, "CREATE TABLE orders (id int PRIMARY KEY)");
         }
+        let first = "CREATE TABLE orders (id int PRIMARY KEY);\n";
+        release.site.sql_in("development", first);
+        release
+            .promotion
+            .commit("runbooks/apply-migration.toml", APPLY);
+        release
+            .promotion
+            .commit("db/migrations/001_orders.sql", first);
+        release.promotion.commit(".gitignore", "/backups/\n");
+        release.apply("db/migrations/001_orders.sql");
         release
             .promotion
             .commit("runbooks/release-promotion.toml", RUNBOOK);
@@ -43,6 +51,31 @@ impl Release {
             .env("PROD_DATABASE_URL", url("production"))
             .env("DEV_DATABASE_URL", url("development"));
         ended(command.output().unwrap())
+    }
+
+    /// Applies one file to production by the runbook for that, by keys.
+    fn apply(&self, file: &str) {
+        let runbook = self.promotion.repository.path();
+        let runbook = runbook.join("runbooks/apply-migration.toml");
+        let file = format!("file={file}");
+        let arguments = [
+            "run",
+            runbook.to_str().unwrap(),
+            "--var",
+            &file,
+            "--runs-dir",
+            "runs",
+        ];
+        let url = self.site.cluster.url("production", "postgres");
+        let environment = [("PROD_DATABASE_URL", url.as_str())];
+        let mut pty = Pty::start(&arguments, &self.site.path(""), &environment, (100, 30));
+        pty.wait_for("PG ");
+        let mut walker = Walker { pty };
+        assert_eq!(walker.walk(), Stop::AllThrough, "{}", walker.pty.text());
+        walker.pty.send("\r");
+        walker.pty.wait_for("closed");
+        walker.pty.send("q");
+        assert_eq!(walker.pty.wait_end().exit_code(), 0);
     }
 
     /// The run ends with this cause, and neither `main` nor the remote has moved.
@@ -64,9 +97,14 @@ fn a_release_is_promoted_and_aborts_on_everything_that_is_not_ready() {
     let promotion = &release.promotion;
     let site = &release.site;
 
-    site.sql_in("development", "ALTER TABLE orders ADD COLUMN note text");
+    // Development has had a migration that production has not.
+    let note = "ALTER TABLE orders ADD COLUMN note text;\n";
+    site.sql_in("development", note);
     release.aborts("note");
-    site.sql_in("production", "ALTER TABLE orders ADD COLUMN note text");
+    promotion.commit("db/migrations/002_note.sql", note);
+    promotion.git(&["push", "--quiet"]);
+    release.aborts("db/migrations/002_note.sql");
+    release.apply("db/migrations/002_note.sql");
 
     promotion.repository.write("a.txt", "edited\n");
     release.aborts("changed and not committed: a.txt");

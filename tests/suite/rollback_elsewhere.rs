@@ -15,15 +15,15 @@ use crate::site::Site;
 
 /// What a relay does from now on.
 #[derive(Clone, Default)]
-struct Orders {
+pub(crate) struct Orders {
     /// Sessions in the database `postgres` go to the server at this port.
-    elsewhere: Option<u16>,
+    pub(crate) elsewhere: Option<u16>,
     /// The session that sends this text is cut before the server hears of it.
     cut_at: Option<&'static str>,
 }
 
 /// A relay to the server at `port`; returns its own port.
-fn relay(port: u16, orders: Arc<Mutex<Orders>>) -> u16 {
+pub(crate) fn relay(port: u16, orders: Arc<Mutex<Orders>>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -68,7 +68,7 @@ fn carry(mut client: TcpStream, port: u16, orders: &Mutex<Orders>) {
     let _ = client.shutdown(Shutdown::Both);
 }
 
-fn tcp() -> Cluster {
+pub(crate) fn tcp() -> Cluster {
     let options = ClusterOptions {
         listen_tcp: true,
         ..ClusterOptions::default()

@@ -66,6 +66,32 @@ impl Walker {
         panic!("it goes on and on:\n{}", self.pty.text());
     }
 
+    /// Presses on until the program is killed by a fault point.
+    #[track_caller]
+    pub(crate) fn walk_until_killed(&mut self) {
+        let waits = |screen: &str| bottom(screen).contains("Enter ");
+        while self.pty.goes_on_until(waits) {
+            let screen = self.pty.text();
+            let Some(name) = wanted_name(&screen) else {
+                let before = without_clock(&screen);
+                self.pty.send("\r");
+                self.pty
+                    .goes_on_until(|screen| without_clock(screen) != before);
+                continue;
+            };
+            // What is typed while the plan arrives is void; then it is typed again.
+            self.pty.send(&name);
+            let typed = format!("> {name}");
+            self.pty.goes_on_until(|screen| {
+                screen.contains(&typed) || screen.contains("while this was open")
+            });
+            let before = without_clock(&self.pty.text());
+            self.pty.send("\r");
+            self.pty
+                .goes_on_until(|screen| without_clock(screen) != before);
+        }
+    }
+
     /// Presses a key and waits until the screen says something else than the time.
     #[track_caller]
     pub(crate) fn press_and_wait(&mut self, key: &str) {
@@ -81,11 +107,12 @@ impl Walker {
     #[track_caller]
     pub(crate) fn type_name(&mut self) {
         let dialog = "Type the name of the target";
-        while self.pty.text().contains(dialog) {
-            self.pty.send("production");
+        while let Some(name) = wanted_name(&self.pty.text()) {
+            let typed = format!("> {name}");
+            self.pty.send(&name);
             self.pty
                 .wait_until("the name, or why it does not count", |screen| {
-                    screen.contains("> production") || screen.contains("while this was open")
+                    screen.contains(&typed) || screen.contains("while this was open")
                 });
             self.press_and_wait("\r");
             self.pty.wait_until("an answer", |screen| {
@@ -159,6 +186,12 @@ impl Walker {
         self.pty.send("\r");
         self.pty.wait_gone(SIGN);
     }
+}
+
+/// The name that a dialog wants typed, if one is open.
+fn wanted_name(screen: &str) -> Option<String> {
+    let (_, rest) = screen.split_once("Type the name of the target to go on: ")?;
+    rest.split_whitespace().next().map(str::to_owned)
 }
 
 /// The last line, which offers the keys.

@@ -3,6 +3,7 @@
 mod argv;
 mod backup;
 mod checklist;
+mod clone;
 mod commit;
 mod drift;
 mod exec;
@@ -30,7 +31,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 18] = [
+const RUNNABLE: [&str; 19] = [
     "checklist",
     "query",
     "exec",
@@ -43,6 +44,7 @@ const RUNNABLE: [&str; 18] = [
     "lint",
     "drift",
     "schema-version",
+    "clone",
     "migrate",
     "restore",
     "message",
@@ -92,7 +94,7 @@ fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Op
     }
     if let Some(kind) = &kind
         && waivable
-        && matches!(kind, Kind::Backup(_) | Kind::Signoff(_))
+        && matches!(kind, Kind::Backup(_) | Kind::Signoff(_) | Kind::Clone(_))
     {
         gate.findings.add(
             gate.place("waivable"),
@@ -213,6 +215,7 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "message" => Kind::Message(message::read(table, names)),
         "ramp" => Kind::Ramp(ramp::read(table, names)),
         "observe" => Kind::Observe(observe::read(table, names)),
+        "clone" => Kind::Clone(Box::new(clone::read(table, names))),
         "commit" => Kind::Commit(commit::read(table, names)),
         "git" => Kind::Git(git::read(table, names)),
         "merge" => Kind::Merge(merge::read(table, names)),

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use crate::runbook::going_back::{Restore, RestoreMode, Sessions};
 use crate::runbook::names::{Names, need_gate_of, need_target};
-use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Restore {
     let target = need_target(&mut table, names);
     let backup = need_gate_of(&mut table, "backup", "backup", names);
-    let mode = one_of(&mut table, "mode", &["swap", "in-place"]);
-    let mode = match mode.as_str() {
+    let mode = table.one_of("mode", &["swap", "in-place"]);
+    let mode = match mode {
         "in-place" => RestoreMode::InPlace,
         _ => RestoreMode::Swap,
     };
@@ -23,11 +22,11 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Restore {
             Some("use it in [[rollback.gate]], or restore with mode = \"swap\"".into()),
         );
     }
-    let sessions = match one_of(&mut table, "sessions", &["refuse", "end"]).as_str() {
+    let sessions = match table.one_of("sessions", &["refuse", "end"]) {
         "end" => Sessions::End,
         _ => Sessions::Refuse,
     };
-    let keep_newer = one_of(&mut table, "newer", &["refuse", "keep"]) == "keep";
+    let keep_newer = table.one_of("newer", &["refuse", "keep"]) == "keep";
     let maintenance = table
         .string("maintenance_database")
         .map_or_else(|| "postgres".to_owned(), |name| name.value);
@@ -46,22 +45,4 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Restore {
         jobs,
         lock_timeout,
     }
-}
-
-/// Reads one of a few words; the first is the one that holds when none is given.
-fn one_of(table: &mut TableReader<'_, '_>, key: &'static str, words: &[&str]) -> String {
-    let default = words.first().copied().unwrap_or_default();
-    let Some(given) = table.string(key) else {
-        return default.to_owned();
-    };
-    if !words.contains(&given.value.as_str()) {
-        table.findings.add(
-            given.span,
-            format!("`{}` is no {key} of a restore", given.value),
-            "not known",
-            Some(choices(&given.value, words)),
-        );
-        return default.to_owned();
-    }
-    given.value
 }

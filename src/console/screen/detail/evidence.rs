@@ -71,6 +71,7 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
             server, manifest, ..
         } => backup(doc, server, manifest),
         Evidence::Restore { .. } => super::restored::restored(doc, evidence),
+        Evidence::Clone { server, cloned, .. } => super::cloned::cloned(doc, server, cloned),
         Evidence::Migrate { .. } => migrated(doc, evidence),
     }
 }

@@ -1,5 +1,6 @@
 //! The selected gate in full: what it would do, what it does, what it found.
 
+mod cloned;
 mod drifted;
 mod evidence;
 mod linted;

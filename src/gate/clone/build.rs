@@ -1,0 +1,249 @@
+//! Makes the copy beside the destination, and proves that it is one.
+
+use std::collections::BTreeMap;
+
+use super::Work;
+use super::ends::reading;
+use super::masks::{self, Masked};
+use crate::expectation::Finding;
+use crate::gate::Source;
+use crate::gate::restore::Trouble;
+use crate::postgres::PostgresError;
+use crate::postgres::catalog::{self, CatalogError};
+use crate::postgres::clone_schema::{self, SchemaWork, Section};
+use crate::postgres::content::TableContent;
+use crate::postgres::dump::DumpError;
+use crate::postgres::enrolment::Mark;
+use crate::postgres::programs::{self, Program};
+use crate::postgres::session::Session;
+use crate::postgres::tables::{self, Tables};
+use crate::postgres::{enrolment, identity::Identity};
+use crate::schema::{self, Kind, Options};
+use crate::system::fault;
+use crate::untrusted::{clean, clean_line};
+
+/// The source as one snapshot sees it; the session keeps it.
+pub(super) struct Exported {
+    pub(super) session: Session,
+    pub(super) snapshot: String,
+    schema: schema::Snapshot,
+    pub(super) tables: Tables,
+    pub(super) masked: Masked,
+}
+
+/// What was made and proved.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Built {
+    pub(super) snapshot: String,
+    pub(super) tables: BTreeMap<String, TableContent>,
+    pub(super) bytes: u64,
+    pub(super) sequences: u64,
+    pub(super) large_objects: u64,
+    pub(super) masked: Vec<String>,
+    /// What did not come along, or leads nowhere now.
+    pub(super) left: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Work<'_> {
+    /// Reads the source in one snapshot, and works out what of it is carried over.
+    pub(super) async fn export(&self) -> Result<Exported, Trouble> {
+        let targets = &self.context.targets;
+        let (session, _) = targets
+            .open(&self.gate.from, &self.context.gate.id, reading())
+            .await?;
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        execute(&session, begin).await?;
+        let sql = "SELECT pg_catalog.pg_export_snapshot()";
+        let row = session.client.query_typed_one(sql, &[]).await;
+        let snapshot: String = row.map_err(PostgresError::from)?.get(0);
+        let schema = catalog::read_within(&session)
+            .await
+            .map_err(|error| unread(&error))?;
+        let tables = tables::read(&session).await?;
+        let above = masks::above(&session).await?;
+        let sql = "SELECT pg_catalog.gen_random_uuid()::text";
+        let row = session.client.query_typed_one(sql, &[]).await;
+        let salt: String = row.map_err(PostgresError::from)?.get(0);
+        let masked = masks::decide(self.gate, &tables, &above, &salt)?;
+        masked.prove(&session).await?;
+        Ok(Exported {
+            session,
+            snapshot,
+            schema,
+            tables,
+            masked,
+        })
+    }
+
+    /// Fills the empty database `fresh` with the schema and the rows of the source.
+    pub(super) async fn build(
+        &self,
+        exported: &Exported,
+        fresh: &Session,
+        mark: &Mark,
+        proved: &Identity,
+    ) -> Result<Built, Trouble> {
+        let feed = &self.context.feed;
+        let mut built = Built {
+            snapshot: exported.snapshot.clone(),
+            masked: exported.masked.said.clone(),
+            left: exported.masked.left.clone(),
+            ..Built::default()
+        };
+        let (pg_dump, pg_restore) = self.programs(&exported.session, fresh)?;
+        let name = self.context.targets.application_name(&self.context.gate.id);
+        let dump = format!("clone-{}-{}", self.context.gate.id, self.context.attempt);
+        let work = SchemaWork {
+            pg_dump: &pg_dump,
+            pg_restore: &pg_restore,
+            folder: &self.context.folder,
+            name: &dump,
+            application_name: &name,
+            timeout: self.context.gate.timeout,
+            cancel: &self.context.cancel,
+        };
+        let said = |line: &str| feed.line(Source::Err, line);
+        feed.say("the schema: pg_dump of the source, no rows");
+        let source = exported.session.conninfo_here();
+        let info = fresh.conninfo_here();
+        built.left.extend(
+            work.dump(&source, &exported.snapshot, said)
+                .await
+                .map_err(program)?,
+        );
+        fault::point("clone_schema_dumped");
+        feed.say("the schema: tables, functions, types");
+        work.restore(&info, Section::PreData, 1, said)
+            .await
+            .map_err(program)?;
+        fault::point("clone_pre_data");
+        let disarmed = clone_schema::disarm(fresh).await?;
+        built.left.extend(
+            disarmed
+                .iter()
+                .map(|server| format!("server {server} leads nowhere")),
+        );
+        if self.gate.rows {
+            self.rows(exported, fresh, &mut built).await?;
+        }
+        fault::point("clone_rows_done");
+        feed.say("the schema: indexes, keys, triggers, policies");
+        work.restore(&info, Section::PostData, self.gate.jobs, said)
+            .await
+            .map_err(program)?;
+        work.remove();
+        fault::point("clone_post_data");
+        self.finish(exported, fresh, (mark, proved), &mut built)
+            .await?;
+        Ok(built)
+    }
+
+    /// Compares the schemas, and writes the mark that belongs to the new database.
+    async fn finish(
+        &self,
+        exported: &Exported,
+        fresh: &Session,
+        (mark, proved): (&Mark, &Identity),
+        built: &mut Built,
+    ) -> Result<(), Trouble> {
+        built.warnings = self.beside().analyze(fresh).await;
+        self.equal(exported, fresh).await?;
+        let oid = self.oid_of(fresh).await?;
+        let system = proved.system_identifier.as_deref().unwrap_or_default();
+        let purpose = mark.purpose.unwrap_or(enrolment::Purpose::Production);
+        enrolment::write(fresh, (system, oid), purpose, mark.same_cluster).await?;
+        fault::point("clone_enrolled");
+        Ok(())
+    }
+
+    fn programs(&self, source: &Session, fresh: &Session) -> Result<(Program, Program), Trouble> {
+        let newest = source
+            .server_version()
+            .major()
+            .max(fresh.server_version().major());
+        let find = |name: &'static str| {
+            programs::find_at_least(name, newest).map_err(|missing| {
+                Trouble::from(
+                    Finding::errored(format!("{name} cannot be used"))
+                        .because(missing.to_string())
+                        .because("the destination is as it was before")
+                        .can("install it as named above, then retry this gate"),
+                )
+            })
+        };
+        Ok((find("pg_dump")?, find("pg_restore")?))
+    }
+
+    async fn oid_of(&self, fresh: &Session) -> Result<u32, Trouble> {
+        let sql = "SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()";
+        let row = fresh.client.query_typed_one(sql, &[]).await;
+        Ok(row.map_err(PostgresError::from)?.get(0))
+    }
+
+    /// The copy's schema is the source's, but for what was left behind on purpose.
+    async fn equal(&self, exported: &Exported, fresh: &Session) -> Result<(), Trouble> {
+        self.context.feed.say("comparing the two schemas");
+        let found = catalog::read(fresh).await.map_err(|error| unread(&error))?;
+        let comparison = schema::compare(&exported.schema, &found, &Options::default());
+        let told: Vec<String> = comparison
+            .differences
+            .iter()
+            .filter(|difference| !on_purpose(difference.kind, &difference.name))
+            .map(|difference| {
+                format!(
+                    "{} {} {}",
+                    difference.change.word(),
+                    difference.kind.word(),
+                    difference.name
+                )
+            })
+            .collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        let mut finding = Finding::failed("the copy's schema differs from the source's");
+        for line in told.iter().take(10) {
+            finding = finding.because(clean_line(line));
+        }
+        Err(finding
+            .because("the destination is as it was before")
+            .can("look whether the two servers' versions or extensions differ")
+            .into())
+    }
+}
+
+/// What differs because it must not lead back to where the source lives, and the mark.
+fn on_purpose(kind: Kind, name: &str) -> bool {
+    matches!(
+        kind,
+        Kind::ForeignServer | Kind::UserMapping | Kind::Subscription
+    ) || name.starts_with(enrolment::TABLE)
+}
+
+pub(super) async fn execute(session: &Session, sql: &str) -> Result<(), PostgresError> {
+    session
+        .client
+        .batch_execute(sql)
+        .await
+        .map_err(PostgresError::from)
+}
+
+fn program(error: DumpError) -> Trouble {
+    match error {
+        DumpError::Canceled => Trouble::Canceled,
+        error => could_not(&error.to_string()),
+    }
+}
+
+fn unread(error: &CatalogError) -> Trouble {
+    could_not(&error.to_string())
+}
+
+pub(super) fn could_not(reason: &str) -> Trouble {
+    Finding::failed("the copy could not be made")
+        .because(clean(reason).into_owned())
+        .because("the destination is as it was before")
+        .can("mend what it says, then retry this gate")
+        .into()
+}

@@ -1,0 +1,202 @@
+//! Carries the rows of all tables over, several tables at a time, each read back when it is there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use super::Work;
+use super::build::{Built, Exported, could_not, execute};
+use super::ends::{reading, writing};
+use crate::gate::backup::bytes;
+use crate::gate::restore::Trouble;
+use crate::gate::{Progress, Unit};
+use crate::postgres::clone_rows::{self, CopyError, CopyPlan};
+use crate::postgres::content::TableContent;
+use crate::postgres::session::{Session, SessionSettings};
+use crate::postgres::tables::{self, Tables};
+use crate::system::fault;
+use crate::untrusted::clean;
+
+/// How far the rows have come.
+#[derive(Default)]
+struct Carried {
+    waiting: VecDeque<CopyPlan>,
+    done: BTreeMap<String, TableContent>,
+    rows: u64,
+    bytes: u64,
+    tables: usize,
+}
+
+type Shared = Arc<Mutex<Carried>>;
+
+fn locked(shared: &Shared) -> std::sync::MutexGuard<'_, Carried> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Work<'_> {
+    /// Carries all rows over, several tables at a time, and the values of sequences.
+    pub(super) async fn rows(
+        &self,
+        exported: &Exported,
+        fresh: &Session,
+        built: &mut Built,
+    ) -> Result<(), Trouble> {
+        let plans = &exported.masked.plans;
+        let shared: Shared = Arc::new(Mutex::new(Carried {
+            waiting: plans.iter().cloned().collect(),
+            ..Carried::default()
+        }));
+        let total: u64 = plans.iter().map(|plan| plan.bytes).sum();
+        let started = Instant::now();
+        let mut workers = JoinSet::new();
+        let count = (self.gate.jobs as usize).min(plans.len());
+        for _ in 0..count {
+            let from = self.reader(&exported.snapshot).await?;
+            let to = self.writer(fresh).await?;
+            let work = Carrier {
+                context: self.context.clone(),
+                shared: Arc::clone(&shared),
+                tables: plans.len(),
+                total,
+                started,
+            };
+            workers.spawn(async move { work.carry(&from, &to).await });
+        }
+        while let Some(ended) = workers.join_next().await {
+            match ended {
+                Ok(carried) => carried?,
+                Err(error) => return Err(could_not(&error.to_string())),
+            }
+        }
+        self.context
+            .feed
+            .say("the values of sequences, large objects");
+        let sequences = &exported.tables.sequences;
+        clone_rows::set_sequences(fresh, sequences).await?;
+        self.equal_sequences(&exported.tables, fresh).await?;
+        built.sequences = sequences.len() as u64;
+        built.large_objects = clone_rows::copy_large_objects(&exported.session, fresh).await?;
+        if built.large_objects > 0 {
+            let there = clone_rows::large_objects(&exported.session).await?;
+            if there != clone_rows::large_objects(fresh).await? {
+                return Err(could_not("the large objects are not those of the source"));
+            }
+        }
+        let mut carried = locked(&shared);
+        built.bytes = carried.bytes;
+        built.tables = std::mem::take(&mut carried.done);
+        Ok(())
+    }
+
+    async fn reader(&self, snapshot: &str) -> Result<Session, Trouble> {
+        let targets = &self.context.targets;
+        let (session, _) = targets
+            .open(&self.gate.from, &self.context.gate.id, reading())
+            .await?;
+        let sql = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+            crate::postgres::ledger::literal(snapshot)
+        );
+        execute(&session, &sql).await?;
+        clone_rows::prepare(&session).await?;
+        Ok(session)
+    }
+
+    async fn writer(&self, fresh: &Session) -> Result<Session, Trouble> {
+        let settings = SessionSettings {
+            application_name: self.context.targets.application_name(&self.context.gate.id),
+            ..writing()
+        };
+        let session = Session::open(&fresh.conninfo_here(), &settings).await?;
+        // Nothing that is written here is of worth before all of it is there.
+        execute(&session, "SET synchronous_commit = off").await?;
+        clone_rows::prepare(&session).await?;
+        Ok(session)
+    }
+
+    async fn equal_sequences(&self, tables: &Tables, fresh: &Session) -> Result<(), Trouble> {
+        let values = |tables: &Tables| -> BTreeMap<String, (i64, bool)> {
+            let sequences = tables.sequences.iter();
+            sequences
+                .map(|s| (s.quoted.clone(), (s.last_value, s.is_called)))
+                .collect()
+        };
+        let wanted = values(tables);
+        let found = values(&tables::read(fresh).await?);
+        let differs = wanted
+            .iter()
+            .find(|(name, value)| found.get(*name) != Some(value));
+        match differs {
+            None => Ok(()),
+            Some((name, _)) => Err(could_not(&format!("sequence {name} has another value"))),
+        }
+    }
+}
+
+/// One worker that carries tables over.
+struct Carrier {
+    context: crate::gate::Context,
+    shared: Shared,
+    tables: usize,
+    total: u64,
+    started: Instant,
+}
+
+impl Carrier {
+    async fn carry(&self, from: &Session, to: &Session) -> Result<(), Trouble> {
+        loop {
+            let next = locked(&self.shared).waiting.pop_front();
+            let Some(plan) = next else { return Ok(()) };
+            let copied = clone_rows::copy(from, to, &plan, &self.context.cancel, |rows, bytes| {
+                let mut carried = locked(&self.shared);
+                carried.rows += rows;
+                carried.bytes += bytes;
+                self.show(&plan.quoted, &carried);
+            });
+            let wanted = copied.await.map_err(copy_trouble)?;
+            let found = clone_rows::read_back(to, &plan.quoted, &wanted).await?;
+            if found.as_ref() != Some(&wanted) {
+                let table = &plan.quoted;
+                return Err(could_not(&format!(
+                    "{table} does not hold what was carried over"
+                )));
+            }
+            let mut carried = locked(&self.shared);
+            carried.tables += 1;
+            carried.done.insert(plan.quoted.clone(), wanted);
+            drop(carried);
+            fault::point("clone_table_done");
+        }
+    }
+
+    fn show(&self, table: &str, carried: &Carried) {
+        let passed = self.started.elapsed().as_secs_f64();
+        let done = carried.bytes.min(self.total.max(1));
+        let left = passed * (self.total.saturating_sub(done)) as f64 / done.max(1) as f64;
+        self.context.feed.progress(Progress {
+            label: format!(
+                "{}, table {} of {}",
+                clean(table),
+                carried.tables + 1,
+                self.tables
+            ),
+            done,
+            total: Some(self.total.max(done)),
+            unit: Unit::Bytes,
+            detail: format!(
+                "{} rows, {}, about {left:.0} s left",
+                carried.rows,
+                bytes(carried.bytes)
+            ),
+        });
+    }
+}
+
+fn copy_trouble(error: CopyError) -> Trouble {
+    match error {
+        CopyError::Canceled => Trouble::Canceled,
+        error => could_not(&error.to_string()),
+    }
+}
