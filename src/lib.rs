@@ -15,7 +15,7 @@
 //! | 1 | [`sql`] | splitting, classification, meta-commands, hazards, relations written |
 //! | 1 | [`textdiff`] | two texts by line, with the words that changed, for people to read |
 //! | 2 | [`postgres`] | connecting, sessions, identity, migration execution, ledger, dumps, private clusters |
-//! | 2 | [`git`] | commits of exactly the named paths, through the `git` program |
+//! | 2 | [`git`] | repository state, changed files, commits and merges, through the `git` program |
 //! | 2 | [`system`] | processes, durable files, fault points |
 //! | 3 | [`gate`] | one file a gate kind: plan, run, reconcile |
 //! | 3 | [`demo`] | sample worlds for `stagegate demo` and for the tests |

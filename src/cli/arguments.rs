@@ -49,6 +49,8 @@ pub(super) enum Subcommand {
     Restore(RestoreArguments),
     /// Read a backup in full and compare it with its manifest
     VerifyBackup(VerifyBackupArguments),
+    /// Read what differs between two revisions, and mark what was read
+    Review(ReviewArguments),
     /// Let a database say that it is development and may be replaced, or that it is production
     Enrol(EnrolArguments),
     /// Open the console on a sample world with a private PostgreSQL
@@ -228,6 +230,44 @@ pub(super) struct SnapshotArguments {
     /// Only this schema
     #[arg(long, value_name = "SCHEMA")]
     pub(super) schema: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+RANGE is one of:
+  REV..REV      one revision and another
+  REV...REV     what the second has made since it left the first
+  REV           a revision and the work tree, with files that are not tracked
+Without it: what this branch has made since it left origin/HEAD, main or master; on that branch itself,
+what is not committed.
+
+A mark (r) says that you have read a file with the content that it has now. Another content takes it away, and the
+same content brings it back. Marks of this command stay on this machine. A `git` gate with `reviewed = [\"…\"]` counts
+those that are made inside a run, on the console's screen 3: they are in the run's journal.
+
+Exit code 0: left, or nothing differs. 2: with --list, something differs. 1: it could not be read.
+
+  stagegate review                          what this branch would bring
+  stagegate review main..develop            any two revisions
+  stagegate review HEAD                     what is not committed
+  stagegate review v1.4... --list           what came since v1.4, as a list")]
+pub(super) struct ReviewArguments {
+    /// What is compared with what
+    pub(super) range: Option<String>,
+    /// A folder in the repository
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub(super) repository: PathBuf,
+    /// Your name on the marks [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub(super) reviewer: Option<String>,
+    /// Print the files that differ, and leave; so it does without a terminal
+    #[arg(long)]
+    pub(super) list: bool,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+    #[command(flatten)]
+    pub(super) look: Look,
 }
 
 #[derive(Debug, Args)]

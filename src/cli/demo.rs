@@ -82,7 +82,7 @@ async fn open_console(arguments: &DemoArguments, runtime: &tokio::runtime::Handl
     };
     let handle = Arc::new(handle);
     let console = console::open(&handle, run::console_options(arguments.look));
-    let exit = run::in_console(handle, console).await;
+    let exit = Box::pin(run::in_console(handle, console)).await;
     say::note("The demo's server, databases and files are removed.");
     exit
 }

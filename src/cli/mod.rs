@@ -19,6 +19,7 @@ mod log;
 mod plan;
 mod restore;
 mod restore_archive;
+mod review;
 mod run;
 mod runs;
 mod say;
@@ -53,6 +54,7 @@ fn dispatch(command: Subcommand) -> Exit {
     match command {
         Subcommand::Check(arguments) => check::run(&arguments),
         Subcommand::Run(arguments) => run::run(arguments),
+        Subcommand::Review(arguments) => review::run(&arguments),
         Subcommand::Demo(arguments) => demo::run(&arguments),
         Subcommand::Plan(arguments) => plan::run(arguments),
         Subcommand::Runs(arguments) => runs::run(&arguments),

@@ -100,6 +100,7 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         cancel: CancellationToken::new(),
         choices: Choices::none(),
         remedies: Vec::new(),
+        reviews: std::collections::BTreeMap::new(),
         planned: None,
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }

@@ -19,11 +19,14 @@ use tokio::time::{Instant, sleep_until};
 
 use super::model::Model;
 use super::msg::{Effect, Msg};
+use super::reader::Reader;
 use super::screen::run::wanted_plan;
 use super::signals::{Asked, Signals};
 use super::terminal::{self, Screen};
 use super::update::update;
+use super::view;
 use super::view::theme::Theme;
+use super::watcher::Watcher;
 use super::{ConsoleEnd, ConsoleOptions};
 use crate::engine::{Announcement, EngineHandle, Request};
 use crate::system::durable;
@@ -62,6 +65,8 @@ pub fn open(handle: &Arc<EngineHandle>, options: ConsoleOptions) -> color_eyre::
         theme: terminal::theme(options),
         screen,
         answers: FuturesUnordered::new(),
+        watcher: Watcher::new(),
+        reader: Reader::new(),
         drawn: None,
         guard: None,
         input: true,
@@ -93,6 +98,10 @@ struct Driver {
     screen: Screen,
     /// Commands that the engine has not answered yet.
     answers: FuturesUnordered<LocalBoxFuture<'static, Msg>>,
+    /// Looks at the repository while the screen shows it.
+    watcher: Watcher,
+    /// Reads the files that are shown.
+    reader: Reader,
     /// When the last frame was drawn.
     drawn: Option<Instant>,
     /// When keys count for the dialog that is guarded.
@@ -163,6 +172,8 @@ impl Driver {
                     }
                     Err(_) => self.take(Msg::EngineGone),
                 },
+                Some(msg) = self.watcher.next() => self.take(msg),
+                Some(msg) = self.reader.next() => self.take(msg),
                 () = feed.changed() => {
                     self.stale_feed = true;
                     self.model.dirty |= self.model.shows_feed();
@@ -209,7 +220,11 @@ impl Driver {
             self.model.size = size;
         }
         self.model.settle();
-        if self.screen.draw(&self.model, &self.theme).is_err() {
+        // What fits the screen is known only now.
+        self.look_into();
+        let (model, theme) = (&self.model, &self.theme);
+        let drawn = self.screen.draw(|buffer| view::draw(buffer, model, theme));
+        if drawn.is_err() {
             self.end = Some(ConsoleEnd::HungUp);
         }
         self.model.dirty = false;
@@ -229,6 +244,19 @@ impl Driver {
         // Another screen may want more lines than were copied.
         self.stale_feed |= self.model.feed_limit() > was_log;
         self.carry_out(effects);
+        self.look_into();
+    }
+
+    /// Lets the repository be watched and files be read, as far as the screen shows them.
+    fn look_into(&mut self) {
+        if let Some(work) = self.watcher.keep(self.model.watched()) {
+            tokio::spawn(work);
+        }
+        if self.model.screen != super::screen::Screen::Files {
+            self.reader.rest();
+        } else if let Some(ask) = self.model.files.ask() {
+            tokio::spawn(self.reader.read(ask));
+        }
     }
 
     fn asked(&mut self, asked: &Asked) {

@@ -4,16 +4,21 @@
 //! [`view::draw`] draws the model. Both are pure; `drive` and `terminal` alone touch the terminal,
 //! the clock and the engine.
 
+pub mod alone;
 mod drive;
 pub mod keymap;
 pub mod model;
 pub mod msg;
 mod pointer;
+mod published;
+mod reader;
 pub mod screen;
+mod settle;
 mod signals;
 mod terminal;
 pub mod update;
 pub mod view;
+mod watcher;
 
 pub use drive::{Console, open};
 pub use keymap::table_markdown;

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::keymap::help_page;
 use super::screen::dialog::Dialog;
 use super::screen::diff::DiffScreen;
+use super::screen::files::FilesScreen;
+use super::screen::git::{GitScreen, Watched};
 use super::screen::input::Input;
 use super::screen::journal::JournalScreen;
-use super::screen::layout::{Layout, dialog_height, dialog_width};
+use super::screen::layout::Layout;
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
-use super::screen::text::{Doc, DocLine};
-use super::screen::{Row, Screen, Verb, banner, closing, detail, recovery_point};
+use super::screen::text::Doc;
+use super::screen::{Row, Screen, Verb, banner, recovery_point};
 use crate::engine::Snapshot;
 use crate::gate::{FeedView, Plan};
 use crate::promotion::{
@@ -56,12 +57,12 @@ pub struct Intent {
 
 /// What the detail was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct DetailKey {
-    generation: u64,
-    gate: usize,
-    size: (u16, u16),
-    feed: u64,
-    second: i64,
+pub(super) struct DetailKey {
+    pub(super) generation: u64,
+    pub(super) gate: usize,
+    pub(super) size: (u16, u16),
+    pub(super) feed: u64,
+    pub(super) second: i64,
 }
 
 /// The state of the console.
@@ -88,6 +89,8 @@ pub struct Model {
     /// How far lines of meaningful columns are scrolled sideways.
     pub sideways: usize,
     pub diff: DiffScreen,
+    pub git: GitScreen,
+    pub files: FilesScreen,
     pub log: LogScreen,
     pub journal: JournalScreen,
     /// The closing page.
@@ -113,8 +116,8 @@ pub struct Model {
     /// The plan is what the pane is to show.
     pub show_plan: bool,
     /// Counts snapshots.
-    generation: u64,
-    detail_key: DetailKey,
+    pub(super) generation: u64,
+    pub(super) detail_key: DetailKey,
 }
 
 impl Model {
@@ -146,6 +149,8 @@ impl Model {
             pager: Pager::default(),
             sideways: 0,
             diff: DiffScreen::default(),
+            git: GitScreen::default(),
+            files: FilesScreen::default(),
             log: LogScreen::default(),
             journal: JournalScreen::default(),
             closing: Pager::default(),
@@ -318,9 +323,17 @@ impl Model {
         match self.screen {
             Screen::Log => true,
             // What a gate asks is said on both.
-            Screen::Run | Screen::Diff | Screen::Journal => self.run().at_work().is_some(),
+            Screen::Run | Screen::Diff | Screen::Files | Screen::Git | Screen::Journal => {
+                self.run().at_work().is_some()
+            }
             Screen::Closing => false,
         }
+    }
+
+    /// The repository that is to be watched now.
+    pub fn watched(&self) -> Option<&Watched> {
+        let shown = self.screen == Screen::Git;
+        self.git.watched.as_ref().filter(|_| shown)
     }
 
     /// How many lines of output are of use on this screen.
@@ -328,64 +341,6 @@ impl Model {
         match self.screen {
             Screen::Log => 2_000,
             _ => usize::from(self.size.1) * 2,
-        }
-    }
-
-    /// Brings everything that depends on size or state up to date; called before a frame.
-    pub fn settle(&mut self) {
-        let Some(layout) = self.layout() else { return };
-        self.list
-            .fit(self.rows.len(), usize::from(layout.list.height));
-        self.settle_detail(&layout);
-        let body = usize::from(layout.body.height);
-        let width = usize::from(layout.body.width);
-        if self.screen == Screen::Log {
-            self.log.fit(&self.feed, width, body);
-        }
-        if self.screen == Screen::Diff {
-            self.diff.fit(&self.snapshot, &layout);
-        }
-        self.journal.fit(self.snapshot.records.len(), body);
-        if let Some(Dialog::Help(pager)) = &mut self.dialog {
-            let lines = help_page(usize::from(dialog_width(self.size.0)))
-                .lines
-                .len();
-            pager.fit(lines, usize::from(dialog_height(&layout)));
-        }
-        if self.screen == Screen::Closing {
-            let lines = closing::page(self, width).lines.len();
-            self.closing.fit(lines, body);
-        }
-    }
-
-    fn settle_detail(&mut self, layout: &Layout) {
-        let working = self
-            .run()
-            .at_work()
-            .is_some_and(|gate| self.gate().is_some_and(|selected| selected.id == gate.id));
-        let height = usize::from(layout.detail.height);
-        let key = DetailKey {
-            generation: self.generation,
-            gate: self.selected + 1,
-            size: (layout.detail.width, layout.detail.height),
-            feed: if working { self.feed.revision } else { 0 },
-            second: if self.clock_matters() && (working || self.snapshot.retrying.is_some()) {
-                self.now.as_second()
-            } else {
-                0
-            },
-        };
-        if key != self.detail_key {
-            let width = usize::from(layout.detail.width);
-            self.detail = Arc::new(detail::page(self, width, height));
-            self.detail_key = key;
-        }
-        self.pager.fit(self.detail.lines.len(), height);
-        if std::mem::take(&mut self.show_plan) {
-            let heading = |line: &DocLine| detail::is_plan_heading(line);
-            if let Some(line) = self.detail.lines.iter().position(heading) {
-                self.pager.offset = line.min(self.pager.last());
-            }
         }
     }
 }

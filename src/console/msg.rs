@@ -6,8 +6,10 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 
 use super::ConsoleEnd;
+use super::screen::files::FilesNews;
 use crate::engine::{Announcement, CommandError, Snapshot};
 use crate::gate::FeedView;
+use crate::git::watch::News;
 use crate::promotion::Command;
 
 /// Something that happened.
@@ -27,6 +29,10 @@ pub enum Msg {
         origin: Origin,
         result: Result<(), CommandError>,
     },
+    /// The watcher of a round says something about the repository.
+    Git(u64, Box<News>),
+    /// What was read of changed files.
+    Files(Box<FilesNews>),
     /// A message was sent, or why not; if it was copied, its text.
     Announced(Result<(), CommandError>),
     /// A text was written to a file, or why not.

@@ -26,6 +26,16 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
             click_difference(model, at);
             return Vec::new();
         }
+        MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Files => {
+            model.dirty = true;
+            model.toast = None;
+            model.files.click_at(&layout, at);
+            return Vec::new();
+        }
+        MouseEventKind::Down(MouseButton::Left) if model.screen == Screen::Git => {
+            click_git(model, at);
+            return Vec::new();
+        }
         _ => return Vec::new(),
     };
     model.dirty = true;
@@ -37,6 +47,15 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
                 None => model.diff.pager.by(turn),
             }
         }
+        Screen::Files => {
+            let areas = model.files.areas(&layout);
+            match areas.list.filter(|list| list.contains(at)) {
+                Some(_) => model.files.by(turn),
+                None => model.files.pager.by(turn),
+            }
+        }
+        Screen::Git if layout.list.contains(at) => model.git.list.by(turn),
+        Screen::Git => model.git.pager.by(turn),
         Screen::Log => model.log.pager.by(turn),
         Screen::Journal => model.journal.by(turn),
         Screen::Closing => model.closing.by(turn),
@@ -44,6 +63,18 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
         Screen::Run => model.pager.by(turn),
     }
     Vec::new()
+}
+
+fn click_git(model: &mut Model, at: Position) {
+    let Some(layout) = model.layout() else { return };
+    model.dirty = true;
+    model.toast = None;
+    if layout.list.contains(at) {
+        let row = model.git.list.offset + usize::from(at.y - layout.list.y);
+        model.git.click(row);
+    } else if layout.detail.contains(at) {
+        model.git.focus = Focus::Detail;
+    }
 }
 
 fn click_difference(model: &mut Model, at: Position) {

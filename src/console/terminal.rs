@@ -18,10 +18,10 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
 
 use super::ConsoleOptions;
-use super::model::Model;
-use super::view;
 use super::view::theme::{Palette, Theme, ThemeName};
 
 /// Whether the terminal is ours now.
@@ -108,12 +108,15 @@ impl Screen {
     }
 
     /// Draws one frame, in one write, so that a slow line shows no half of it.
-    pub(super) fn draw(&mut self, model: &Model, theme: &Theme) -> std::io::Result<()> {
+    pub(super) fn draw(
+        &mut self,
+        paint: impl FnOnce(&mut Buffer) -> Option<Position>,
+    ) -> std::io::Result<()> {
         let here = std::thread::current().id();
         *DRAWING.lock().unwrap_or_else(PoisonError::into_inner) = Some(here);
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|frame| {
-            if let Some(cursor) = view::draw(frame.buffer_mut(), model, theme) {
+            if let Some(cursor) = paint(frame.buffer_mut()) {
                 frame.set_cursor_position(cursor);
             }
         })?;

@@ -1,7 +1,5 @@
 //! What a message makes of the model. Pure: no clock, no IO; what is to be done leaves as effects.
 
-use std::sync::Arc;
-
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::ConsoleEnd;
@@ -9,12 +7,13 @@ use super::keymap::{self, Action};
 use super::model::{Focus, Model, Tone};
 use super::msg::{Effect, Msg, Origin};
 use super::pointer::on_mouse;
+use super::published::on_snapshot;
 use super::screen::copy::copy;
-use super::screen::dialog::{Answer, Dialog, Subject, is_interrupt};
+use super::screen::dialog::{Answer, Dialog, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, diff, run};
-use crate::engine::{CommandError, Snapshot};
+use super::screen::{Screen, act, back, choose, diff, git, review, run};
+use crate::engine::CommandError;
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
 
@@ -32,6 +31,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Tick(now) => {
             let moved = now.as_second() != model.now.as_second();
             model.dirty |= moved && model.clock_matters();
+            // The page says how long ago something was.
+            let minute = now.as_second() / 60 != model.now.as_second() / 60;
+            model.dirty |= minute && model.screen == Screen::Git;
             model.now = now;
             Vec::new()
         }
@@ -47,6 +49,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             origin,
             result,
         } => on_done(model, &command, origin, result),
+        Msg::Git(round, news) => {
+            model.dirty |= model.git.hear(round, *news);
+            Vec::new()
+        }
+        Msg::Files(news) => {
+            model.dirty |= model.files.hear(*news);
+            review::know(model);
+            Vec::new()
+        }
         Msg::Announced(result) => back::told(model, result),
         Msg::Saved(result) => {
             match result {
@@ -56,16 +67,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Listen => {
-            model.dirty |= model.deaf;
-            model.deaf = false;
-            model.moved = false;
-            if model
-                .toast
-                .as_ref()
-                .is_some_and(|toast| toast.text == act::JUST_HERE)
-            {
-                model.say(Tone::Info, act::PRESS_AGAIN);
-            }
+            listen(model);
             Vec::new()
         }
         Msg::EngineGone => {
@@ -79,6 +81,17 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::HangUp => vec![Effect::Quit(ConsoleEnd::HungUp)],
         Msg::Terminate => vec![Effect::Quit(ConsoleEnd::Terminated)],
+    }
+}
+
+/// What is on the screen was seen for long enough.
+fn listen(model: &mut Model) {
+    model.dirty |= model.deaf;
+    model.deaf = false;
+    model.moved = false;
+    let toast = model.toast.as_ref();
+    if toast.is_some_and(|toast| toast.text == act::JUST_HERE) {
+        model.say(Tone::Info, act::PRESS_AGAIN);
     }
 }
 
@@ -135,6 +148,7 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Suspend => suspended(model),
         Action::Run => show(model, Screen::Run),
         Action::Diff => diff::open(model),
+        Action::Git => git::open(model),
         Action::Log => show(model, Screen::Log),
         Action::Journal => show(model, Screen::Journal),
         Action::Search => model.search = Some(Input::default()),
@@ -146,6 +160,8 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
             return match model.screen {
                 Screen::Run => run::act(model, action),
                 Screen::Diff => diff::act(model, action),
+                Screen::Files => review::act(model, action),
+                Screen::Git => git::act(model, action),
                 Screen::Log => reading_log(model, action),
                 Screen::Journal => reading_journal(model, action),
                 Screen::Closing => reading_closing(model, action),
@@ -165,6 +181,8 @@ fn step_back(model: &mut Model) {
         model.say(Tone::Info, "staying");
     } else if model.intent.take().is_some() {
         model.say(Tone::Info, "nothing will be asked; the plan is only shown");
+    } else if model.screen == Screen::Files {
+        model.screen = Screen::Git;
     } else if model.screen == Screen::Run {
         model.focus = Focus::List;
     } else {
@@ -251,6 +269,10 @@ fn on_done(
             match command {
                 Command::Cancel { .. } => model.say(Tone::Info, "cancel requested"),
                 Command::Note { .. } => model.say(Tone::Good, "noted in the journal"),
+                Command::ReviewFile { path, .. } => {
+                    model.say(Tone::Good, format!("reviewed: {}", clean_line(path)));
+                }
+                Command::WithdrawReview { .. } => model.say(Tone::Info, "taken back"),
                 Command::Choose { choice, .. } => {
                     model.say(Tone::Info, format!("chosen: {}", clean_line(choice)));
                 }
@@ -265,124 +287,4 @@ fn on_done(
         (Err(error), _) => model.say(Tone::Refusal, clean_line(&error.to_string())),
     }
     Vec::new()
-}
-
-fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Effect> {
-    let before = Arc::clone(&model.snapshot);
-    let (had, has) = (before.notices.len(), snapshot.notices.len());
-    model.take(snapshot);
-    if has > had
-        && let Some(notice) = model.snapshot.notices.last().cloned()
-    {
-        model.say(Tone::Info, clean_line(&notice));
-    }
-    let plans = &model.snapshot.plans;
-    let planning = &model.snapshot.planning;
-    model
-        .asked
-        .retain(|gate| !plans.contains_key(gate) && !planning.contains(gate));
-    if before.run.seq != model.run().seq {
-        model.asked.clear();
-        moved_on(model, &before);
-    }
-    renew_dialog(model);
-    answer_intent(model);
-    if model.leaving && !model.at_work() {
-        return vec![Effect::Quit(ConsoleEnd::Left)];
-    }
-    run::wanted_plan(model)
-}
-
-/// The run has moved: the selection goes along when it stood at the gate that passed.
-fn moved_on(model: &mut Model, before: &Snapshot) {
-    let was_open = before
-        .run
-        .gates
-        .get(model.selected)
-        .is_some_and(|gate| !gate.state.advances());
-    let passed = model.gate().is_some_and(|gate| gate.state.advances());
-    if model.run().rollback != before.run.rollback
-        && let Some(current) = model.current()
-    {
-        // It may have been started from anywhere, the page of a rejected run included.
-        model.screen = Screen::Run;
-        model.select(current);
-    }
-    if was_open
-        && passed
-        && let Some(current) = model.current()
-    {
-        model.select(current);
-        model.moved = true;
-        // It spoke of the gate that is left behind.
-        model.toast = None;
-    }
-    let confirmed = model
-        .gate()
-        .is_some_and(|gate| gate.items.get(model.item).is_some_and(Option::is_some));
-    let was_confirmed = before
-        .run
-        .gates
-        .get(model.selected)
-        .is_some_and(|gate| gate.items.get(model.item).is_some_and(Option::is_some));
-    if confirmed && !was_confirmed {
-        model.rest_on_open_item();
-    }
-    if model.run().status.is_terminal() && !before.run.status.is_terminal() {
-        model.dialog = None;
-        model.screen = Screen::Closing;
-    }
-}
-
-/// A confirmation is about what was shown when it opened; what was typed for something else is void.
-fn renew_dialog(model: &mut Model) {
-    if let Some(Dialog::Back(sheet)) = &model.dialog {
-        let mut sheet = sheet.clone();
-        sheet.renew(model);
-        model.dialog = Some(Dialog::Back(sheet));
-        return;
-    }
-    let Some(Dialog::Start(sheet)) = &model.dialog else {
-        return;
-    };
-    let (gate, verb) = (sheet.subject.gate.clone(), sheet.subject.verb);
-    let now = Subject::of_gate(model, &gate, verb);
-    let Some(now) = now.filter(Subject::is_startable) else {
-        model.dialog = None;
-        model.deaf = false;
-        let word = model
-            .run()
-            .gate(&gate)
-            .map_or("gone", |gate| gate.state.word());
-        if word != "running" && word != "passed" {
-            model.say(
-                Tone::Refusal,
-                format!("nothing was started: {gate} is {word}"),
-            );
-        }
-        return;
-    };
-    if let Some(Dialog::Start(sheet)) = &mut model.dialog {
-        sheet.renew(now);
-    }
-}
-
-/// The plan that a start waits for is there and can be seen: now it may be asked.
-fn answer_intent(model: &mut Model) {
-    let Some(intent) = &model.intent else { return };
-    let selected = model.gate().is_some_and(|gate| gate.id == intent.gate);
-    if !selected || model.screen != Screen::Run {
-        model.intent = None;
-        return;
-    }
-    let making = model.snapshot.planning.contains(&intent.gate);
-    let plan = model.snapshot.plans.get(&intent.gate);
-    let fresh = match (plan, &intent.old) {
-        (Some(plan), Some(old)) => !Arc::ptr_eq(plan, old),
-        (plan, _) => plan.is_some(),
-    };
-    if fresh && !making && model.dialog.is_none() {
-        let verb = intent.verb;
-        act::open_start(model, verb);
-    }
 }

@@ -342,6 +342,9 @@ impl Engine {
                 && was != now
             {
                 let what = match &context.gate.kind {
+                    Kind::Git(check) if !check.reviewed.is_empty() => {
+                        "its repository has moved, or its reviews have changed,"
+                    }
                     Kind::Git(_) => "its repository has moved",
                     _ => "its files have changed",
                 };

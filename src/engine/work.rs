@@ -107,6 +107,7 @@ impl Engine {
             remedies: record
                 .map(|record| record.remedies.clone())
                 .unwrap_or_default(),
+            reviews: self.run.reviews.clone(),
             journal: (seq, head.to_owned()),
         })
     }

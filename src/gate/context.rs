@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Choices, Evidence, Feed, Targets};
-use crate::promotion::{EffectRecord, GateState, RemedyRecord};
+use crate::promotion::{EffectRecord, GateState, RemedyRecord, Reviews};
 use crate::runbook::{self, Gate, Runbook};
 
 /// What one attempt at one gate works with.
@@ -41,6 +41,8 @@ pub struct Context {
     pub planned: Option<String>,
     /// What people decided about the differences that the gate found before.
     pub remedies: Vec<RemedyRecord>,
+    /// What people have read, by the top folder of the repository.
+    pub reviews: BTreeMap<String, Reviews>,
     /// The journal's last record when the gate was started.
     pub journal: (u64, String),
 }

@@ -1,7 +1,9 @@
 //! `git`: a repository stands where the promotion needs it, or every reason why not.
 
+use super::git_reviewed;
 use super::git_seen::{GitRules, GitSeen};
 use super::{Context, Evidence, Outcome, Plan, Tone};
+use crate::digest::digest;
 use crate::expectation::Finding;
 use crate::git::inspect::{Inspection, inspect};
 use crate::git::program::{GitError, PASSED_ON};
@@ -30,6 +32,8 @@ fn rules(gate: &GitCheck, context: &Context) -> GitRules {
         not_behind: fill(&gate.not_behind),
         tag: fill(&gate.tag),
         signed_by: fill_all(&gate.signed_by),
+        reviewed: fill_all(&gate.reviewed),
+        reviewed_since: fill(&gate.reviewed_since),
     }
 }
 
@@ -93,8 +97,25 @@ pub(super) async fn run(gate: &GitCheck, context: &Context) -> Outcome {
             );
         }
     };
-    let inputs = found.state.fingerprint(rules.clean);
-    let seen = GitSeen { rules, found };
+    let reviewed = match git_reviewed::look(&rules, &asked.at.repository, context).await {
+        Ok(reviewed) => reviewed,
+        Err(StateError::Git(GitError::Canceled(_))) => {
+            return Outcome::canceled("looking at what was reviewed was canceled");
+        }
+        Err(error) => {
+            return Outcome::of(
+                Finding::errored("what was reviewed could not be compared with what is there")
+                    .because(clean(&error.to_string()).into_owned())
+                    .can("mend what it says, then retry this gate"),
+            );
+        }
+    };
+    let inputs = with_marks(found.state.fingerprint(rules.clean), gate, context);
+    let seen = GitSeen {
+        rules,
+        reviewed,
+        found,
+    };
     Outcome::of(seen.judge()).with(Evidence::Git {
         repository: asked.at.repository.display().to_string(),
         inputs,
@@ -105,5 +126,15 @@ pub(super) async fn run(gate: &GitCheck, context: &Context) -> Outcome {
 /// The hash over where the repository stands now, so that a gate that passed is stale once it moves.
 pub(super) fn inputs(gate: &GitCheck, context: &Context) -> Option<String> {
     let repository = context.path(&gate.repository);
-    fingerprint_now(&repository, &variables(context), gate.clean)
+    let now = fingerprint_now(&repository, &variables(context), gate.clean)?;
+    Some(with_marks(now, gate, context))
+}
+
+/// The hash with that of the marks, where marks are asked for.
+fn with_marks(inputs: String, gate: &GitCheck, context: &Context) -> String {
+    if gate.reviewed.is_empty() {
+        return inputs;
+    }
+    let patterns: Vec<String> = gate.reviewed.iter().map(|p| context.fill(p)).collect();
+    digest(format!("{inputs} {}", git_reviewed::marks(&patterns, context)).as_bytes())
 }

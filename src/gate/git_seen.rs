@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::git_reviewed::ReviewedSeen;
 use crate::expectation::{Finding, Verdict};
 use crate::git::inspect::Inspected;
 use crate::git::state::Head;
@@ -17,12 +18,20 @@ pub struct GitRules {
     pub not_behind: Option<String>,
     pub tag: Option<String>,
     pub signed_by: Vec<String>,
+    /// Patterns of files that people must have read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviewed: Vec<String>,
+    /// What they have read begins where the head left this revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed_since: Option<String>,
 }
 
 /// What was asked for and what was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitSeen {
     pub rules: GitRules,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed: Option<ReviewedSeen>,
     #[serde(flatten)]
     pub found: Inspected,
 }
@@ -53,6 +62,12 @@ impl GitRules {
             let of = self.tag.as_ref().map_or("the commit", |_| "the tag");
             lines.push(format!("{of} is signed by {}", self.signed_by.join(" or ")));
         }
+        if let Some(since) = &self.reviewed_since {
+            lines.push(format!(
+                "what has changed since `{since}` in {} is reviewed, in this run, as it is",
+                self.reviewed.join(", ")
+            ));
+        }
         lines
     }
 }
@@ -82,6 +97,9 @@ impl GitSeen {
         self.distances(&mut causes);
         self.tag(&mut causes);
         self.signature(&mut causes);
+        if let Some(reviewed) = &self.reviewed {
+            causes.failed.extend(reviewed.causes());
+        }
         let (verdict, summary) = match (causes.failed.len(), causes.errored.len()) {
             (0, 0) => return Finding::passed(self.summary()),
             (0, _) => (Verdict::Errored, "the remote could not be asked".to_owned()),
@@ -107,7 +125,11 @@ impl GitSeen {
         let branch = state.branch().unwrap_or("detached HEAD");
         let clean = if self.rules.clean { ", clean" } else { "" };
         let sync = if self.rules.in_sync { ", in sync" } else { "" };
-        format!("{branch} at {commit}{clean}{sync}")
+        let reviewed = match &self.reviewed {
+            Some(reviewed) => format!(", {} files reviewed", reviewed.files.len()),
+            None => String::new(),
+        };
+        format!("{branch} at {commit}{clean}{sync}{reviewed}")
     }
 
     fn fetching(&self, causes: &mut Causes) {

@@ -26,6 +26,9 @@ pub struct CommitLine {
     pub commit: String,
     /// More than one makes it a merge.
     pub parents: usize,
+    /// The parents themselves, for drawing; evidence does without them.
+    #[serde(skip)]
+    pub parent_ids: Vec<String>,
     pub author: String,
     /// Seconds since 1970.
     pub time: i64,
@@ -72,6 +75,8 @@ pub(super) async fn between(git: &Git, target: &str, from: &str) -> Result<Dista
                 "log.showSignature=false",
                 "log",
                 "--left-right",
+                // A graph is drawn of it: no commit before those that were made upon it.
+                "--topo-order",
                 "-z",
                 "--no-color",
                 "--format=%m%x1f%H%x1f%P%x1f%an%x1f%ct%x1f%s",
@@ -131,9 +136,13 @@ impl Listed {
 
 fn commit_line(record: &str) -> Option<CommitLine> {
     let mut fields = record.splitn(6, '\u{1f}').skip(1);
+    let commit = fields.next()?.to_owned();
+    let parents = fields.next()?.split_whitespace();
+    let parent_ids: Vec<String> = parents.map(str::to_owned).collect();
     Some(CommitLine {
-        commit: fields.next()?.to_owned(),
-        parents: fields.next()?.split_whitespace().count(),
+        commit,
+        parents: parent_ids.len(),
+        parent_ids,
         author: clean_line(fields.next()?),
         time: fields.next()?.parse().ok()?,
         subject: clean_line(fields.next()?),

@@ -6,8 +6,11 @@
 //! asked for a password.
 
 mod act;
+pub mod changes;
 pub mod commit;
+pub mod content;
 mod distance;
+pub mod graph;
 pub mod inspect;
 pub mod merge;
 pub mod merge_act;
@@ -18,4 +21,6 @@ mod remote;
 mod standing;
 pub mod state;
 mod status;
+mod untracked;
+pub mod watch;
 mod write;

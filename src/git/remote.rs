@@ -40,6 +40,14 @@ pub(super) async fn tip(git: &Git, remote: &str, branch: &str) -> Result<Option<
     Ok(text.lines().find_map(commit))
 }
 
+/// Asks a remote whether it answers, for no longer than `longest`.
+pub(super) async fn answers(git: &Git, remote: &str, longest: Duration) -> Result<(), GitError> {
+    let git = git.on_the_network(longest).await;
+    let asked = git.must(&["ls-remote", "--quiet", remote, "HEAD"]).await;
+    asked.map_err(without_passwords)?;
+    Ok(())
+}
+
 /// Brings branches of a remote here. The remote-tracking branches move, and nothing else.
 pub(super) async fn fetch(git: &Git, remote: &str, refs: &[&str]) -> Result<(), GitError> {
     let git = git.on_the_network(TRANSFER).await;

@@ -32,7 +32,8 @@ pub struct Names {
 }
 
 impl Names {
-    pub(super) fn add(&mut self, name: &str) {
+    /// Counts one more, and keeps its name while there are few.
+    pub fn add(&mut self, name: &str) {
         self.count += 1;
         if self.first.len() < KEPT {
             self.first.push(clean_line(name));

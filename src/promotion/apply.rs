@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Actor, Definition, EffectOutcome, Event, GateDefinition, GateRecord, GateState, ItemRecord,
-    Nature, PhaseDefinition, Record, RemedyRecord, Reminder, RollbackRecord, Run, RunStatus,
-    Waiver,
+    Nature, PhaseDefinition, Record, RemedyRecord, Reminder, Review, RollbackRecord, Run,
+    RunStatus, Waiver,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -43,6 +43,7 @@ impl Run {
             captures: BTreeMap::new(),
             rollback: None,
             reminder: None,
+            reviews: BTreeMap::new(),
             operator: record.actor.name.clone(),
             opened: record.time,
             updated: record.time,
@@ -85,6 +86,7 @@ impl Run {
             Event::RunRolledBack { rollback } => {
                 self.status = RunStatus::RolledBack(rollback.clone());
             }
+            Event::FileReviewed { .. } | Event::ReviewWithdrawn { .. } => self.review(record),
             Event::Noted { gate, text } => {
                 if let Some(gate) = gate.as_deref().and_then(|id| self.gate_mut(id)) {
                     gate.notes.push(format!("{}: {text}", record.actor.name));
@@ -104,6 +106,38 @@ impl Run {
                     gate.remedies.extend(remedy(record));
                 }
             }
+        }
+    }
+
+    /// People have read a file, or take that back.
+    fn review(&mut self, record: &Record) {
+        match &record.event {
+            Event::FileReviewed {
+                repository,
+                path,
+                old,
+                new,
+            } => {
+                let review = Review {
+                    old: old.clone(),
+                    new: new.clone(),
+                    by: record.actor.name.clone(),
+                    at: record.time,
+                };
+                let of = self.reviews.entry(repository.clone()).or_default();
+                of.add(path, review);
+            }
+            Event::ReviewWithdrawn {
+                repository,
+                path,
+                old,
+                new,
+            } => {
+                if let Some(of) = self.reviews.get_mut(repository) {
+                    of.withdraw(path, [old.as_deref(), new.as_deref()]);
+                }
+            }
+            _ => {}
         }
     }
 

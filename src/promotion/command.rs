@@ -114,6 +114,22 @@ pub enum Command {
         approved_by: String,
         reason: String,
     },
+    /// A person has read what a change makes of a file.
+    ReviewFile {
+        /// The repository's top folder.
+        repository: String,
+        path: String,
+        /// What both sides have, as git names it.
+        old: Option<String>,
+        new: Option<String>,
+    },
+    /// Takes that back.
+    WithdrawReview {
+        repository: String,
+        path: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
     /// A person in a role decides.
     Sign {
         gate: String,

@@ -125,6 +125,23 @@ pub enum Event {
         approved_by: String,
         reason: String,
     },
+    /// A person has read what a change makes of a file; it counts for that content alone.
+    FileReviewed {
+        repository: String,
+        path: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        new: Option<String>,
+    },
+    ReviewWithdrawn {
+        repository: String,
+        path: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        new: Option<String>,
+    },
     SignedOff {
         statement: Statement,
     },
@@ -197,6 +214,8 @@ impl Event {
             | Event::RunContinued { .. }
             | Event::RunHeld { .. }
             | Event::RunResumed
+            | Event::FileReviewed { .. }
+            | Event::ReviewWithdrawn { .. }
             | Event::ConnHandedOver { .. }
             | Event::RollbackStarted { .. }
             | Event::RunRolledBack { .. }
@@ -259,6 +278,8 @@ impl Event {
                 reason,
                 ..
             } => remedy.decided(approved_by, reason),
+            Event::FileReviewed { path, new, .. } => reviewed(path, new.as_deref()),
+            Event::ReviewWithdrawn { path, .. } => format!("took the review of {path} back"),
             Event::SignedOff { statement } => statement.words(),
             Event::RunHeld { reason } => format!("held: {reason}"),
             Event::RunResumed => "resumed".into(),
@@ -273,5 +294,15 @@ impl Event {
             Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
             Event::RunClosed => "run closed".into(),
         }
+    }
+}
+
+fn reviewed(path: &str, new: Option<&str>) -> String {
+    match new {
+        Some(id) => format!(
+            "reviewed {path} at {}",
+            id.chars().take(12).collect::<String>()
+        ),
+        None => format!("reviewed that {path} is removed"),
     }
 }

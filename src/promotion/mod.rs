@@ -14,6 +14,7 @@ mod event;
 mod journal;
 mod refusal;
 mod remedy;
+mod review;
 mod run;
 mod statement;
 mod window;
@@ -29,6 +30,7 @@ pub use event::{EffectOutcome, EffectRecord, Event};
 pub use journal::{GENESIS, Journal, JournalDamage, Record, Tail};
 pub use refusal::Refusal;
 pub use remedy::{Remedy, RemedyRecord};
+pub use review::{Review, ReviewStanding, Reviews, Sides};
 pub use run::{
     GateRecord, GateState, ItemRecord, Reminder, RollbackRecord, Run, RunStatus, Waiver,
 };

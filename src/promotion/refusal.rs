@@ -18,6 +18,8 @@ pub enum Refusal {
     UnknownGate(String),
     #[error("gate `{blocking}` is {}; nothing later starts until it has passed", .state.word())]
     Blocked { blocking: String, state: GateState },
+    #[error("there is no change of a file to be reviewed")]
+    NothingToReview,
     #[error("gate `{0}` is at work; one gate acts at a time")]
     Busy(String),
     #[error("gate `{0}` is in doubt; nothing else acts before it is known what it did")]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Definition, EffectRecord, GateDefinition, RemedyRecord, Resolution, RollbackDefinition,
-    Statement,
+    Definition, EffectRecord, GateDefinition, RemedyRecord, Resolution, Reviews,
+    RollbackDefinition, Statement,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -219,6 +219,8 @@ pub struct Run {
     /// The way back that is being gone.
     pub rollback: Option<RollbackRecord>,
     pub reminder: Option<Reminder>,
+    /// What people have read, by the top folder of the repository.
+    pub reviews: BTreeMap<String, Reviews>,
     /// Who has the conn.
     pub operator: String,
     pub opened: Timestamp,

@@ -50,6 +50,10 @@ pub struct GitCheck {
     pub signed_by: Vec<String>,
     /// The file that says whose keys count; without one it is the user's own.
     pub allowed_signers: Option<String>,
+    /// Patterns of files that must be read, as they are, by people in the run.
+    pub reviewed: Vec<String>,
+    /// The revision since which they have changed.
+    pub reviewed_since: Option<String>,
 }
 
 /// One branch that goes into another.

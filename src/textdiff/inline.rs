@@ -2,12 +2,11 @@
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::{Segment, whole};
+use super::{BLOCK_LINES, Segment, whole};
 
-/// A block of unequal sides that is larger is not read word by word by anybody.
-const BLOCK_LINES: usize = 80;
-/// More words than that on one side are compared by no means that is worth its time.
-const MOST_WORDS: usize = 4_000;
+/// More words than that on one side are compared by no means that is worth its time: it is done
+/// while somebody waits for the page.
+const MOST_WORDS: usize = 1_500;
 /// Lines are much the same when this part of their words is, in hundredths.
 const ALIKE: usize = 40;
 

@@ -138,7 +138,7 @@ mod tests {
     fn what_is_far_from_a_change_is_folded() {
         let old: String = (1..=20).map(|n| format!("{n}\n")).collect();
         let new = old.replace("10\n", "ten\n");
-        let diff = compare(&old, &new, Options::default());
+        let diff = compare(old.as_str(), new.as_str(), Options::default());
         let pieces = diff.unified(Some(3));
         assert_eq!(pieces[0], Piece::Folded(6));
         assert_eq!(pieces.len(), 1 + 3 + 2 + 3 + 1);
@@ -165,7 +165,7 @@ mod tests {
             new in "([ab]\n){0,20}",
             context in proptest::option::of(0_usize..4),
         ) {
-            let diff = compare(&old, &new, Options::default());
+            let diff = compare(old.as_str(), new.as_str(), Options::default());
             let mut one = Vec::new();
             let mut folded = [0, 0];
             for piece in diff.unified(context) {

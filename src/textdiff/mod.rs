@@ -7,10 +7,17 @@
 
 mod inline;
 mod layout;
+mod lines;
+mod matching;
 
-use similar::{Algorithm, DiffOp};
+use std::ops::Range;
+use std::sync::OnceLock;
 
+use self::lines::{Lines, numbered};
 pub use layout::{Pair, Piece};
+
+/// A changed block of unequal sides that is larger is not read word by word by anybody.
+const BLOCK_LINES: usize = 80;
 
 /// How two texts are compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,103 +45,151 @@ pub struct Segment {
 }
 
 /// One line of either text, or of both.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     pub kind: RowKind,
     /// The line's number in the old text, from 1.
-    pub old: Option<usize>,
+    pub old: Option<u32>,
     /// The line's number in the new text, from 1.
-    pub new: Option<usize>,
-    pub segments: Vec<Segment>,
-    /// How the old text has a kept line, where white space was ignored and is not the same.
-    pub old_text: Option<String>,
+    pub new: Option<u32>,
 }
 
 impl Row {
-    /// The line, as the new text has it where both do.
-    pub fn text(&self) -> String {
-        self.segments.iter().map(|s| s.text.as_str()).collect()
-    }
-
     /// Tells whether only one of the texts has it.
     pub fn is_change(&self) -> bool {
         self.kind != RowKind::Kept
     }
 }
 
-/// Two texts, compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Two texts, compared. Which words changed is found out for the lines that somebody looks at.
+#[derive(Debug, Clone, Default)]
 pub struct TextDiff {
+    old: Lines,
+    new: Lines,
     /// All lines in reading order: in a change, what was removed stands before what was added.
     pub rows: Vec<Row>,
+    blocks: Vec<Block>,
 }
 
-/// Compares two texts. A text that is empty has no lines.
-pub fn compare(old: &str, new: &str, options: Options) -> TextDiff {
-    let (old, new) = (lines(old), lines(new));
-    let ops = if options.ignore_whitespace {
-        let [old, new] =
-            [&old, &new].map(|lines| lines.iter().map(|l| squeezed(l)).collect::<Vec<_>>());
-        operations(&refs(&old), &refs(&new))
-    } else {
-        operations(&old, &new)
-    };
-    let mut rows = Vec::with_capacity(old.len().max(new.len()));
-    for op in ops {
-        match op {
-            DiffOp::Equal {
-                old_index,
-                new_index,
-                len,
-            } => {
-                for at in 0..len {
-                    rows.push(kept(old_index + at, new_index + at, &old, &new));
-                }
-            }
-            DiffOp::Delete {
-                old_index, old_len, ..
-            } => replaced(&mut rows, (&old, old_index, old_len), (&new, 0, 0)),
-            DiffOp::Insert {
-                new_index, new_len, ..
-            } => replaced(&mut rows, (&old, 0, 0), (&new, new_index, new_len)),
-            DiffOp::Replace {
-                old_index,
-                old_len,
-                new_index,
-                new_len,
-            } => replaced(
-                &mut rows,
-                (&old, old_index, old_len),
-                (&new, new_index, new_len),
-            ),
+impl PartialEq for TextDiff {
+    fn eq(&self, other: &TextDiff) -> bool {
+        (&self.old, &self.new, &self.rows) == (&other.old, &other.new, &other.rows)
+    }
+}
+
+impl Eq for TextDiff {}
+
+/// A run of rows that only one text has, on both sides.
+#[derive(Debug, Clone)]
+struct Block {
+    rows: Range<usize>,
+    removed: usize,
+    /// The words of each pair of lines, or those of the whole block; none where it is too large.
+    words: Vec<OnceLock<(Segments, Segments)>>,
+}
+
+/// The lines of one side in segments.
+type Segments = Vec<Vec<Segment>>;
+
+impl TextDiff {
+    /// How many lines each text has, without an empty one at its end.
+    pub fn lines(&self) -> [usize; 2] {
+        [&self.old, &self.new].map(|lines| {
+            let len = lines.len();
+            let open = len > 0 && lines.line(len - 1).is_empty();
+            len - usize::from(open)
+        })
+    }
+
+    /// A row as the new text has it, where both have it.
+    pub fn text(&self, row: &Row) -> &str {
+        match row.new {
+            Some(_) => line_of(&self.new, row.new),
+            None => line_of(&self.old, row.old),
         }
     }
-    TextDiff { rows }
-}
 
-/// The lines of a text; joined by line feeds they are the text.
-fn lines(text: &str) -> Vec<&str> {
-    if text.is_empty() {
-        return Vec::new();
+    /// A row as the old text has it, where both have it.
+    pub fn old_text(&self, row: &Row) -> &str {
+        match row.old {
+            Some(_) => line_of(&self.old, row.old),
+            None => line_of(&self.new, row.new),
+        }
     }
-    text.split('\n').collect()
+
+    /// A row in segments, with the words that changed.
+    pub fn segments(&self, at: usize) -> Vec<Segment> {
+        let Some(row) = self.rows.get(at) else {
+            return Vec::new();
+        };
+        self.words(at, row).unwrap_or_else(|| whole(self.text(row)))
+    }
+
+    fn words(&self, at: usize, row: &Row) -> Option<Vec<Segment>> {
+        if !row.is_change() {
+            return None;
+        }
+        let place = self.blocks.partition_point(|block| block.rows.end <= at);
+        let block = self
+            .blocks
+            .get(place)
+            .filter(|block| block.rows.contains(&at))?;
+        let is_old = row.kind == RowKind::Removed;
+        let first = block.rows.start + if is_old { 0 } else { block.removed };
+        let number = at - first;
+        let pairs = block.words.len() > 1;
+        let cell = block.words.get(if pairs { number } else { 0 })?;
+        let (gone, come) = cell.get_or_init(|| {
+            let rows = |from: usize, len: usize| -> Vec<&str> {
+                let rows = self.rows[from..from + len].iter();
+                rows.map(|row| self.text(row)).collect()
+            };
+            let added = block.rows.start + block.removed;
+            match pairs {
+                true => {
+                    let old = rows(block.rows.start + number, 1);
+                    inline::refined(&old, &rows(added + number, 1))
+                }
+                false => {
+                    let old = rows(block.rows.start, block.removed);
+                    inline::refined(&old, &rows(added, block.rows.end - added))
+                }
+            }
+        });
+        let side = if is_old { gone } else { come };
+        side.get(if pairs { 0 } else { number }).cloned()
+    }
+
+    /// Adds what stands between two runs that are the same.
+    fn replaced(&mut self, old: Range<usize>, new: Range<usize>) {
+        let start = self.rows.len();
+        self.rows.extend(old.clone().map(|at| Row {
+            kind: RowKind::Removed,
+            old: Some(at as u32 + 1),
+            new: None,
+        }));
+        self.rows.extend(new.clone().map(|at| Row {
+            kind: RowKind::Added,
+            old: None,
+            new: Some(at as u32 + 1),
+        }));
+        if old.is_empty() || new.is_empty() {
+            return;
+        }
+        let cells = match old.len() == new.len() {
+            true => old.len(),
+            false => usize::from(old.len().max(new.len()) <= BLOCK_LINES),
+        };
+        self.blocks.push(Block {
+            rows: start..self.rows.len(),
+            removed: old.len(),
+            words: vec![OnceLock::new(); cells],
+        });
+    }
 }
 
-fn refs(lines: &[String]) -> Vec<&str> {
-    lines.iter().map(String::as_str).collect()
-}
-
-fn squeezed(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Myers with bounded searching: texts that share nothing are split early instead of searched.
-fn operations(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
-    similar::TextDiff::configure()
-        .algorithm(Algorithm::Myers)
-        .diff_slices(old, new)
-        .ops()
-        .to_vec()
+fn line_of(lines: &Lines, number: Option<u32>) -> &str {
+    number.map_or("", |number| lines.line(number as usize - 1))
 }
 
 fn whole(text: &str) -> Vec<Segment> {
@@ -144,36 +199,29 @@ fn whole(text: &str) -> Vec<Segment> {
     }]
 }
 
-fn kept(old_at: usize, new_at: usize, old: &[&str], new: &[&str]) -> Row {
-    let (before, after) = (old[old_at], new[new_at]);
-    Row {
-        kind: RowKind::Kept,
-        old: Some(old_at + 1),
-        new: Some(new_at + 1),
-        segments: whole(after),
-        old_text: (before != after).then(|| before.to_owned()),
-    }
-}
-
-/// A place in the lines of one text: all of them, the first, how many.
-type Part<'a> = (&'a [&'a str], usize, usize);
-
-fn replaced(rows: &mut Vec<Row>, old: Part<'_>, new: Part<'_>) {
-    let (gone, come) = (&old.0[old.1..old.1 + old.2], &new.0[new.1..new.1 + new.2]);
-    let (gone, come) = inline::refined(gone, come);
-    let row = |kind, old, new, segments| Row {
-        kind,
+/// Compares two texts. A text that is empty has no lines.
+pub fn compare(old: impl Into<String>, new: impl Into<String>, options: Options) -> TextDiff {
+    let (old, new) = (Lines::of(old.into()), Lines::of(new.into()));
+    let [a, b] = numbered(&old, &new, options.ignore_whitespace);
+    let found = matching::same(&a, &b);
+    let mut diff = TextDiff {
+        rows: Vec::with_capacity(old.len().max(new.len())),
         old,
         new,
-        segments,
-        old_text: None,
+        blocks: Vec::new(),
     };
-    for (at, segments) in gone.into_iter().enumerate() {
-        rows.push(row(RowKind::Removed, Some(old.1 + at + 1), None, segments));
+    let (mut old_at, mut new_at) = (0, 0);
+    for same in found {
+        diff.replaced(old_at..same.old, new_at..same.new);
+        diff.rows.extend((0..same.len).map(|at| Row {
+            kind: RowKind::Kept,
+            old: Some((same.old + at) as u32 + 1),
+            new: Some((same.new + at) as u32 + 1),
+        }));
+        (old_at, new_at) = (same.old + same.len, same.new + same.len);
     }
-    for (at, segments) in come.into_iter().enumerate() {
-        rows.push(row(RowKind::Added, None, Some(new.1 + at + 1), segments));
-    }
+    diff.replaced(old_at..a.len(), new_at..b.len());
+    diff
 }
 
 #[cfg(test)]
@@ -190,19 +238,19 @@ mod tests {
     fn side(diff: &TextDiff, kind: RowKind) -> String {
         let rows = diff.rows.iter();
         let of_side = rows.filter(|row| row.kind == RowKind::Kept || row.kind == kind);
-        let text = |row: &Row| match (&row.old_text, kind) {
-            (Some(old), RowKind::Removed) => old.clone(),
-            _ => row.text(),
+        let text = |row: &Row| match kind {
+            RowKind::Removed => diff.old_text(row).to_owned(),
+            _ => diff.text(row).to_owned(),
         };
         of_side.map(text).collect::<Vec<_>>().join("\n")
     }
 
-    fn marked(row: &Row) -> String {
+    fn marked(diff: &TextDiff, at: usize) -> String {
         let part = |segment: &Segment| match segment.emphasised {
             true => format!("[{}]", segment.text),
             false => segment.text.clone(),
         };
-        row.segments.iter().map(part).collect()
+        diff.segments(at).iter().map(part).collect()
     }
 
     #[test]
@@ -216,7 +264,7 @@ mod tests {
         use RowKind::{Added, Kept, Removed};
         assert_eq!(kinds, [Kept, Removed, Added, Kept]);
         let diff = compare("CHECK (total > 0)", "CHECK (total >= 10)", EXACT);
-        let shown: Vec<String> = diff.rows.iter().map(marked).collect();
+        let shown: Vec<String> = (0..2).map(|at| marked(&diff, at)).collect();
         assert_eq!(shown, ["CHECK (total > [0])", "CHECK (total >[= 10])"]);
     }
 
@@ -245,11 +293,11 @@ mod tests {
             (0..20_000).map(line).collect()
         };
         let (old, new) = (text("one"), text("two"));
-        let diff = compare(&old, &new, EXACT);
+        let diff = compare(old.as_str(), new.as_str(), EXACT);
         assert_eq!(side(&diff, RowKind::Removed), old);
         assert_eq!(side(&diff, RowKind::Added), new);
         // One line alone may be as long.
-        let diff = compare(&old.replace('\n', " "), &new.replace('\n', " "), EXACT);
+        let diff = compare(old.replace('\n', " "), new.replace('\n', " "), EXACT);
         assert_eq!(diff.rows.len(), 2);
     }
 
@@ -260,18 +308,18 @@ mod tests {
             new in "([ab =,]{0,6}\n){0,9}[a日 ]{0,3}",
             ignore_whitespace: bool,
         ) {
-            let diff = compare(&old, &new, Options { ignore_whitespace });
+            let diff = compare(old.as_str(), new.as_str(), Options { ignore_whitespace });
             prop_assert_eq!(side(&diff, RowKind::Removed), old);
             prop_assert_eq!(side(&diff, RowKind::Added), new);
         }
 
         #[test]
         fn line_numbers_count_up(old in "([ab]\n){0,12}", new in "([ab]\n){0,12}") {
-            let diff = compare(&old, &new, EXACT);
-            let olds: Vec<usize> = diff.rows.iter().filter_map(|row| row.old).collect();
-            let news: Vec<usize> = diff.rows.iter().filter_map(|row| row.new).collect();
-            prop_assert_eq!(&olds, &(1..=olds.len()).collect::<Vec<_>>());
-            prop_assert_eq!(&news, &(1..=news.len()).collect::<Vec<_>>());
+            let diff = compare(old.as_str(), new.as_str(), EXACT);
+            let olds: Vec<u32> = diff.rows.iter().filter_map(|row| row.old).collect();
+            let news: Vec<u32> = diff.rows.iter().filter_map(|row| row.new).collect();
+            prop_assert_eq!(&olds, &(1..=olds.len() as u32).collect::<Vec<_>>());
+            prop_assert_eq!(&news, &(1..=news.len() as u32).collect::<Vec<_>>());
         }
     }
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use stagegate::git::state::{StateRequest, look};
+use stagegate::git::watch::{WatchRequest, see};
 use tokio_util::sync::CancellationToken;
 
 const ROUNDS: usize = 15;
@@ -72,7 +73,13 @@ fn main() {
         target: Some("base".to_owned()),
         variables: std::env::vars().collect(),
     };
-    let [mut ours, mut plain] = [Vec::new(), Vec::new()];
+    let watched = WatchRequest {
+        repository: folder.path().to_owned(),
+        into: Some("base".to_owned()),
+        variables: std::env::vars().collect(),
+        ..WatchRequest::default()
+    };
+    let [mut ours, mut plain, mut screen] = [Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         let began = Instant::now();
         git(folder.path(), &["status", "--porcelain=v2", "--branch"]);
@@ -82,12 +89,20 @@ fn main() {
         let state = runtime.block_on(look(&request, &cancel)).unwrap();
         ours.push(began.elapsed());
         assert_eq!(state.target.unwrap().ahead, 40);
+        let began = Instant::now();
+        let seen = runtime.block_on(see(&watched, &cancel)).unwrap();
+        screen.push(began.elapsed());
+        assert_eq!(seen.graph.len(), 40);
     }
-    let (ours, plain) = (median(ours), median(plain));
+    let (ours, plain, screen) = (median(ours), median(plain), median(screen));
     println!("{count} files and commits, {ROUNDS} rounds, medians:");
     println!("  git status --porcelain=v2 --branch  {plain:>8.1} ms");
     println!(
         "  the whole state                     {ours:>8.1} ms   {:.2}x",
         ours / plain
+    );
+    println!(
+        "  what the Git screen shows           {screen:>8.1} ms   {:.2}x",
+        screen / plain
     );
 }

@@ -352,17 +352,29 @@ pub(crate) fn text(model: &Model) -> String {
 /// Presses keys: `jj<enter>`, `<esc>`, `<c-u>`. Returns the effects.
 pub(crate) fn keys(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
+    for key in key_events(keys) {
+        effects.extend(update(model, Msg::Key(key)));
+        model.settle();
+    }
+    effects
+}
+
+/// The events of keys that are written like that.
+pub(crate) fn key_events(keys: &str) -> Vec<KeyEvent> {
+    let mut events = Vec::new();
     let mut rest = keys;
     while let Some(first) = rest.chars().next() {
-        let (key, used) = match rest.split_once('>').filter(|_| first == '<') {
+        let named_key = rest
+            .split_once('>')
+            .filter(|_| first == '<' && rest.len() > 2);
+        let (key, used) = match named_key {
             Some((name, _)) => (named(&name[1..]), name.len() + 1),
             None => (KeyEvent::from(KeyCode::Char(first)), first.len_utf8()),
         };
-        effects.extend(update(model, Msg::Key(key)));
-        model.settle();
+        events.push(key);
         rest = &rest[used..];
     }
-    effects
+    events
 }
 
 fn named(name: &str) -> KeyEvent {

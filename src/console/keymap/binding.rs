@@ -20,7 +20,13 @@ pub enum On {
     Run,
     /// The differences.
     Diff,
-    /// The run and the differences: a list, and a page beside it.
+    /// The repository.
+    Git,
+    /// The changed files.
+    Files,
+    /// The differences and the changed files: two texts, compared.
+    Compared,
+    /// The run, the differences and the repository: a list, and a page beside it.
     Panes,
     /// The log and the journal.
     Reading,

@@ -23,8 +23,8 @@ pub(super) const COMPARING: &[Binding] = &[
         &[Char('v')],
         "v",
         Action::Columns,
-        On::Diff,
-        "two columns or one: expected and actual side by side, or below each other",
+        On::Compared,
+        "two columns or one: both sides beside each other, or below each other",
         |model| shows(model).then_some("columns"),
     ),
     shown(
@@ -39,27 +39,31 @@ pub(super) const COMPARING: &[Binding] = &[
         &[Char(']')],
         "]",
         Action::NextChange,
-        On::Diff,
-        "go to the next change of the selected difference",
+        On::Compared,
+        "go to the next change of what is selected",
         |model| shows(model).then_some("next change"),
     ),
     quiet(
         &[Char('[')],
         "[",
         Action::PreviousChange,
-        On::Diff,
+        On::Compared,
         "go to the change before",
     ),
     shown(
         &[Char('z')],
         "z",
         Action::Fold,
-        On::Diff,
-        "in the list, fold or unfold the kind; beside it, the lines that are alike",
+        On::Compared,
+        "in the list, fold or unfold the group; beside it, the lines that are alike",
         |model| {
-            let word = match model.diff.focus {
+            let (focus, all_lines) = match model.screen {
+                Screen::Files => (model.files.focus, model.files.all_lines),
+                _ => (model.diff.focus, model.diff.all_lines),
+            };
+            let word = match focus {
                 Focus::List => "fold",
-                Focus::Detail if model.diff.all_lines => "changes only",
+                Focus::Detail if all_lines => "changes only",
                 Focus::Detail => "all lines",
             };
             shows(model).then_some(word)
@@ -69,7 +73,7 @@ pub(super) const COMPARING: &[Binding] = &[
         &[Char('w')],
         "w",
         Action::Whitespace,
-        On::Diff,
+        On::Compared,
         "ignore or compare how much white space there is",
     ),
 ];
@@ -83,5 +87,9 @@ pub(super) fn opens(model: &Model) -> Option<&'static str> {
 }
 
 fn shows(model: &Model) -> bool {
-    model.screen == Screen::Diff && model.diff.seen().is_some()
+    match model.screen {
+        Screen::Diff => model.diff.seen().is_some(),
+        Screen::Files => model.files.file().is_some(),
+        _ => false,
+    }
 }

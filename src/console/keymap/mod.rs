@@ -3,6 +3,7 @@
 
 mod binding;
 mod comparing;
+mod repository;
 mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -11,6 +12,7 @@ pub use binding::{Binding, Key, On};
 
 use self::binding::Key::{Char, Code, Control};
 use self::comparing::COMPARING;
+use self::repository::{FILES, REPOSITORY};
 use self::table::{DIALOGS, TABLE};
 use super::model::Model;
 use super::screen::Screen;
@@ -55,9 +57,16 @@ pub enum Action {
     Fold,
     Whitespace,
     NextChange,
+    NextFile,
+    PreviousFile,
+    /// Mark a file as reviewed, or take the mark away.
+    Review,
     PreviousChange,
     Run,
     Diff,
+    Git,
+    /// Look at the repository at once.
+    LookAgain,
     Log,
     Journal,
     Help,
@@ -74,9 +83,18 @@ impl Binding {
             On::Everywhere => true,
             On::Run => screen == Screen::Run,
             On::Diff => screen == Screen::Diff,
-            On::Panes => matches!(screen, Screen::Run | Screen::Diff),
+            On::Git => screen == Screen::Git,
+            On::Files => screen == Screen::Files,
+            On::Compared => matches!(screen, Screen::Diff | Screen::Files),
+            On::Panes => matches!(
+                screen,
+                Screen::Run | Screen::Diff | Screen::Files | Screen::Git
+            ),
             On::Reading => matches!(screen, Screen::Log | Screen::Journal),
-            On::Searched => matches!(screen, Screen::Diff | Screen::Log | Screen::Journal),
+            On::Searched => matches!(
+                screen,
+                Screen::Diff | Screen::Files | Screen::Git | Screen::Log | Screen::Journal
+            ),
             // They count by the question, before the screen's own keys.
             On::Question => false,
         }
@@ -86,7 +104,7 @@ impl Binding {
 /// All lines of the table, most useful first.
 pub fn bindings() -> impl Iterator<Item = &'static Binding> {
     // The first are where the screen of differences is, or where there is anything to compare.
-    COMPARING.iter().chain(TABLE)
+    COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(TABLE)
 }
 
 /// What a key asks for on a screen.
@@ -114,11 +132,35 @@ pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
         .filter(|binding| binding.is_on(model.screen) || binding.on == On::Question)
         .filter_map(|binding| Some((binding.shown, (binding.bar)(model)?)))
         .collect();
-    let room = |(key, word): &(&str, &str)| cells(key) + cells(word) + 3;
     let (last, first) = match all.len().checked_sub(2) {
         Some(at) => (&all[at..], &all[..at]),
         None => (&all[..], &all[..0]),
     };
+    fitting(first, last, width)
+}
+
+/// The keys of a review without a run, as many as fit.
+pub fn review_bar(width: usize) -> Vec<(&'static str, &'static str)> {
+    let all = [
+        ("r", "reviewed"),
+        ("]", "next change"),
+        (">", "next file"),
+        ("v", "columns"),
+        ("z", "all lines"),
+        ("w", "white space"),
+        ("/", "search"),
+        ("f", "filter"),
+    ];
+    fitting(&all, &[("?", "help"), ("q", "leave")], width)
+}
+
+/// The first entries that fit beside the last ones, which always do.
+fn fitting<'a>(
+    first: &[(&'a str, &'a str)],
+    last: &[(&'a str, &'a str)],
+    width: usize,
+) -> Vec<(&'a str, &'a str)> {
+    let room = |(key, word): &(&str, &str)| cells(key) + cells(word) + 3;
     let mut left = width.saturating_sub(last.iter().map(room).sum());
     let mut out = Vec::new();
     for entry in first {
@@ -132,11 +174,17 @@ pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
     out
 }
 
-const SECTIONS: [(On, &str); 7] = [
+const SECTIONS: [(On, &str); 10] = [
     (On::Run, "On the run"),
     (On::Question, "At a flag that is raised, on the run"),
     (On::Diff, "In the differences"),
-    (On::Panes, "On the run and in the differences"),
+    (On::Compared, "In the differences and in changed files"),
+    (On::Files, "In changed files"),
+    (On::Git, "On the repository"),
+    (
+        On::Panes,
+        "On the run, the differences, changed files and the repository",
+    ),
     (On::Reading, "In the log and the journal"),
     (On::Searched, "After a search"),
     (On::Everywhere, "Everywhere"),
@@ -144,14 +192,7 @@ const SECTIONS: [(On, &str); 7] = [
 
 /// The help screen.
 pub fn help_page(width: usize) -> Doc {
-    let mut doc = Doc::new(width);
-    for (on, title) in SECTIONS {
-        doc.heading(title);
-        for binding in bindings().filter(|binding| binding.on == on) {
-            let lead = span(Ink::Strong, format!("{:<8}", binding.shown));
-            doc.hanging(&[lead], Ink::Plain, binding.words);
-        }
-    }
+    let mut doc = help_of(width, &SECTIONS);
     doc.heading("In a dialog");
     for (key, words) in DIALOGS {
         doc.hanging(
@@ -163,6 +204,34 @@ pub fn help_page(width: usize) -> Doc {
     doc
 }
 
+/// The help of a review without a run.
+pub fn review_help(width: usize) -> Doc {
+    let counts = |on: &On| {
+        let here = [
+            On::Compared,
+            On::Files,
+            On::Panes,
+            On::Searched,
+            On::Everywhere,
+        ];
+        here.contains(on)
+    };
+    let sections: Vec<(On, &str)> = SECTIONS.into_iter().filter(|(on, _)| counts(on)).collect();
+    help_of(width, &sections)
+}
+
+fn help_of(width: usize, sections: &[(On, &str)]) -> Doc {
+    let mut doc = Doc::new(width);
+    for (on, title) in sections {
+        doc.heading(title);
+        for binding in bindings().filter(|binding| binding.on == *on) {
+            let lead = span(Ink::Strong, format!("{:<8}", binding.shown));
+            doc.hanging(&[lead], Ink::Plain, binding.words);
+        }
+    }
+    doc
+}
+
 /// The table of keys for the README.
 pub fn table_markdown() -> String {
     let mut out = String::from("| key | where | what it does |\n|---|---|---|\n");
@@ -170,9 +239,12 @@ pub fn table_markdown() -> String {
         On::Run => "run",
         On::Question => "run, at a ramp",
         On::Diff => "differences",
-        On::Panes => "run, differences",
+        On::Git => "git",
+        On::Files => "files",
+        On::Compared => "differences, files",
+        On::Panes => "run, differences, files, git",
         On::Reading => "log, journal",
-        On::Searched => "differences, log, journal",
+        On::Searched => "differences, files, git, log, journal",
         On::Everywhere => "everywhere",
     };
     for (on, _) in SECTIONS {
@@ -196,6 +268,8 @@ mod tests {
         for screen in [
             Screen::Run,
             Screen::Diff,
+            Screen::Files,
+            Screen::Git,
             Screen::Log,
             Screen::Journal,
             Screen::Closing,

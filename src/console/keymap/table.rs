@@ -179,10 +179,8 @@ pub(super) const TABLE: &[Binding] = &[
         "/",
         Action::Search,
         On::Everywhere,
-        "search: gates, differences with their values, log lines, journal records",
-        |model| {
-            matches!(model.screen, Screen::Diff | Screen::Log | Screen::Journal).then_some("search")
-        },
+        "search: gates, differences with their values, the repository, log lines, journal records",
+        |model| (!matches!(model.screen, Screen::Run | Screen::Closing)).then_some("search"),
     ),
     shown(
         &[Char('n')],
@@ -214,6 +212,14 @@ pub(super) const TABLE: &[Binding] = &[
         On::Everywhere,
         "the differences that a drift gate has seen: of the selected gate, or the last of the run",
         opens,
+    ),
+    shown(
+        &[Char('3')],
+        "3",
+        Action::Git,
+        On::Everywhere,
+        "the repository: where it stands, and what would be promoted",
+        super::repository::opens,
     ),
     shown(
         &[Char('5')],
@@ -369,6 +375,8 @@ fn searched(model: &Model) -> bool {
         Screen::Log => !model.log.pattern.is_empty(),
         Screen::Journal => !model.journal.pattern.is_empty(),
         Screen::Diff => !model.diff.pattern.is_empty(),
+        Screen::Files => !model.files.pattern.is_empty(),
+        Screen::Git => !model.git.pattern.is_empty(),
         _ => false,
     }
 }

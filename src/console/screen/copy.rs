@@ -12,6 +12,8 @@ pub fn copy(model: &Model) -> Vec<Effect> {
     let (name, text) = match model.screen {
         Screen::Log => ("log".to_owned(), model.log.doc.plain()),
         Screen::Diff => super::diff::to_copy(model),
+        Screen::Files => ("files".to_owned(), super::review::told(&model.files)),
+        Screen::Git => ("repository".to_owned(), model.git.page.plain()),
         Screen::Closing => (
             "closing".to_owned(),
             super::closing::page(model, 100).plain(),

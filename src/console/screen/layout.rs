@@ -29,11 +29,15 @@ impl Layout {
     /// Divides a screen whose header has `more` lines than usual; `None` when it is too small to
     /// work on.
     pub fn of(size: (u16, u16), more: u16) -> Option<Layout> {
+        Layout::below(size, 3 + more)
+    }
+
+    /// Divides a screen below a header of so many lines.
+    pub fn below(size: (u16, u16), header: u16) -> Option<Layout> {
         let (width, height) = size;
         if Layout::is_too_small(size) {
             return None;
         }
-        let header = 3 + more;
         let top = header + 1;
         let body = Rect::new(0, top, width, height - top - 1);
         let list_width = list_width(width);

@@ -10,6 +10,8 @@ pub mod copy;
 pub mod detail;
 pub mod dialog;
 pub mod diff;
+pub mod files;
+pub mod git;
 pub mod input;
 pub mod journal;
 pub mod layout;
@@ -17,6 +19,7 @@ pub mod log;
 pub mod pager;
 pub mod reading;
 mod recovery;
+pub mod review;
 mod row;
 pub mod run;
 mod sql_ink;
@@ -35,6 +38,9 @@ use crate::promotion::GateState;
 pub enum Screen {
     Run,
     Diff,
+    Git,
+    /// The files that differ between two revisions.
+    Files,
     Log,
     Journal,
     /// What became of a run that has ended.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::dialog::is_interrupt;
-use super::{Screen, diff, run};
+use super::review::files_say;
+use super::{Screen, diff, git, run};
 use crate::console::keymap::Action;
 use crate::console::model::{Model, Tone};
 use crate::console::msg::Effect;
@@ -35,6 +36,11 @@ fn search(model: &mut Model, text: String) {
     match model.screen {
         Screen::Run | Screen::Closing => run::find(model, &text),
         Screen::Diff => diff::search(model, text),
+        Screen::Files => {
+            let said = model.files.search(text);
+            files_say(model, said);
+        }
+        Screen::Git => git::search(model, text),
         Screen::Log => {
             model.log.pattern = text;
             find(model, true);

@@ -10,6 +10,7 @@ use crate::console::screen::diff::sheet::{Part, Sheet, SheetLine, Side};
 use crate::console::screen::diff::tree::{Counts, Entry, Group, TreeRow, sign};
 use crate::console::screen::diff::words;
 use crate::console::screen::layout::Layout;
+use crate::console::screen::pager::Pager;
 use crate::console::screen::text::{Ink, cells, clip, clip_start};
 use crate::textdiff::RowKind;
 use crate::untrusted::clean_line;
@@ -58,7 +59,13 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, layout: &Layout, model: &Model, them
         rows(canvas, list, model, theme);
         divider(canvas, layout.divider, model.diff.list, theme);
     }
-    sheet(canvas, areas.page, model, theme);
+    let diff = &model.diff;
+    sheet(
+        canvas,
+        areas.page,
+        (&diff.sheet, diff.pager, &diff.pattern),
+        theme,
+    );
 }
 
 fn rows(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
@@ -131,10 +138,13 @@ fn object(canvas: &mut Canvas<'_>, area: Rect, entry: &Entry, theme: &Theme) {
 }
 
 /// Draws the visible lines of the sheet; nothing else of it is looked at.
-fn sheet(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
-    let diff = &model.diff;
-    let sheet = &diff.sheet;
-    for (line, at) in diff.pager.range().enumerate() {
+pub(super) fn sheet(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    (sheet, pager, pattern): (&Sheet, Pager, &str),
+    theme: &Theme,
+) {
+    for (line, at) in pager.range().enumerate() {
         let row = Rect::new(area.x, area.y + line as u16, area.width, 1);
         match sheet.lines.get(at) {
             Some(SheetLine::Words(line)) => canvas.spans(row, row.y, &line.spans, 0, theme),
@@ -169,10 +179,10 @@ fn sheet(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
             }
             None => break,
         }
-        canvas.mark(row, row.y, &diff.pattern, theme.found());
+        canvas.mark(row, row.y, pattern, theme.found());
     }
-    let more = diff.pager.len.saturating_sub(diff.pager.range().end);
-    if more > 0 && diff.pager.height > 0 {
+    let more = pager.len.saturating_sub(pager.range().end);
+    if more > 0 && pager.height > 0 {
         let word = format!(" ↓ {more} more ");
         let x = area.right().saturating_sub(cells(&word) as u16);
         let y = area.bottom().saturating_sub(1);
@@ -193,7 +203,7 @@ fn numbered(
         return;
     };
     let digits = of.digits;
-    let number = |number: Option<usize>| match number.filter(|_| part.first) {
+    let number = |number: Option<u32>| match number.filter(|_| part.first) {
         Some(number) => format!("{number:>digits$} "),
         None => " ".repeat(digits + 1),
     };

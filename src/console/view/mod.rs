@@ -1,9 +1,12 @@
 //! Draws a model. Nothing here changes anything or knows where it is drawn.
 
+pub mod alone;
 mod bar;
 mod canvas;
 mod dialog;
 mod diff;
+mod files;
+mod git;
 mod header;
 mod journal;
 mod list;
@@ -42,6 +45,8 @@ pub fn draw(buffer: &mut Buffer, model: &Model, theme: &Theme) -> Option<Positio
             page::detail(&mut canvas, layout.detail, model, theme);
         }
         Screen::Diff => diff::draw(&mut canvas, &layout, model, theme),
+        Screen::Files => files::draw(&mut canvas, &layout, &model.files, theme),
+        Screen::Git => git::draw(&mut canvas, &layout, model, theme),
         Screen::Log => page::log(&mut canvas, layout.body, model, theme),
         Screen::Journal => journal::draw(&mut canvas, layout.body, model, theme),
         Screen::Closing => {
@@ -54,7 +59,8 @@ pub fn draw(buffer: &mut Buffer, model: &Model, theme: &Theme) -> Option<Positio
             page::lines(&mut canvas, body, &doc, model.closing, 0, theme);
         }
     }
-    bar::toast(&mut canvas, &layout, model, theme);
+    let toast = model.toast.as_ref().filter(|_| model.dialog.is_none());
+    bar::said(&mut canvas, &layout, toast, theme);
     let cursor = dialog::draw(&mut canvas, &layout, model, theme);
     cursor.or(bar::draw(&mut canvas, &layout, model, theme))
 }
@@ -79,19 +85,21 @@ fn rule(canvas: &mut Canvas<'_>, area: Rect, divider: u16, model: &Model, theme:
         Screen::Diff => {
             let titles = diff::titles(model);
             let focused = model.diff.focus == Focus::List;
-            let left = usize::from(divider);
-            if titles.list.is_empty() {
-                title(1, &titles.page, width, true);
-            } else {
-                title(1, &titles.list, left.saturating_sub(2), focused);
-                title(
-                    divider + 2,
-                    &titles.page,
-                    width.saturating_sub(left + 3),
-                    !focused,
-                );
-                canvas.put(divider, area.y, "┬", 1, theme.rule());
-            }
+            let titles = (titles.list.as_str(), titles.page.as_str());
+            two_titles(canvas, area, divider, titles, focused, theme);
+        }
+        Screen::Files => {
+            let focused = model.files.focus == Focus::List;
+            let (list, page) = match model.layout() {
+                Some(layout) => files::titles(&model.files, &layout),
+                None => return,
+            };
+            two_titles(canvas, area, divider, (&list, &page), focused, theme);
+        }
+        Screen::Git => {
+            let focused = model.git.focus == Focus::List;
+            let titles = ("Repository", "Where it stands");
+            two_titles(canvas, area, divider, titles, focused, theme);
         }
         Screen::Log => title(1, "Log", width, true),
         Screen::Journal => {
@@ -101,6 +109,30 @@ fn rule(canvas: &mut Canvas<'_>, area: Rect, divider: u16, model: &Model, theme:
         }
         Screen::Closing => title(1, "The end of the run", width, true),
     }
+}
+
+/// The titles of a list and of the page beside it; a list without a title is not there.
+fn two_titles(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    divider: u16,
+    (list, page): (&str, &str),
+    focused: bool,
+    theme: &Theme,
+) {
+    let width = usize::from(area.width);
+    let mut title = |x: u16, text: &str, room: usize, focused: bool| {
+        let text = clip(text, room.saturating_sub(2));
+        canvas.put(x, area.y, &format!(" {text} "), room, theme.title(focused));
+    };
+    if list.is_empty() {
+        title(1, page, width, true);
+        return;
+    }
+    let left = usize::from(divider);
+    title(1, list, left.saturating_sub(2), focused);
+    title(divider + 2, page, width.saturating_sub(left + 3), !focused);
+    canvas.put(divider, area.y, "┬", 1, theme.rule());
 }
 
 /// The word and the style of the environment that the header names.

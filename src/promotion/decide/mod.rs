@@ -5,6 +5,7 @@ mod conditions;
 mod course;
 mod people;
 mod reports;
+mod review;
 mod start;
 
 use self::start::Starting;
@@ -55,6 +56,9 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::Sign { .. } => people::sign(run, at, command),
         Command::Waive { gate, reason } => people::waive(run, at, gate, reason),
         Command::DecideRemedy { .. } => people::decide_remedy(run, at, command),
+        Command::ReviewFile { .. } | Command::WithdrawReview { .. } => {
+            review::review(run, at, command)
+        }
         Command::Cancel { gate } => start::cancel(run, gate),
         Command::Choose {
             gate,

@@ -30,6 +30,9 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> GitCheck {
     let tag = text(&mut table, "tag");
     let signed_by = list(&mut table, "signed_by", "[\"ana@example.com\"]");
     let allowed_signers = text(&mut table, "allowed_signers");
+    let reviewed = list(&mut table, "reviewed", "[\"migrations/**\"]");
+    let since = text(&mut table, "reviewed_since");
+    let reviewed_since = since.or_else(|| not_behind.clone().filter(|_| !reviewed.is_empty()));
     let fetch = table.flag("fetch", in_sync || not_behind.is_some());
     let check = GitCheck {
         repository,
@@ -42,6 +45,8 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> GitCheck {
         tag,
         signed_by,
         allowed_signers,
+        reviewed,
+        reviewed_since,
     };
     check_use(&check, &table);
     table.finish();
@@ -59,7 +64,7 @@ fn check_use(check: &GitCheck, table: &TableReader<'_, '_>) {
         "tag",
     ]
     .iter()
-    .chain(&["signed_by"])
+    .chain(&["signed_by", "reviewed"])
     .any(|key| table.has(key));
     if looks_for_nothing {
         table.findings.add(
@@ -67,9 +72,38 @@ fn check_use(check: &GitCheck, table: &TableReader<'_, '_>) {
             format!("{} looks for nothing", table.name),
             "it would pass on every repository",
             Some(
-                "write at least one of branch, clean, in_sync, contains, not_behind, tag, signed_by"
+                "write at least one of branch, clean, in_sync, contains, not_behind, tag, signed_by, reviewed"
                     .into(),
             ),
+        );
+    }
+    for pattern in &check.reviewed {
+        if let Err(error) = glob::Pattern::new(pattern) {
+            table.findings.add(
+                table.place("reviewed"),
+                format!("`{pattern}` is no pattern of files"),
+                error.msg,
+                Some("write for example reviewed = [\"migrations/**\"]".into()),
+            );
+        }
+    }
+    if !check.reviewed.is_empty() && check.reviewed_since.is_none() {
+        table.findings.add(
+            table.place("reviewed"),
+            format!("`reviewed` of {} does not say since when", table.name),
+            "what has changed is counted from a revision",
+            Some("add reviewed_since = \"main\", or not_behind = \"main\"".into()),
+        );
+    }
+    if check.reviewed.is_empty() && table.has("reviewed_since") {
+        table.findings.add(
+            table.place("reviewed_since"),
+            format!(
+                "`reviewed_since` of {} is looked into by nobody",
+                table.name
+            ),
+            "no file has to be reviewed",
+            Some("add reviewed = [\"migrations/**\"]".into()),
         );
     }
     if check.allowed_signers.is_some() && check.signed_by.is_empty() {

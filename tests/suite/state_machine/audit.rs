@@ -92,7 +92,9 @@ impl Auditor {
             }
             Event::ConnHandedOver { .. } => assert_eq!(record.actor.via, Via::Console),
             Event::RunOpened { .. } | Event::CancelRequested { .. } | Event::Noted { .. } => {}
-            Event::RollbackStarted { .. }
+            Event::FileReviewed { .. }
+            | Event::ReviewWithdrawn { .. }
+            | Event::RollbackStarted { .. }
             | Event::RunRolledBack { .. }
             | Event::MessageSent { .. } => panic!("these walks go forward: {record:?}"),
         }

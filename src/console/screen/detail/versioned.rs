@@ -41,6 +41,21 @@ pub(super) fn seen(doc: &mut Doc, repository: &str, seen: &GitSeen) {
         let by = signature.by.as_deref().unwrap_or("nobody who is known");
         doc.pair("signed by", Ink::Plain, &clean_line(by));
     }
+    if let Some(reviewed) = &seen.reviewed {
+        doc.heading(&format!(
+            "Reviewed since {}, {}",
+            reviewed.since,
+            reviewed.files.len()
+        ));
+        for file in reviewed.files.iter().take(50) {
+            doc.text(
+                Ink::Plain,
+                &clean_line(&format!("{} by {}", file.path, file.by)),
+            );
+        }
+        names(doc, "Not reviewed", &reviewed.not_reviewed);
+        names(doc, "Changed since they were reviewed", &reviewed.changed);
+    }
     names(doc, "Changed", &state.changed);
     names(doc, "In conflict", &state.conflicted);
     names(doc, "Not tracked", &state.untracked);

@@ -6,6 +6,7 @@ use crate::console::keymap::Action;
 use crate::console::model::{Focus, Model, Tone};
 use crate::console::msg::Effect;
 use crate::console::screen::Screen;
+use crate::console::screen::pager::Pager;
 
 /// Opens the screen with the selected gate's comparison, or the last one of the run.
 pub fn open(model: &mut Model) {
@@ -133,28 +134,38 @@ fn columns(model: &mut Model) {
 fn jump(model: &mut Model, forwards: bool) {
     let diff = &mut model.diff;
     let changes = &diff.sheet.changes;
-    let here = diff.pager.offset;
-    let next = match (diff.change, forwards) {
+    if jump_to_change(changes, &mut diff.pager, &mut diff.change, forwards) {
+        return;
+    }
+    let text = match (changes.is_empty(), forwards) {
+        (true, _) => "no change is shown here",
+        (_, true) => "that was the last change here; j goes to the next object",
+        (_, false) => "that was the first change here; k goes to the object before",
+    };
+    model.say(Tone::Info, text);
+}
+
+/// Goes to the next change of a sheet. Tells whether there is one.
+pub fn jump_to_change(
+    changes: &[usize],
+    pager: &mut Pager,
+    change: &mut Option<usize>,
+    forwards: bool,
+) -> bool {
+    let here = pager.offset;
+    let next = match (*change, forwards) {
         (Some(at), true) => Some(at + 1),
         (Some(at), false) => at.checked_sub(1),
         (None, true) => changes.iter().position(|line| *line >= here).or(Some(0)),
         (None, false) => changes.iter().rposition(|line| *line < here),
     };
-    match next.and_then(|at| Some((at, *changes.get(at)?))) {
-        Some((at, line)) => {
-            diff.change = Some(at);
-            // A line of what is before it is seen as well.
-            diff.pager.offset = line.saturating_sub(2).min(diff.pager.last());
-        }
-        None => {
-            let text = match (changes.is_empty(), forwards) {
-                (true, _) => "no change is shown here",
-                (_, true) => "that was the last change here; j goes to the next object",
-                (_, false) => "that was the first change here; k goes to the object before",
-            };
-            model.say(Tone::Info, text);
-        }
-    }
+    let Some((at, line)) = next.and_then(|at| Some((at, *changes.get(at)?))) else {
+        return false;
+    };
+    *change = Some(at);
+    // A line of what is before it is seen as well.
+    pager.offset = line.saturating_sub(2).min(pager.last());
+    true
 }
 
 /// Searches for a text from the cursor on.

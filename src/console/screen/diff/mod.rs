@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ratatui::layout::Rect;
 
-pub use act::{act, find, open, search, to_copy};
+pub use act::{act, find, jump_to_change, open, search, to_copy};
 pub use page::words;
 
 use self::page::Seen;

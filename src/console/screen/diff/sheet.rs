@@ -4,12 +4,13 @@
 //! measured when the sheet is made; they are coloured when they are drawn.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use unicode_width::UnicodeWidthChar;
 
 use crate::console::screen::sql_ink::coloured;
 use crate::console::screen::text::{Doc, DocLine, Ink, Span, span};
-use crate::textdiff::{self, Options, Pair, Piece, Row, RowKind, TextDiff};
+use crate::textdiff::{self, Options, Pair, Piece, Row, TextDiff};
 
 /// Lines that are kept around a change.
 const CONTEXT: usize = 3;
@@ -57,7 +58,7 @@ pub enum SheetLine {
 /// Two texts of the sheet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
-    pub diff: TextDiff,
+    pub diff: Arc<TextDiff>,
     /// How many digits a line number takes; none for texts of one line.
     pub digits: usize,
     sql: bool,
@@ -124,8 +125,12 @@ impl Sheet {
         let options = Options {
             ignore_whitespace: self.look.ignore_whitespace,
         };
-        let diff = textdiff::compare(old, new, options);
-        let longest = old.lines().count().max(new.lines().count());
+        self.show(Arc::new(textdiff::compare(old, new, options)), sql)
+    }
+
+    /// Adds two texts that were compared. Tells whether they differ as they were compared.
+    pub fn show(&mut self, diff: Arc<TextDiff>, sql: bool) -> bool {
+        let longest = diff.lines().into_iter().max().unwrap_or_default();
         let digits = match longest {
             0 | 1 => 0,
             lines => lines.to_string().len(),
@@ -159,7 +164,7 @@ impl Sheet {
             };
             let changed = self.texts[text].diff.rows[row].is_change();
             self.note_change(changed, &mut in_change);
-            for part in parts(&self.texts[text].diff.rows[row], row, Side::New, room) {
+            for part in parts(&self.texts[text].diff, row, Side::New, room) {
                 self.lines.push(SheetLine::Unified { text, part });
             }
         }
@@ -177,10 +182,11 @@ impl Sheet {
                     continue;
                 }
             };
-            let rows = &self.texts[text].diff.rows;
+            let diff = &self.texts[text].diff;
+            let rows = &diff.rows;
             let changed = left.or(right).is_some_and(|row| rows[row].is_change());
             let laid = |row: Option<usize>, side| {
-                row.map_or_else(Vec::new, |row| parts(&rows[row], row, side, room))
+                row.map_or_else(Vec::new, |row| parts(diff, row, side, room))
             };
             let (left, right) = (laid(left, Side::Old), laid(right, Side::New));
             self.note_change(changed, &mut in_change);
@@ -212,7 +218,8 @@ impl Sheet {
         let Some(row) = self.row(text, part) else {
             return Vec::new();
         };
-        let line = row_text(row, side);
+        let diff = &self.texts[text].diff;
+        let line = row_text(diff, row, side).to_owned();
         let sql = self.texts[text].sql && line.len() <= COLOURED;
         let inks = if sql {
             coloured(&line)
@@ -221,7 +228,7 @@ impl Sheet {
         };
         let mut marks = Vec::new();
         let mut at = 0;
-        for segment in &row.segments {
+        for segment in diff.segments(part.row) {
             at += segment.text.len();
             marks.push((at, segment.emphasised));
         }
@@ -232,7 +239,8 @@ impl Sheet {
     pub fn plain(&self, line: usize) -> String {
         let whole = |text: usize, part: &Part, side| {
             let row = self.row(text, part);
-            row.map_or_else(String::new, |row| row_text(row, side))
+            let diff = &self.texts[text].diff;
+            row.map_or_else(String::new, |row| row_text(diff, row, side).to_owned())
         };
         match self.lines.get(line) {
             Some(SheetLine::Words(line)) => line.plain(),
@@ -251,10 +259,10 @@ impl Sheet {
     }
 }
 
-fn row_text(row: &Row, side: Side) -> String {
-    match (&row.old_text, side) {
-        (Some(old), Side::Old) => old.clone(),
-        _ => row.text(),
+fn row_text<'a>(diff: &'a TextDiff, row: &Row, side: Side) -> &'a str {
+    match side {
+        Side::Old => diff.old_text(row),
+        Side::New => diff.text(row),
     }
 }
 
@@ -288,11 +296,11 @@ fn painted(
 }
 
 /// Parts a line so that each part fits its column: behind a space where there is one.
-fn parts(row: &Row, at: usize, side: Side, room: usize) -> Vec<Part> {
-    let line = match row.kind {
-        RowKind::Kept => row_text(row, side),
-        RowKind::Removed | RowKind::Added => row.text(),
+fn parts(diff: &TextDiff, at: usize, side: Side, room: usize) -> Vec<Part> {
+    let Some(row) = diff.rows.get(at) else {
+        return Vec::new();
     };
+    let line = row_text(diff, row, side);
     let mut out = Vec::new();
     let (mut start, mut width, mut space) = (0, 0, None);
     let part = |bytes: Range<usize>| Part {
@@ -379,10 +387,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn parts_make_the_line_and_fit(line in "[a-z ,日é]{0,80}", room in 2_usize..30) {
-            let diff = textdiff::compare(&line, "", Options::default());
-            for row in &diff.rows {
+            let diff = textdiff::compare(line.as_str(), "", Options::default());
+            for row in 0..diff.rows.len() {
                 let mut text = String::new();
-                for part in parts(row, 0, Side::New, room) {
+                for part in parts(&diff, row, Side::New, room) {
                     let piece = &line[part.bytes];
                     let seen = piece.strip_suffix(' ').unwrap_or(piece);
                     proptest::prop_assert!(crate::console::screen::text::cells(seen) <= room);
