@@ -23,6 +23,7 @@ use super::json_manifest::{self, JsonColumn, JsonManifest, JsonSequence, JsonTab
 use super::json_snapshot::{self, Snapshot};
 use super::json_write::{self, Done, Job};
 use super::session::{Session, SessionSettings};
+use super::shared_snapshot;
 use super::tables::{Table, Tables};
 use crate::system::durable::{make_private_folder, sync_folder, write_whole};
 use crate::system::fault;
@@ -305,7 +306,7 @@ impl Shared {
             let Some((table, file)) = lock(&self.queue).pop_front() else {
                 break;
             };
-            if json_snapshot::lock_now(&session, &table.quoted).await? {
+            if shared_snapshot::lock_now(&session, &table.quoted).await? {
                 self.one(&session, &table, file).await?;
             } else {
                 lock(&self.left).push((table, file));

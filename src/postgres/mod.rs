@@ -59,6 +59,7 @@ mod service_file;
 pub mod session;
 mod settings;
 pub mod settle;
+pub mod shared_snapshot;
 pub mod swap;
 mod system_identifier;
 pub mod tables;

@@ -328,7 +328,7 @@ async fn sequences(session: &Session) -> Result<Vec<Sequence>, PostgresError> {
 }
 
 /// Reads where sequences stand.
-pub(super) async fn read_values(
+pub async fn read_values(
     session: &Session,
     sequences: &mut [Sequence],
 ) -> Result<(), PostgresError> {

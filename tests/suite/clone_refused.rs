@@ -204,6 +204,23 @@ fn somebody_connects_to_the_destination_meanwhile() {
 }
 
 #[test]
+fn nobody_empties_a_table_of_the_source_meanwhile() {
+    let bench = waiting();
+    let state = meanwhile(&bench, |_| {
+        let somebody = bench.ends.production.hold_open("app");
+        let truncate = "SET lock_timeout = '50ms'; TRUNCATE app.odd";
+        let runtime = bench.ends.production.runtime();
+        let refused = runtime.block_on(somebody.client.batch_execute(truncate));
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("db error"), "{error}");
+        bench.ends.production.sql_in("app", "DELETE FROM app.odd");
+    });
+    assert_eq!(state, GateState::Passed, "{}", bench.finding("clone"));
+    let odd = "SELECT count(*) FROM app.odd";
+    assert_eq!(bench.ends.development.one_in("dev", odd), "3");
+}
+
+#[test]
 fn a_clone_that_is_canceled_leaves_nothing() {
     let bench = waiting();
     let state = meanwhile(&bench, |_| bench.cancel("clone"));

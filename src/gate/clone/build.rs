@@ -16,6 +16,7 @@ use crate::postgres::dump::DumpError;
 use crate::postgres::enrolment::Mark;
 use crate::postgres::programs::{self, Program};
 use crate::postgres::session::Session;
+use crate::postgres::shared_snapshot;
 use crate::postgres::tables::{self, Tables};
 use crate::postgres::{enrolment, identity::Identity};
 use crate::schema::{self, Kind, Options};
@@ -52,15 +53,14 @@ impl Work<'_> {
         let (session, _) = targets
             .open(&self.gate.from, &self.context.gate.id, reading())
             .await?;
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        execute(&session, begin).await?;
-        let sql = "SELECT pg_catalog.pg_export_snapshot()";
-        let row = session.client.query_typed_one(sql, &[]).await;
-        let snapshot: String = row.map_err(PostgresError::from)?.get(0);
+        let taken = shared_snapshot::take::<PostgresError>(&session, Ok).await;
+        let Some((snapshot, mut tables)) = taken? else {
+            return Err(could_not("tables of the source come and go meanwhile"));
+        };
         let schema = catalog::read_within(&session)
             .await
             .map_err(|error| unread(&error))?;
-        let tables = tables::read(&session).await?;
+        tables::read_values(&session, &mut tables.sequences).await?;
         let above = masks::above(&session).await?;
         let sql = "SELECT pg_catalog.gen_random_uuid()::text";
         let row = session.client.query_typed_one(sql, &[]).await;

@@ -15,6 +15,7 @@ use crate::gate::{Progress, Unit};
 use crate::postgres::clone_rows::{self, CopyError, CopyPlan};
 use crate::postgres::content::TableContent;
 use crate::postgres::session::{Session, SessionSettings};
+use crate::postgres::shared_snapshot;
 use crate::postgres::tables::{self, Tables};
 use crate::system::fault;
 use crate::untrusted::clean;
@@ -23,6 +24,8 @@ use crate::untrusted::clean;
 #[derive(Default)]
 struct Carried {
     waiting: VecDeque<CopyPlan>,
+    /// Tables that somebody waits to change: only the first session, which holds them, reads them.
+    left: Vec<CopyPlan>,
     done: BTreeMap<String, TableContent>,
     rows: u64,
     bytes: u64,
@@ -52,22 +55,31 @@ impl Work<'_> {
         let started = Instant::now();
         let mut workers = JoinSet::new();
         let count = (self.gate.jobs as usize).min(plans.len());
+        let carrier = || Carrier {
+            context: self.context.clone(),
+            shared: Arc::clone(&shared),
+            tables: plans.len(),
+            total,
+            started,
+        };
         for _ in 0..count {
             let from = self.reader(&exported.snapshot).await?;
             let to = self.writer(fresh).await?;
-            let work = Carrier {
-                context: self.context.clone(),
-                shared: Arc::clone(&shared),
-                tables: plans.len(),
-                total,
-                started,
-            };
+            let work = carrier();
             workers.spawn(async move { work.carry(&from, &to).await });
         }
         while let Some(ended) = workers.join_next().await {
             match ended {
                 Ok(carried) => carried?,
                 Err(error) => return Err(could_not(&error.to_string())),
+            }
+        }
+        let left = std::mem::take(&mut locked(&shared).left);
+        if !left.is_empty() {
+            clone_rows::prepare(&exported.session).await?;
+            let to = self.writer(fresh).await?;
+            for plan in &left {
+                carrier().one(&exported.session, &to, plan).await?;
             }
         }
         self.context
@@ -95,11 +107,7 @@ impl Work<'_> {
         let (session, _) = targets
             .open(&self.gate.from, &self.context.gate.id, reading())
             .await?;
-        let sql = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
-            crate::postgres::ledger::literal(snapshot)
-        );
-        execute(&session, &sql).await?;
+        shared_snapshot::join(&session, snapshot).await?;
         clone_rows::prepare(&session).await?;
         Ok(session)
     }
@@ -149,26 +157,35 @@ impl Carrier {
         loop {
             let next = locked(&self.shared).waiting.pop_front();
             let Some(plan) = next else { return Ok(()) };
-            let copied = clone_rows::copy(from, to, &plan, &self.context.cancel, |rows, bytes| {
-                let mut carried = locked(&self.shared);
-                carried.rows += rows;
-                carried.bytes += bytes;
-                self.show(&plan.quoted, &carried);
-            });
-            let wanted = copied.await.map_err(copy_trouble)?;
-            let found = clone_rows::read_back(to, &plan.quoted, &wanted).await?;
-            if found.as_ref() != Some(&wanted) {
-                let table = &plan.quoted;
-                return Err(could_not(&format!(
-                    "{table} does not hold what was carried over"
-                )));
+            if shared_snapshot::lock_now(from, &plan.quoted).await? {
+                self.one(from, to, &plan).await?;
+            } else {
+                locked(&self.shared).left.push(plan);
             }
-            let mut carried = locked(&self.shared);
-            carried.tables += 1;
-            carried.done.insert(plan.quoted.clone(), wanted);
-            drop(carried);
-            fault::point("clone_table_done");
         }
+    }
+
+    async fn one(&self, from: &Session, to: &Session, plan: &CopyPlan) -> Result<(), Trouble> {
+        let copied = clone_rows::copy(from, to, plan, &self.context.cancel, |rows, bytes| {
+            let mut carried = locked(&self.shared);
+            carried.rows += rows;
+            carried.bytes += bytes;
+            self.show(&plan.quoted, &carried);
+        });
+        let wanted = copied.await.map_err(copy_trouble)?;
+        let found = clone_rows::read_back(to, &plan.quoted, &wanted).await?;
+        if found.as_ref() != Some(&wanted) {
+            let table = &plan.quoted;
+            return Err(could_not(&format!(
+                "{table} does not hold what was carried over"
+            )));
+        }
+        let mut carried = locked(&self.shared);
+        carried.tables += 1;
+        carried.done.insert(plan.quoted.clone(), wanted);
+        drop(carried);
+        fault::point("clone_table_done");
+        Ok(())
     }
 
     fn show(&self, table: &str, carried: &Carried) {
