@@ -92,7 +92,9 @@ pub enum CopyError {
 /// # Errors
 /// What the server says.
 pub async fn prepare(session: &Session) -> Result<(), PostgresError> {
-    session.client.batch_execute(SETTINGS).await?;
+    let more = "SET lc_monetary = 'C'; SET xmloption = content";
+    let sql = format!("{SETTINGS}; {more}");
+    session.client.batch_execute(&sql).await?;
     Ok(())
 }
 

@@ -1,8 +1,7 @@
 //! The schema of a clone: what `pg_dump` writes of the source without a row, cut into the part
 //! that tables need before their rows come and the part that comes after them.
 //!
-//! What would reach from the copy back to where the source lives stays behind: subscriptions and
-//! the passwords of user mappings are not taken along, and foreign servers lead nowhere.
+//! Subscriptions and the passwords of user mappings stay behind.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,38 +9,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::PostgresError;
 use super::conninfo::Conninfo;
 use super::dump::DumpError;
 use super::dump_files::file_error;
 use super::dump_work::check_ended;
 use super::enrolment;
-use super::ledger::{identifier, literal};
 use super::passfile::ChildPassfile;
 use super::programs::Program;
-use super::session::Session;
 use crate::system::process::{self, Invocation, Stream};
-
-/// Where nothing answers; the name is reserved for that.
-const NOWHERE: &str = "nowhere.invalid";
-
-/// The options of foreign servers that say where to connect to.
-const PLACES: [&str; 14] = [
-    "host",
-    "hostaddr",
-    "server",
-    "servername",
-    "address",
-    "url",
-    "uri",
-    "dsn",
-    "endpoint",
-    "hosts",
-    "connstr",
-    "dbserver",
-    "service",
-    "servers",
-];
 
 /// What the client programs are run with.
 #[derive(Debug)]
@@ -219,9 +194,16 @@ impl SchemaWork<'_> {
     }
 
     /// Removes the dump; what is not there is not missed.
-    pub fn remove(&self) {
+    fn remove(&self) {
         let _ = fs::remove_dir_all(self.dump_folder());
         let _ = fs::remove_file(self.list_file());
+    }
+}
+
+impl Drop for SchemaWork<'_> {
+    /// The dump holds passwords of user mappings, whatever became of the work.
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -239,82 +221,6 @@ fn left_behind(line: &str) -> Option<String> {
     ))
 }
 
-/// Lets the foreign servers of a database lead nowhere. Returns which, in words.
-///
-/// # Errors
-/// What the server says.
-pub async fn disarm(session: &Session) -> Result<Vec<String>, PostgresError> {
-    let sql = "SELECT s.srvname::text, w.fdwname::text, coalesce(s.srvoptions, '{}') \
-               FROM pg_catalog.pg_foreign_server s \
-               JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw ORDER BY 1";
-    let rows = session.client.query_typed(sql, &[]).await?;
-    let mut disarmed = Vec::new();
-    for row in &rows {
-        let (server, wrapper): (String, String) = (row.get(0), row.get(1));
-        let options: Vec<String> = row.get(2);
-        let changes = nowhere(&wrapper, &options);
-        if changes.is_empty() {
-            continue;
-        }
-        let alter = format!(
-            "ALTER SERVER {} OPTIONS ({})",
-            identifier(&server),
-            changes.join(", ")
-        );
-        session.client.batch_execute(&alter).await?;
-        disarmed.push(server);
-    }
-    Ok(disarmed)
-}
-
-/// The changes to a server's options after which it leads nowhere.
-fn nowhere(wrapper: &str, options: &[String]) -> Vec<String> {
-    let names = options
-        .iter()
-        .filter_map(|option| option.split_once('=').map(|(name, _)| name));
-    let mut changes: Vec<String> = Vec::new();
-    let mut has_host = false;
-    for name in names.filter(|name| PLACES.contains(name)) {
-        has_host |= name == "host";
-        changes.push(match name {
-            // An address goes before a name, and a service brings one of its own.
-            "hostaddr" | "service" => format!("DROP {}", identifier(name)),
-            name => format!("SET {} {}", identifier(name), literal(NOWHERE)),
-        });
-    }
-    // Without one it would be the very server that the copy is on.
-    if !has_host && matches!(wrapper, "postgres_fdw" | "dblink_fdw") {
-        changes.push(format!("ADD host {}", literal(NOWHERE)));
-    }
-    changes
-}
-
-/// Functions of users whose text speaks of ways out of the database, and events that call them.
-///
-/// # Errors
-/// What the server says.
-pub async fn reaching_out(session: &Session) -> Result<Vec<String>, PostgresError> {
-    let sql = "SELECT 'function ' || p.oid::regprocedure::text \
-               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-               WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
-               AND p.prosrc ~* '(dblink|net\\.http|http_(get|post|put|delete)|pg_notify|cron\\.)' \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
-                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid \
-                   AND d.deptype = 'e') \
-               UNION ALL SELECT 'server ' || quote_ident(srvname) || ' (leads nowhere in the copy)' \
-               FROM pg_catalog.pg_foreign_server \
-               UNION ALL SELECT 'user mapping of ' || usename || ' at ' || quote_ident(srvname) || \
-               ' (left behind)' FROM pg_catalog.pg_user_mappings \
-               UNION ALL SELECT 'subscription ' || quote_ident(subname) || ' (left behind)' \
-               FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d \
-               ON d.oid = s.subdbid WHERE d.datname = current_database() \
-               UNION ALL SELECT 'extension ' || quote_ident(extname) || \
-               ' (its own tables are left empty)' FROM pg_catalog.pg_extension \
-               WHERE extconfig IS NOT NULL ORDER BY 1";
-    let rows = session.client.query_typed(sql, &[]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,23 +231,5 @@ mod tests {
         assert_eq!(left_behind(line).unwrap(), "user mapping of app at away");
         assert_eq!(left_behind("215; 1259 16386 TABLE app t ana"), None);
         assert_eq!(left_behind("; comment"), None);
-    }
-
-    #[test]
-    fn every_way_to_a_server_leads_nowhere() {
-        let given = |options: &[&str]| -> Vec<String> {
-            let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
-            nowhere("postgres_fdw", &options)
-        };
-        assert_eq!(
-            given(&["host=prod.example", "hostaddr=10.0.0.1", "dbname=app"]),
-            ["SET \"host\" 'nowhere.invalid'", "DROP \"hostaddr\""]
-        );
-        assert_eq!(given(&["dbname=app"]), ["ADD host 'nowhere.invalid'"]);
-        assert_eq!(
-            given(&["service=prod"]),
-            ["DROP \"service\"", "ADD host 'nowhere.invalid'"]
-        );
-        assert!(nowhere("file_fdw", &[]).is_empty());
     }
 }

@@ -1,6 +1,10 @@
 //! What is selected of a column whose values may not leave: an expression in their place, made on
 //! the source's server, and the proof that none of the originals goes along.
 
+use std::collections::HashSet;
+
+use futures_util::StreamExt as _;
+
 use super::PostgresError;
 use super::ledger::{identifier, literal};
 use super::session::Session;
@@ -54,6 +58,44 @@ pub async fn originals_among(
          JOIN (SELECT DISTINCT {quoted}::text AS v FROM ONLY {table}) original USING (v)"
     );
     Ok(session.client.query_typed_one(&sql, &[]).await?.get(0))
+}
+
+/// Counts the values of a column in the copy that the source's column holds too. Only hashes leave
+/// the source, and each side's are counted once.
+///
+/// # Errors
+/// What either server says.
+pub async fn originals_arrived(
+    source: &Session,
+    copy: &Session,
+    table: &str,
+    column: &str,
+) -> Result<i64, PostgresError> {
+    let quoted = identifier(column);
+    // Half of a hash each: two values that are not the same have the same one as good as never.
+    let sql = format!(
+        "COPY (SELECT DISTINCT left(encode(sha256(convert_to({quoted}::text, 'UTF8')), 'hex'), 32) \
+         FROM ONLY {table} WHERE {quoted} IS NOT NULL) TO STDOUT"
+    );
+    let mut arrived = HashSet::new();
+    let mut rows = std::pin::pin!(copy.client.copy_out(sql.as_str()).await?);
+    while let Some(row) = rows.next().await {
+        arrived.insert(hash(&row?));
+    }
+    let mut among = 0;
+    if arrived.is_empty() {
+        return Ok(among);
+    }
+    let mut rows = std::pin::pin!(source.client.copy_out(sql.as_str()).await?);
+    while let Some(row) = rows.next().await {
+        among += i64::from(arrived.contains(&hash(&row?)));
+    }
+    Ok(among)
+}
+
+fn hash(line: &[u8]) -> Option<u128> {
+    let text = std::str::from_utf8(line).ok()?;
+    u128::from_str_radix(text.trim_end(), 16).ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 pub mod apply;
 pub mod ask;
 pub mod catalog;
+pub mod clone_outward;
 pub mod clone_rows;
 pub mod clone_schema;
 pub mod cluster;

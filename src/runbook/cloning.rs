@@ -22,6 +22,10 @@ pub struct CloneDatabase {
     pub maintenance: String,
     /// Schemas of the destination that the source lacks, and that may be lost.
     pub may_drop: Vec<String>,
+    /// Functions and triggers of the source that may call out of it, and may be in the copy.
+    pub may_call: Vec<String>,
+    /// Whether large objects are copied; it must be said where anything is hidden.
+    pub large_objects: Option<bool>,
     /// False copies the schema alone.
     pub rows: bool,
     pub previous: Previous,

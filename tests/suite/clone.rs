@@ -2,9 +2,121 @@
 
 use crate::clone_world::{Bench, Ends, gate};
 
+const CALLS_OUT: &str = "CREATE FUNCTION app.calls_out() RETURNS text LANGUAGE sql AS \
+    $$ SELECT 'net.http_post' $$";
+
+#[test]
+fn code_that_may_call_out_is_asked_about() {
+    let ends = Ends::enrolled();
+    ends.production.sql_in("app", CALLS_OUT);
+    ends.production.sql_in(
+        "app",
+        "CREATE TRIGGER hook AFTER INSERT ON app.odd FOR EACH ROW EXECUTE FUNCTION \
+         suppress_redundant_updates_trigger('https://prod.example/hook', 'Bearer k')",
+    );
+    let bench = Bench::new(ends, "");
+    bench.passes("backup");
+    bench.refuses("code of the source may call out of the copy");
+    let finding = bench.finding("clone");
+    assert!(finding.contains("app.calls_out()"), "{finding}");
+    assert!(finding.contains("hook on app.odd"), "{finding}");
+    bench.ends.untouched();
+}
+
+#[test]
+fn servers_and_their_tables_lead_nowhere_and_hold_no_secret() {
+    let ends = Ends::enrolled();
+    ends.production.sql_in(
+        "app",
+        "CREATE FOREIGN DATA WRAPPER pay; \
+         CREATE SERVER pay FOREIGN DATA WRAPPER pay OPTIONS (api_key 'sk_live', \"Host\" 'prod'); \
+         CREATE FOREIGN TABLE app.pay (id int) SERVER pay OPTIONS (password 'ftpw', table_name 'x')",
+    );
+    let bench = Bench::new(ends, "previous = \"drop\"");
+    bench.passes("backup");
+    bench.passes("clone");
+    for sql in [
+        "SELECT string_agg(srvoptions::text, ' ') FROM pg_foreign_server",
+        "SELECT string_agg(ftoptions::text, ' ') FROM pg_foreign_table",
+    ] {
+        let options = bench.ends.development.one_in("dev", sql);
+        assert!(options.contains("nowhere.invalid"), "{options}");
+        for secret in ["sk_live", "prod", "ftpw"] {
+            assert!(!options.contains(secret), "{options}");
+        }
+    }
+    let folder = bench.ends.production.run_folder();
+    let left = crate::site::names(&folder);
+    assert!(
+        left.iter().all(|name| !name.starts_with("clone-clone-")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn rules_reach_what_inherits_and_what_is_computed_and_what_is_large() {
+    let ends = Ends::enrolled();
+    ends.production.sql_in(
+        "app",
+        "INSERT INTO app.child VALUES (4711, 'ana@example.com')",
+    );
+    let keys = "large_objects = \"leave\"\n[phase.gate.clone.mask]\n\"app.base.id\" = { sql = \"-1 - id\" }";
+    let bench = Bench::new(ends, keys);
+    bench.passes("backup");
+    bench.passes("clone");
+    let development = &bench.ends.development;
+    let all = "SELECT string_agg(id::text, ',' ORDER BY id) FROM app.base";
+    assert_eq!(development.one_in("dev", all), "-4712,-3,-2");
+    let large = "SELECT length(lo_get(4711))";
+    assert_eq!(development.one_in("dev", large), "0");
+    for (rule, said) in [
+        (
+            "large_objects = \"copy\"\n[phase.gate.clone.mask]\n\"app.customers.upper_name\" = \"hash\"",
+            "app.customers.upper_name is computed by the server",
+        ),
+        (
+            "[phase.gate.clone.mask]\n\"auth.users.phone\" = \"null\"",
+            "nobody has decided about the large objects",
+        ),
+    ] {
+        let bench = Bench::new(Ends::enrolled(), rule);
+        bench.passes("backup");
+        bench.refuses(said);
+    }
+}
+
+#[test]
+fn a_rule_that_gives_other_values_each_time_is_proved_by_what_arrived() {
+    let keys = "large_objects = \"copy\"\n[phase.gate.clone.mask]\n\"app.customers.name\" = \
+        { sql = \"CASE WHEN current_query() ILIKE 'copy%' THEN name ELSE 'x' END\" }";
+    let bench = Bench::new(Ends::enrolled(), keys);
+    bench.passes("backup");
+    assert_eq!(bench.gate("clone").word(), "failed");
+    let finding = bench.finding("clone");
+    assert!(
+        finding.contains("would still hold 500 of its original values"),
+        "{finding}"
+    );
+    bench.ends.untouched();
+    // Another rule's mistake is told with its column.
+    let keys = "large_objects = \"copy\"\n[phase.gate.clone.mask]\n\"app.odd.a b\" = \"hash\"";
+    let bench = Bench::new(Ends::enrolled(), keys);
+    bench.passes("backup");
+    assert_eq!(bench.gate("clone").word(), "failed");
+    let finding = bench.finding("clone");
+    assert!(finding.contains("app.odd, at the source"), "{finding}");
+    assert!(
+        finding.contains("the destination is as it was before"),
+        "{finding}"
+    );
+}
+
 #[test]
 fn development_becomes_production_in_everything_and_the_old_one_is_kept_and_dumped() {
-    let bench = Bench::new(Ends::enrolled(), "users = \"auth.users\"");
+    let ends = Ends::enrolled();
+    ends.production.sql_in("app", CALLS_OUT);
+    let keys = "users = \"auth.users\"\nmay_call = [\"app.calls_out()\"]";
+    let bench = Bench::new(ends, keys);
     bench.passes("backup");
     let lines = bench.lines("clone");
     for said in [
@@ -15,7 +127,8 @@ fn development_becomes_production_in_everything_and_the_old_one_is_kept_and_dump
         "auth.users: 2 are replaced by 3",
         "1 of them have an address that the source has under another id",
         "2 of them are not at the source",
-        "reaches  function app.calls_out()",
+        "calls    app.calls_out(), as may_call says",
+        "objects  1 large objects are copied as they are",
         "reaches  server away (leads nowhere in the copy)",
         "reaches  user mapping of app_reader at away (left behind)",
         "sessions nobody else",
@@ -102,12 +215,12 @@ fn the_marks_of_both_ends_stay_where_they_belong() {
 #[test]
 fn what_is_personal_does_not_leave_production() {
     let keys = "personal = [\"*email*\", \"*phone*\", \"total\"]\n";
-    let undecided = Bench::new(Ends::enrolled(), keys);
+    let undecided = Bench::new(Ends::enrolled(), &format!("{keys}large_objects = \"copy\""));
     undecided.passes("backup");
     undecided.refuses("nobody has decided about 4 columns");
     undecided.ends.untouched();
     let rules = format!(
-        "{keys}[phase.gate.clone.mask]\n\"auth.users.email\" = \"email\"\n\
+        "{keys}large_objects = \"copy\"\n[phase.gate.clone.mask]\n\"auth.users.email\" = \"email\"\n\
          \"auth.users.phone\" = \"null\"\n\"app.orders.total\" = \"keep\"\n\
          \"app.customers.name\" = {{ sql = \"'customer no. ' || id\" }}"
     );
@@ -142,7 +255,7 @@ fn what_is_personal_does_not_leave_production() {
 
 #[test]
 fn a_rule_that_leaves_originals_is_refused() {
-    let keys = "[phase.gate.clone.mask]\n\"app.customers.name\" = { sql = \"'customer ' || id\" }";
+    let keys = "large_objects = \"copy\"\n[phase.gate.clone.mask]\n\"app.customers.name\" = { sql = \"'customer ' || id\" }";
     let bench = Bench::new(Ends::enrolled(), keys);
     bench.passes("backup");
     assert_eq!(bench.gate("clone").word(), "failed");

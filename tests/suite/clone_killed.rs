@@ -60,6 +60,7 @@ fn while_the_schema_is_made() {
         "during_clone_program:1",
         "clone_schema_dumped",
         "during_clone_program:60",
+        "clone_enrolled",
         "clone_pre_data",
     ] {
         dies(point);
@@ -80,7 +81,7 @@ fn while_the_rows_are_carried() {
 
 #[test]
 fn while_it_is_compared_and_marked() {
-    for point in ["clone_post_data", "clone_enrolled", "clone_recorded"] {
+    for point in ["clone_post_data", "clone_compared", "clone_recorded"] {
         dies(point);
     }
 }

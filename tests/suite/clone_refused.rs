@@ -171,6 +171,49 @@ fn another_database_takes_the_destinations_name_meanwhile() {
 }
 
 #[test]
+fn what_is_written_after_the_dump_is_not_dropped() {
+    let ends = Ends::enrolled();
+    ends.production.sql_in("app", WAITS);
+    let bench = Bench::new(ends, "previous = \"drop\"");
+    let state = meanwhile(&bench, |development| {
+        let dumped = bench.ends.production.path("backups");
+        let finished = || {
+            let names = crate::site::names(&dumped);
+            names
+                .iter()
+                .any(|name| name.ends_with("before_clone.manifest.json"))
+        };
+        while !finished() {
+            std::thread::yield_now();
+        }
+        development.sql_in("dev", "INSERT INTO old VALUES (777)");
+    });
+    assert_eq!(state, GateState::Passed, "{}", bench.finding("clone"));
+    bench.ends.is_copy();
+    let kept = bench.cloned().kept.unwrap();
+    let row = "SELECT count(*) FROM old WHERE id = 777";
+    assert_eq!(bench.ends.development.one_in(&kept, row), "1");
+    assert!(bench.cloned().warnings[0].contains("written after its dump"));
+}
+
+#[test]
+fn a_dump_of_the_destination_that_cannot_be_written_is_told_at_once() {
+    let ends = Ends::enrolled();
+    ends.production.sql_in("app", WAITS);
+    let gate = gate("").replace("safety = \"backups\"", "safety = \"/proc/nope\"");
+    let (prod, dev) = (ends.prod_url(), ends.dev_url());
+    let bench = Bench::of(ends, &gate, &[("PROD", &prod), ("DEV", &dev)]);
+    bench.passes("backup");
+    assert_eq!(bench.gate("clone"), GateState::Failed);
+    let finding = bench.finding("clone");
+    assert!(
+        finding.contains("there is no dump of the destination"),
+        "{finding}"
+    );
+    bench.ends.untouched();
+}
+
+#[test]
 fn the_destination_is_enrolled_as_production_meanwhile() {
     let bench = waiting();
     let state = meanwhile(&bench, |_| {
@@ -354,6 +397,7 @@ fn a_runbook_that_names_what_may_not_be() {
             "is no rule for a column",
         ),
         (gate("users = \"users\""), "is no schema.table"),
+        (gate("personal = [\"**phone\"]"), "is no pattern of names"),
     ] {
         site.write("runbook.toml", &format!("{headed}{gates}"));
         site.stagegate(&["check", "runbook.toml"])

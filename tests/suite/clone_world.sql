@@ -57,8 +57,6 @@ CREATE UNIQUE INDEX ON app.totals (customer);
 CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'prod.example', dbname 'x');
 CREATE USER MAPPING FOR app_reader SERVER away OPTIONS (user 'u', password 'secret-of-production');
 CREATE FOREIGN TABLE app.remote (id int) SERVER away;
-CREATE FUNCTION app.calls_out() RETURNS void LANGUAGE sql AS
-  $$ SELECT pg_notify('x', 'net.http_post') $$;
 SELECT lo_from_bytea(4711, 'a large object');
 COMMENT ON TABLE app.orders IS 'what was ordered';
 ANALYZE;

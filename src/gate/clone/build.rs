@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use super::Work;
 use super::ends::reading;
 use super::masks::{self, Masked};
+use serde::{Deserialize, Serialize};
+
 use crate::expectation::Finding;
 use crate::gate::Source;
 use crate::gate::restore::Trouble;
 use crate::postgres::PostgresError;
 use crate::postgres::catalog::{self, CatalogError};
-use crate::postgres::clone_schema::{self, SchemaWork, Section};
+use crate::postgres::clone_schema::{SchemaWork, Section};
 use crate::postgres::content::TableContent;
 use crate::postgres::dump::DumpError;
 use crate::postgres::enrolment::Mark;
@@ -18,8 +20,9 @@ use crate::postgres::programs::{self, Program};
 use crate::postgres::session::Session;
 use crate::postgres::shared_snapshot;
 use crate::postgres::tables::{self, Tables};
+use crate::postgres::{clone_outward, clone_rows};
 use crate::postgres::{enrolment, identity::Identity};
-use crate::schema::{self, Kind, Options};
+use crate::schema::{self, Difference, Kind, Options};
 use crate::system::fault;
 use crate::untrusted::{clean, clean_line};
 
@@ -33,7 +36,7 @@ pub(super) struct Exported {
 }
 
 /// What was made and proved.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Built {
     pub(super) snapshot: String,
     pub(super) tables: BTreeMap<String, TableContent>,
@@ -52,21 +55,34 @@ impl Work<'_> {
         let targets = &self.context.targets;
         let (session, _) = targets
             .open(&self.gate.from, &self.context.gate.id, reading())
-            .await?;
+            .await
+            .map_err(|error| could_not(&format!("at the source: {error}")))?;
+        let read = self.read_source(session);
+        tokio::select! {
+            read = read => read,
+            () = self.context.cancel.cancelled() => Err(Trouble::Canceled),
+        }
+    }
+
+    async fn read_source(&self, session: Session) -> Result<Exported, Trouble> {
+        let failed = |error: PostgresError| at_source(&error);
         let taken = shared_snapshot::take::<PostgresError>(&session, Ok).await;
-        let Some((snapshot, mut tables)) = taken? else {
+        let Some((snapshot, mut tables)) = taken.map_err(failed)? else {
             return Err(could_not("tables of the source come and go meanwhile"));
         };
         let schema = catalog::read_within(&session)
             .await
             .map_err(|error| unread(&error))?;
-        tables::read_values(&session, &mut tables.sequences).await?;
-        let above = masks::above(&session).await?;
+        let values = tables::read_values(&session, &mut tables.sequences).await;
+        values.map_err(failed)?;
+        let above = masks::above(&session).await.map_err(failed)?;
         let sql = "SELECT pg_catalog.gen_random_uuid()::text";
         let row = session.client.query_typed_one(sql, &[]).await;
-        let salt: String = row.map_err(PostgresError::from)?.get(0);
+        let salt: String = row.map_err(|error| failed(error.into()))?.get(0);
         let masked = masks::decide(self.gate, &tables, &above, &salt)?;
-        masked.prove(&session).await?;
+        // As the values are written when they are carried.
+        clone_rows::prepare(&session).await.map_err(failed)?;
+        masked.prove(&session, &self.context.feed).await?;
         Ok(Exported {
             session,
             snapshot,
@@ -118,12 +134,12 @@ impl Work<'_> {
             .await
             .map_err(program)?;
         fault::point("clone_pre_data");
-        let disarmed = clone_schema::disarm(fresh).await?;
-        built.left.extend(
-            disarmed
-                .iter()
-                .map(|server| format!("server {server} leads nowhere")),
-        );
+        let disarmed = clone_outward::disarm(fresh).await;
+        built
+            .left
+            .extend(disarmed.map_err(|error| in_copy(&error))?);
+        // Event triggers come with what follows, and may refuse what is made after them.
+        self.mark(fresh, mark, proved).await?;
         if self.gate.rows {
             self.rows(exported, fresh, &mut built).await?;
         }
@@ -132,27 +148,21 @@ impl Work<'_> {
         work.restore(&info, Section::PostData, self.gate.jobs, said)
             .await
             .map_err(program)?;
-        work.remove();
         fault::point("clone_post_data");
-        self.finish(exported, fresh, (mark, proved), &mut built)
-            .await?;
+        built.warnings = self.beside().analyze(fresh).await;
+        self.equal(exported, fresh).await?;
+        fault::point("clone_compared");
         Ok(built)
     }
 
-    /// Compares the schemas, and writes the mark that belongs to the new database.
-    async fn finish(
-        &self,
-        exported: &Exported,
-        fresh: &Session,
-        (mark, proved): (&Mark, &Identity),
-        built: &mut Built,
-    ) -> Result<(), Trouble> {
-        built.warnings = self.beside().analyze(fresh).await;
-        self.equal(exported, fresh).await?;
+    /// Writes the mark that belongs to the new database.
+    async fn mark(&self, fresh: &Session, mark: &Mark, proved: &Identity) -> Result<(), Trouble> {
         let oid = self.oid_of(fresh).await?;
         let system = proved.system_identifier.as_deref().unwrap_or_default();
         let purpose = mark.purpose.unwrap_or(enrolment::Purpose::Production);
-        enrolment::write(fresh, (system, oid), purpose, mark.same_cluster).await?;
+        enrolment::write(fresh, (system, oid), purpose, mark.same_cluster)
+            .await
+            .map_err(|error| in_copy(&error))?;
         fault::point("clone_enrolled");
         Ok(())
     }
@@ -189,7 +199,7 @@ impl Work<'_> {
         let told: Vec<String> = comparison
             .differences
             .iter()
-            .filter(|difference| !on_purpose(difference.kind, &difference.name))
+            .filter(|difference| !on_purpose(difference))
             .map(|difference| {
                 format!(
                     "{} {} {}",
@@ -214,11 +224,26 @@ impl Work<'_> {
 }
 
 /// What differs because it must not lead back to where the source lives, and the mark.
-fn on_purpose(kind: Kind, name: &str) -> bool {
-    matches!(
-        kind,
-        Kind::ForeignServer | Kind::UserMapping | Kind::Subscription
-    ) || name.starts_with(enrolment::TABLE)
+fn on_purpose(difference: &Difference) -> bool {
+    let property = difference.property.as_deref().unwrap_or_default();
+    match difference.kind {
+        Kind::UserMapping | Kind::Subscription => true,
+        Kind::ForeignServer | Kind::ForeignTable | Kind::ForeignDataWrapper => {
+            property.contains("options")
+        }
+        Kind::Schema => difference.name == "stagegate",
+        _ => difference.name.starts_with(enrolment::TABLE),
+    }
+}
+
+/// An error of the source, which is not the destination's.
+pub(super) fn at_source(error: &PostgresError) -> Trouble {
+    could_not(&format!("at the source: {error}"))
+}
+
+/// An error in the new database.
+pub(super) fn in_copy(error: &PostgresError) -> Trouble {
+    could_not(&format!("in the copy: {error}"))
 }
 
 pub(super) async fn execute(session: &Session, sql: &str) -> Result<(), PostgresError> {
@@ -241,9 +266,13 @@ fn unread(error: &CatalogError) -> Trouble {
 }
 
 pub(super) fn could_not(reason: &str) -> Trouble {
+    failed(reason).into()
+}
+
+/// What is found where the copy cannot be made; the names were not changed over.
+pub(super) fn failed(reason: &str) -> Finding {
     Finding::failed("the copy could not be made")
         .because(clean(reason).into_owned())
         .because("the destination is as it was before")
         .can("mend what it says, then retry this gate")
-        .into()
 }

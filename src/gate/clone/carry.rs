@@ -7,11 +7,12 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::Work;
-use super::build::{Built, Exported, could_not, execute};
+use super::build::{Built, Exported, at_source, could_not, execute, in_copy};
 use super::ends::{reading, writing};
 use crate::gate::backup::bytes;
 use crate::gate::restore::Trouble;
 use crate::gate::{Progress, Unit};
+use crate::postgres::PostgresError;
 use crate::postgres::clone_rows::{self, CopyError, CopyPlan};
 use crate::postgres::content::TableContent;
 use crate::postgres::session::{Session, SessionSettings};
@@ -76,7 +77,6 @@ impl Work<'_> {
         }
         let left = std::mem::take(&mut locked(&shared).left);
         if !left.is_empty() {
-            clone_rows::prepare(&exported.session).await?;
             let to = self.writer(fresh).await?;
             for plan in &left {
                 carrier().one(&exported.session, &to, plan).await?;
@@ -85,16 +85,24 @@ impl Work<'_> {
         self.context
             .feed
             .say("the values of sequences, large objects");
+        clone_rows::prepare(&exported.session)
+            .await
+            .map_err(|error| at_source(&error))?;
+        clone_rows::prepare(fresh)
+            .await
+            .map_err(|error| in_copy(&error))?;
+        let arrived = exported.masked.prove_arrived(&exported.session, fresh);
+        tokio::select! {
+            arrived = arrived => arrived?,
+            () = self.context.cancel.cancelled() => return Err(Trouble::Canceled),
+        }
         let sequences = &exported.tables.sequences;
-        clone_rows::set_sequences(fresh, sequences).await?;
+        let set = clone_rows::set_sequences(fresh, sequences).await;
+        set.map_err(|error| in_copy(&error))?;
         self.equal_sequences(&exported.tables, fresh).await?;
         built.sequences = sequences.len() as u64;
-        built.large_objects = clone_rows::copy_large_objects(&exported.session, fresh).await?;
-        if built.large_objects > 0 {
-            let there = clone_rows::large_objects(&exported.session).await?;
-            if there != clone_rows::large_objects(fresh).await? {
-                return Err(could_not("the large objects are not those of the source"));
-            }
+        if self.gate.large_objects != Some(false) {
+            built.large_objects = self.large_objects(&exported.session, fresh).await?;
         }
         let mut carried = locked(&shared);
         built.bytes = carried.bytes;
@@ -102,13 +110,31 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Carries the large objects over, and adds them up at both ends.
+    async fn large_objects(&self, source: &Session, fresh: &Session) -> Result<u64, Trouble> {
+        let failed = |error: PostgresError| could_not(&format!("large objects: {error}"));
+        let count = clone_rows::copy_large_objects(source, fresh).await;
+        let count = count.map_err(failed)?;
+        if count > 0 {
+            let there = clone_rows::large_objects(source).await.map_err(failed)?;
+            if there != clone_rows::large_objects(fresh).await.map_err(failed)? {
+                return Err(could_not("the large objects are not those of the source"));
+            }
+        }
+        Ok(count)
+    }
+
     async fn reader(&self, snapshot: &str) -> Result<Session, Trouble> {
         let targets = &self.context.targets;
         let (session, _) = targets
             .open(&self.gate.from, &self.context.gate.id, reading())
-            .await?;
-        shared_snapshot::join(&session, snapshot).await?;
-        clone_rows::prepare(&session).await?;
+            .await
+            .map_err(|error| could_not(&format!("at the source: {error}")))?;
+        let failed = |error: PostgresError| at_source(&error);
+        shared_snapshot::join(&session, snapshot)
+            .await
+            .map_err(failed)?;
+        clone_rows::prepare(&session).await.map_err(failed)?;
         Ok(session)
     }
 
@@ -157,7 +183,8 @@ impl Carrier {
         loop {
             let next = locked(&self.shared).waiting.pop_front();
             let Some(plan) = next else { return Ok(()) };
-            if shared_snapshot::lock_now(from, &plan.quoted).await? {
+            let locked_now = shared_snapshot::lock_now(from, &plan.quoted).await;
+            if locked_now.map_err(|error| at_source(&error))? {
                 self.one(from, to, &plan).await?;
             } else {
                 locked(&self.shared).left.push(plan);

@@ -3,10 +3,13 @@
 use std::time::Instant;
 
 use super::Work;
-use super::ends::{self};
+use super::ends::{self, writing};
 use super::guards;
 use crate::expectation::Finding;
 use crate::gate::restore::Trouble;
+use crate::postgres::PostgresError;
+use crate::postgres::content;
+use crate::postgres::dump::Manifest;
 use crate::postgres::enrolment::Mark;
 use crate::postgres::identity::Identity;
 use crate::postgres::ledger::identifier;
@@ -65,27 +68,53 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Drops the database of before, if it still is that one. Returns its name where it stays.
+    /// Drops the database of before, if it still is that one and its dump has all of its rows:
+    /// somebody may have written after the dump. Returns its name where it stays.
     pub(super) async fn drop_kept(
         &self,
         admin: &Session,
         names: &SwapNames,
-        oid: u32,
+        (oid, dump): (u32, Option<&Manifest>),
+        warnings: &mut Vec<String>,
     ) -> Option<String> {
         let standing = swap::standing(admin, names).await.ok()?;
         if standing.kept != Some(oid) {
             return standing.kept.map(|_| names.kept.clone());
         }
-        let sql = format!("DROP DATABASE {} WITH (FORCE)", identifier(&names.kept));
-        match super::build::execute(admin, &sql).await {
-            Ok(()) => None,
-            Err(error) => {
-                let said = clean_line(&error.to_string());
-                self.context
-                    .feed
-                    .say(format!("{} stays: {said}", names.kept));
-                Some(names.kept.clone())
+        let dropped = async {
+            let dump = dump.ok_or("its dump is not there")?.clone();
+            let differences = self.written_since(admin, names, &dump).await;
+            let differences = differences.map_err(|error| clean_line(&error.to_string()))?;
+            if let Some(first) = differences.first() {
+                return Err(format!("written after its dump: {}", clean_line(first)));
             }
-        }
+            let sql = format!("DROP DATABASE {} WITH (FORCE)", identifier(&names.kept));
+            let dropped = super::build::execute(admin, &sql).await;
+            dropped.map_err(|error| clean_line(&error.to_string()))
+        };
+        let Err(reason) = dropped.await else {
+            return None;
+        };
+        let warning = format!("{} stays: {reason}", names.kept);
+        self.context.feed.say(&warning);
+        warnings.push(warning);
+        Some(names.kept.clone())
+    }
+
+    /// Where the database of before holds something else than its dump.
+    async fn written_since(
+        &self,
+        admin: &Session,
+        names: &SwapNames,
+        dump: &Manifest,
+    ) -> Result<Vec<String>, PostgresError> {
+        self.context
+            .feed
+            .say("comparing the database of before with its dump");
+        let info = admin.conninfo_here().with_database(&names.kept);
+        let session = Session::open(&info, &writing()).await?;
+        let found = content::read(&session, &dump.contents, |_| {}).await?;
+        session.close().await;
+        Ok(content::differences(&dump.contents, &found))
     }
 }

@@ -7,12 +7,14 @@ use crate::expectation::Finding;
 use crate::gate::restore::{Trouble, own_prefix};
 use crate::gate::{Context, Evidence, TargetError};
 use crate::postgres::PostgresError;
+use crate::postgres::clone_outward;
 use crate::postgres::enrolment::{self, Mark};
 use crate::postgres::identity::Identity;
+use crate::postgres::ledger::identifier;
 use crate::postgres::session::{Session, SessionSettings};
 use crate::postgres::swap::{self, OtherSession};
 use crate::promotion::GateState;
-use crate::runbook::{CloneDatabase, Environment};
+use crate::runbook::{self, CloneDatabase, Environment};
 use crate::untrusted::{clean, clean_line};
 
 /// How long a session of a clone may go on: as long as the rows take.
@@ -156,6 +158,9 @@ pub(super) struct Lay {
     pub(super) roles: Vec<String>,
     /// Extensions of the source that the destination's server cannot make.
     pub(super) extensions: Vec<String>,
+    /// Code of the source that may call out of it, and that nobody has allowed.
+    pub(super) calls: Vec<String>,
+    pub(super) large_objects: i64,
 }
 
 const SCHEMAS: &str = "SELECT n.nspname::text, \
@@ -218,6 +223,14 @@ pub(super) async fn lay(
         .into_iter()
         .filter(|name| !can.contains(name))
         .collect();
+    let calls = clone_outward::calls_out(source).await?;
+    lay.calls = calls
+        .into_iter()
+        .filter(|call| !gate.may_call.contains(call))
+        .collect();
+    let count = "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata";
+    let row = source.client.query_typed_one(count, &[]).await?;
+    lay.large_objects = row.get(0);
     Ok(lay)
 }
 
@@ -228,7 +241,42 @@ async fn texts(session: &Session, sql: &str) -> Result<Vec<String>, PostgresErro
 
 impl Lay {
     /// The first thing that stands in the way.
-    pub(super) fn refusal(&self, sessions_end: bool) -> Option<Finding> {
+    pub(super) fn refusal(&self, gate: &CloneDatabase) -> Option<Finding> {
+        let sessions_end = gate.sessions == runbook::Sessions::End;
+        self.leads_out(gate)
+            .or_else(|| self.in_the_way(sessions_end))
+    }
+
+    /// What of the source must be decided about before it is anywhere else.
+    fn leads_out(&self, gate: &CloneDatabase) -> Option<Finding> {
+        if !self.calls.is_empty() {
+            let mut finding = Finding::failed("code of the source may call out of the copy");
+            for call in self.calls.iter().take(12) {
+                finding = finding.because(call.clone());
+            }
+            return Some(
+                finding
+                    .because("a view, an index or a trigger may run it while the copy is made")
+                    .because("nothing was changed")
+                    .can(format!(
+                        "if it may be there: may_call = [{}]",
+                        quoted(&self.calls)
+                    )),
+            );
+        }
+        let hides = !gate.mask.is_empty() || !gate.personal.is_empty();
+        (self.large_objects > 0 && hides && gate.large_objects.is_none()).then(|| {
+            Finding::failed("nobody has decided about the large objects")
+                .because(format!(
+                    "the source has {}, and no rule hides them",
+                    self.large_objects
+                ))
+                .because("nothing was changed")
+                .can("write large_objects = \"copy\" or \"leave\"")
+        })
+    }
+
+    fn in_the_way(&self, sessions_end: bool) -> Option<Finding> {
         if !self.lost.is_empty() {
             let list = self.lost.join(", ");
             return Some(
@@ -243,13 +291,14 @@ impl Lay {
         }
         if !self.roles.is_empty() {
             let list = self.roles.join(", ");
+            let roles: Vec<String> = self.roles.iter().map(|role| identifier(role)).collect();
             return Some(
                 Finding::failed(format!("the destination's server lacks roles: {list}"))
                     .because("objects of the source belong to them or are granted to them")
                     .because("nothing was changed")
                     .can(format!(
                         "CREATE ROLE {} there, then retry",
-                        self.roles.join("; CREATE ROLE ")
+                        roles.join("; CREATE ROLE ")
                     )),
             );
         }
@@ -280,6 +329,6 @@ impl Lay {
 }
 
 fn quoted(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
     names.join(", ")
 }

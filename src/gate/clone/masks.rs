@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::build::could_not;
 use crate::expectation::Finding;
+use crate::gate::Feed;
 use crate::gate::restore::Trouble;
 use crate::postgres::PostgresError;
 use crate::postgres::clone_rows::CopyPlan;
@@ -17,26 +19,32 @@ use crate::runbook::{CloneDatabase, Mask};
 #[derive(Debug, Clone)]
 pub(super) struct Masked {
     pub(super) plans: Vec<CopyPlan>,
-    /// Every column that is hidden: table, column, expression.
-    pub(super) hidden: Vec<(String, String, String)>,
+    /// Every column that is hidden: table, column, and its expression where the runbook wrote it.
+    pub(super) hidden: Vec<(String, String, Option<String>)>,
     /// The same for people: `app.people.mail: email`.
     pub(super) said: Vec<String>,
     /// Tables of extensions, whose rows stay behind.
     pub(super) left: Vec<String>,
 }
 
-/// The names under which rules may speak of a table: its own, and that of the partitioned table
-/// that it is a part of.
-type Above = BTreeMap<u32, String>;
+/// The names under which rules may speak of a table besides its own: those of the tables that it
+/// inherits from or is a part of.
+type Above = BTreeMap<u32, Vec<String>>;
 
-/// Asks which partitioned table each leaf belongs to in the end, as `schema.table`.
+/// Asks which tables each table is a part of or inherits from, near and far, as `schema.table`.
 pub(super) async fn above(session: &Session) -> Result<Above, PostgresError> {
-    let sql = "SELECT c.oid, n.nspname::text || '.' || r.relname::text \
-               FROM pg_catalog.pg_class c \
-               JOIN pg_catalog.pg_class r ON r.oid = pg_catalog.pg_partition_root(c.oid) \
-               JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE c.relispartition";
-    let rows = session.client.query_typed(sql, &[]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    let sql = "WITH RECURSIVE up (oid, parent) AS ( \
+               SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits \
+               UNION SELECT u.oid, i.inhparent FROM up u \
+               JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.parent) \
+               SELECT u.oid, n.nspname::text || '.' || r.relname::text FROM up u \
+               JOIN pg_catalog.pg_class r ON r.oid = u.parent AND r.relkind IN ('r', 'p') \
+               JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace";
+    let mut above = Above::new();
+    for row in session.client.query_typed(sql, &[]).await? {
+        above.entry(row.get(0)).or_default().push(row.get(1));
+    }
+    Ok(above)
 }
 
 /// Works out what of which table is carried over.
@@ -120,14 +128,14 @@ fn rule<'a>(
     above: &Above,
     column: &Column,
 ) -> Option<(&'a str, &'a Mask)> {
-    let own = format!("{}.{}.{}", table.schema, table.name, column.name);
-    let of_root = above
-        .get(&table.oid)
-        .map(|root| format!("{root}.{}", column.name));
-    [Some(own), of_root]
-        .into_iter()
-        .flatten()
-        .find_map(|name| gate.mask.get_key_value(&name))
+    let own = format!("{}.{}", table.schema, table.name);
+    let parents = above.get(&table.oid).into_iter().flatten();
+    std::iter::once(&own)
+        .chain(parents)
+        .find_map(|name| {
+            let name = format!("{name}.{}", column.name);
+            gate.mask.get_key_value(&name)
+        })
         .map(|(name, rule)| (name.as_str(), rule))
 }
 
@@ -157,9 +165,15 @@ impl Masked {
         column: &Column,
         (full, rule, salt): (&str, &Mask, &str),
     ) -> Result<(), Finding> {
-        let Some(hidden) = hidden(rule).filter(|_| !column.generated) else {
+        let Some(hidden) = hidden(rule) else {
             return Ok(());
         };
+        if column.generated {
+            return Err(Finding::failed(format!("{full} is computed by the server"))
+                .because("it is not carried over but computed again of other columns")
+                .because("nothing was changed")
+                .can("hide the columns that it is computed of, and write \"keep\" here"));
+        }
         if hidden == Hidden::Null && column.not_null {
             return Err(Finding::failed(format!("{full} cannot be null"))
                 .because("the column is NOT NULL, and its rule is `null`")
@@ -170,27 +184,56 @@ impl Masked {
         plan.instead
             .push((identifier(&column.name), expression.clone()));
         self.said.push(format!("{full}: {}", rule.word()));
+        let written = matches!(rule, Mask::Sql(_)).then_some(expression);
         self.hidden
-            .push((table.quoted.clone(), column.name.clone(), expression));
+            .push((table.quoted.clone(), column.name.clone(), written));
         Ok(())
     }
 
     /// Proves at the source that no hidden column's values go along.
-    pub(super) async fn prove(&self, source: &Session) -> Result<(), Trouble> {
-        for (table, column, expression) in &self.hidden {
-            let among = mask::originals_among(source, table, column, expression).await?;
-            if among > 0 {
-                return Err(Finding::failed(format!(
-                    "{table}.{column} would still hold {among} of its original values"
+    pub(super) async fn prove(&self, source: &Session, feed: &Feed) -> Result<(), Trouble> {
+        for (table, column, written) in &self.hidden {
+            // What is made with a salt is looked at when it has arrived.
+            let Some(expression) = written else { continue };
+            feed.say(format!("proving what hides {table}.{column}"));
+            let among = mask::originals_among(source, table, column, expression).await;
+            let among = among.map_err(|error| {
+                could_not(&format!(
+                    "the rule of {table}.{column}, at the source: {error}"
                 ))
-                .because("what its rule makes of the values are values of other rows")
-                .because("nothing was changed")
-                .can("write a rule whose values cannot be originals")
-                .into());
+            })?;
+            if among > 0 {
+                return Err(still_there(table, column, among).into());
             }
         }
         Ok(())
     }
+
+    /// Proves of what has arrived that no hidden column holds an original: an expression may give
+    /// other values each time that it is asked.
+    pub(super) async fn prove_arrived(
+        &self,
+        source: &Session,
+        copy: &Session,
+    ) -> Result<(), Trouble> {
+        for (table, column, _) in &self.hidden {
+            let among = mask::originals_arrived(source, copy, table, column).await;
+            let among = among.map_err(|error| could_not(&format!("{table}.{column}: {error}")))?;
+            if among > 0 {
+                return Err(still_there(table, column, among).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn still_there(table: &str, column: &str, among: i64) -> Finding {
+    Finding::failed(format!(
+        "{table}.{column} would still hold {among} of its original values"
+    ))
+    .because("what its rule makes of the values are values of other rows")
+    .because("the destination is as it was before")
+    .can("write a rule whose values cannot be originals")
 }
 
 #[cfg(test)]

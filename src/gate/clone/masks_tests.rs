@@ -13,6 +13,8 @@ fn gate(rules: &[(&str, Mask)], personal: &[&str]) -> CloneDatabase {
         sessions: Sessions::Refuse,
         maintenance: "postgres".into(),
         may_drop: Vec::new(),
+        may_call: Vec::new(),
+        large_objects: None,
         rows: true,
         previous: Previous::Keep,
         users: None,
@@ -63,7 +65,7 @@ fn tables() -> Tables {
 }
 
 fn decided(rules: &[(&str, Mask)], personal: &[&str]) -> Result<Masked, Finding> {
-    let above = Above::from([(2, "app.log".to_owned())]);
+    let above = Above::from([(2, vec!["app.log".to_owned()])]);
     decide(&gate(rules, personal), &tables(), &above, "salt")
 }
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::beside::Beside;
 use super::restore::Trouble;
-use super::{Context, Evidence, Outcome, Source};
+use super::{Context, Evidence, Outcome, Source, TargetError};
 use crate::expectation::Finding;
 use crate::postgres::dump::{self, DumpError, DumpRequest, Layout, Manifest};
 use crate::postgres::fresh_database;
@@ -28,7 +28,7 @@ use crate::postgres::identity::Identity;
 use crate::postgres::session::Session;
 use crate::postgres::swap::{self, SwapNames};
 use crate::promotion::{EffectOutcome, EffectRecord};
-use crate::runbook::{self, CloneDatabase, Previous};
+use crate::runbook::{CloneDatabase, Previous};
 use crate::system::durable::write_whole;
 use crate::system::fault;
 use crate::untrusted::clean;
@@ -75,6 +75,7 @@ struct Record {
     from: String,
     source: String,
     safety: String,
+    built: Built,
 }
 
 /// One attempt at a clone.
@@ -87,6 +88,9 @@ pub(super) async fn run(gate: &CloneDatabase, context: &Context) -> Outcome {
     let work = Work { gate, context };
     match work.run().await {
         Ok((finding, evidence)) => Outcome::of(finding).with(evidence),
+        Err(Trouble::Target(TargetError::Postgres(error))) => {
+            Outcome::of(build::failed(&error.to_string()))
+        }
         Err(Trouble::Target(error)) => super::query::unreachable(&gate.target, &error),
         Err(Trouble::Finding(finding)) => Outcome::of(*finding),
         Err(Trouble::Lost(finding)) => {
@@ -117,11 +121,11 @@ impl Work<'_> {
         super::restore_swap::same_instance(&beside, &identity)?;
         swap::drop_fresh(&admin, &names).await?;
         // The dump reads the old database and the copy is a new one: neither waits for the other.
-        let (safety, made) = tokio::join!(
+        let both = tokio::try_join!(
             self.safety(&sessions.destination),
             self.make(&admin, &names, &identity, &mark)
         );
-        let (safety, (fresh, built)) = match safety.and_then(|safety| Ok((safety, made?))) {
+        let (safety, (fresh, built)) = match both {
             Ok(both) => both,
             Err(trouble) => {
                 // What is left of it is in nobody's way, and goes with the next attempt at last.
@@ -136,6 +140,7 @@ impl Work<'_> {
             from: self.gate.from.clone(),
             source: sessions.ends.source.describe(),
             safety: safety.path.clone(),
+            built: built.clone(),
         })?;
         fault::point("clone_recorded");
         let source = sessions.ends.source.describe();
@@ -143,9 +148,14 @@ impl Work<'_> {
         let ended = self
             .change(&admin, &identity, &mark, (fresh, &names))
             .await?;
+        let mut built = built;
         let kept = match self.gate.previous {
             Previous::Keep => Some(names.kept.clone()),
-            Previous::Drop => self.drop_kept(&admin, &names, identity.database_oid).await,
+            Previous::Drop => {
+                let old = (identity.database_oid, Some(&safety));
+                self.drop_kept(&admin, &names, old, &mut built.warnings)
+                    .await
+            }
         };
         fault::point("clone_dropped");
         let (_, now) = self.beside().open_new().await?;
@@ -173,8 +183,7 @@ impl Work<'_> {
             );
         }
         let lay = ends::lay(self.gate, self.context, &sessions).await?;
-        let end = self.gate.sessions == runbook::Sessions::End;
-        match lay.refusal(end) {
+        match lay.refusal(self.gate) {
             Some(finding) => Err(finding.into()),
             None => Ok(sessions),
         }

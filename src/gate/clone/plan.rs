@@ -10,11 +10,11 @@ use crate::gate::backup::bytes;
 use crate::gate::restore::Trouble;
 use crate::gate::{Context, Plan, Tone};
 use crate::postgres::PostgresError;
-use crate::postgres::clone_schema;
+use crate::postgres::clone_outward;
 use crate::postgres::ledger::identifier;
 use crate::postgres::session::Session;
 use crate::postgres::tables;
-use crate::runbook::{self, CloneDatabase, Previous};
+use crate::runbook::{CloneDatabase, Previous};
 
 /// How many accounts are compared; more are counted only.
 const ACCOUNTS: i64 = 200_000;
@@ -121,13 +121,18 @@ async fn the_rest(
 ) -> Result<(), Trouble> {
     let lay = ends::lay(gate, context, sessions).await?;
     lost(gate, &lay, plan);
-    let end = gate.sessions == runbook::Sessions::End;
-    if let Some(finding) = lay.refusal(end) {
+    if let Some(finding) = lay.refusal(gate) {
+        for cause in &finding.caused_by {
+            plan.line(Tone::Warning, format!("         {cause}"));
+        }
         plan.line(Tone::Bad, format!("refuses  {}", finding.summary));
         plan.refuses.get_or_insert(finding.summary);
     }
-    for line in clone_schema::reaching_out(&sessions.source).await? {
+    for line in clone_outward::left_behind(&sessions.source).await? {
         plan.line(Tone::Warning, format!("reaches  {line}"));
+    }
+    for call in &gate.may_call {
+        plan.line(Tone::Warning, format!("calls    {call}, as may_call says"));
     }
     if let Some(users) = &gate.users {
         for line in accounts(users, &sessions.source, &sessions.destination).await? {
@@ -150,6 +155,16 @@ async fn the_rest(
         );
     } else {
         plan.line(Tone::Plain, "copies   the schema alone, no rows");
+    }
+    if lay.large_objects > 0 {
+        let what = match gate.large_objects {
+            Some(false) => "are left empty",
+            _ => "are copied as they are",
+        };
+        plan.line(
+            Tone::Warning,
+            format!("objects  {} large objects {what}", lay.large_objects),
+        );
     }
     for line in &masked.said {
         plan.line(Tone::Plain, format!("hides    {line}"));

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use super::{Work, build::Built, named};
+use super::{Work, named};
 use crate::expectation::Finding;
 use crate::gate::restore::Trouble;
 use crate::gate::{Context, Reconciled};
+use crate::postgres::dump;
 use crate::postgres::swap::{self, SwapNames};
 use crate::promotion::Resolution;
 use crate::runbook::{CloneDatabase, Previous};
@@ -55,13 +56,19 @@ impl Work<'_> {
         };
         let (_, now) = self.beside().open_new().await?;
         crate::gate::restore_swap::same_instance(&now, &beside)?;
+        let mut built = record.built.clone();
         let kept = match (self.gate.previous, standing.kept) {
-            (Previous::Drop, Some(_)) => self.drop_kept(&admin, &names, record.live).await,
+            (Previous::Drop, Some(_)) => {
+                let dump = dump::manifest_beside(record.safety.as_ref()).ok();
+                let old = (record.live, dump.as_ref());
+                self.drop_kept(&admin, &names, old, &mut built.warnings)
+                    .await
+            }
             (Previous::Keep, Some(_)) => Some(names.kept.clone()),
             (_, None) => None,
         };
         let ends = (record.source.clone(), record.safety.clone(), kept);
-        let cloned = self.cloned(Built::default(), ends, 0, Instant::now());
+        let cloned = self.cloned(built, ends, 0, Instant::now());
         Ok(Reconciled {
             resolution: Some(Resolution::Passed),
             finding: Finding::passed("the destination is the copy")

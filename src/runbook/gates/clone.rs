@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::runbook::cloning::{CloneDatabase, Mask, Previous};
+use crate::runbook::findings::At;
 use crate::runbook::going_back::Sessions;
 use crate::runbook::names::{Names, check_template, need_gate_of, need_target};
 use crate::runbook::problem::choices;
@@ -32,7 +33,12 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> CloneDataba
     };
     let maintenance = table.string("maintenance_database");
     let may_drop = table.strings("may_drop", "may_drop = [\"scratch\"]");
+    let may_call = table.strings("may_call", "may_call = [\"app.notify(text)\"]");
+    let large_objects = table
+        .has("large_objects")
+        .then(|| table.one_of("large_objects", &["copy", "leave"]) == "copy");
     let personal = table.strings("personal", "personal = [\"*email*\"]");
+    check_patterns(personal.as_deref().unwrap_or_default(), &table);
     let rows = table.flag("rows", true);
     let users = table.string("users");
     if let Some(users) = &users
@@ -49,7 +55,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> CloneDataba
     let mask = table.table("mask", &label).map(|table| read_mask(&table));
     table.finish();
     let plain = |list: Option<Vec<_>>| -> Vec<String> {
-        let list: Vec<crate::runbook::findings::At<String>> = list.unwrap_or_default();
+        let list: Vec<At<String>> = list.unwrap_or_default();
         list.into_iter().map(|one| one.value).collect()
     };
     CloneDatabase {
@@ -61,11 +67,25 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> CloneDataba
         sessions,
         maintenance: maintenance.map_or_else(|| "postgres".to_owned(), |name| name.value),
         may_drop: plain(may_drop),
+        may_call: plain(may_call),
+        large_objects,
         rows,
         previous,
         users: users.map(|users| users.value),
         mask: mask.unwrap_or_default(),
         personal: plain(personal),
+    }
+}
+
+fn check_patterns(patterns: &[At<String>], table: &TableReader<'_, '_>) {
+    for pattern in patterns {
+        if let Err(error) = glob::Pattern::new(&pattern.value) {
+            let message = format!("`{}` is no pattern of names", pattern.value);
+            let help = Some("write `*` for any characters".into());
+            table
+                .findings
+                .add(pattern.span.clone(), message, error.msg, help);
+        }
     }
 }
 
@@ -107,7 +127,7 @@ fn read_from(table: &mut TableReader<'_, '_>, names: &Names, target: &str) -> St
 fn read_mask(table: &TableReader<'_, '_>) -> BTreeMap<String, Mask> {
     let mut rules = BTreeMap::new();
     for (column, value) in table.entries() {
-        if column.value.split('.').count() != 3 {
+        if column.value.split('.').count() < 3 {
             table.findings.add(
                 column.span.clone(),
                 format!("`{}` is no schema.table.column", column.value),
