@@ -165,7 +165,7 @@ fn development_becomes_production_in_everything_and_the_old_one_is_kept_and_dump
             "a large object",
         ),
         (
-            "SELECT srvoptions::text FROM pg_foreign_server",
+            "SELECT srvoptions::text FROM pg_foreign_server WHERE srvname = 'away'",
             "{dbname=x,host=nowhere.invalid}",
         ),
         ("SELECT count(*) FROM pg_user_mapping", "0"),

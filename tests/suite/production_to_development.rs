@@ -67,6 +67,8 @@ fn development_is_refused_until_it_is_enrolled_and_then_becomes_production() {
         "--ignore",
         "foreign_server.options:*",
         "--ignore",
+        "foreign_table.*options:*",
+        "--ignore",
         "user_mapping:*",
     ];
     let drift = [&["drift", prod.as_str(), dev.as_str()], &allow[..], &more].concat();
