@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::PostgresError;
 use super::json_manifest::{JsonColumn, JsonManifest, JsonTable};
 use super::session::Session;
-use super::tables::{self, Group, Table, Tables, restore_order};
+use super::tables::{self, ExtensionConfig, Group, Table, Tables, restore_order};
 
 /// What happens to rows that stand in the tables already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +100,13 @@ pub(super) async fn look(
 fn column_differences(wanted: &JsonTable, found: &Table) -> Vec<String> {
     let mut differences = Vec::new();
     let table = &wanted.quoted;
+    // Of both, never one of the manifest's: it is SQL, and only the target's own is run.
+    let condition = |e: Option<&ExtensionConfig>| e.map_or(String::new(), |e| e.condition.clone());
+    if condition(wanted.extension.as_ref()) != condition(found.extension.as_ref()) {
+        differences.push(format!(
+            "the backup holds other rows of {table} than are the user's by the target's extension"
+        ));
+    }
     let found: Vec<JsonColumn> = found.columns.iter().map(JsonColumn::of).collect();
     for column in &wanted.columns {
         let name = &column.name;

@@ -1,0 +1,35 @@
+//! A JSON backup that somebody made to do harm, and a target whose triggers and rules act on their
+//! own: nothing of either goes unseen.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use stagegate::postgres::json_target::Conflict;
+
+use crate::json_restore::{World, refusals};
+use crate::server::{one, run};
+
+fn change_manifest(folder: &Path, change: impl FnOnce(&mut Value)) {
+    let path = folder.join("manifest.json");
+    let mut manifest = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    std::fs::write(&path, manifest.to_string()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_condition_of_a_manifest_reaches_the_server() {
+    let world = World::new().await;
+    let session = world.session().await;
+    // What a sequence hands out stays handed out, whatever is rolled back.
+    run(&session, "CREATE SEQUENCE witness").await;
+    change_manifest(&world.backup, |manifest| {
+        manifest["tables"][0]["extension"] = json!({
+            "extension": "x", "condition": "WHERE pg_catalog.nextval('public.witness') > 0",
+        });
+    });
+    let reasons = refusals(world.restore(Conflict::Refuse).await);
+    assert!(reasons[0].contains("other rows"), "{reasons:?}");
+    assert!(!reasons[0].contains("nextval"), "{reasons:?}");
+    assert_eq!(one(&session, "SELECT is_called FROM witness").await, "f");
+    assert_eq!(one(&session, "SELECT count(*) FROM a_person").await, "0");
+}
