@@ -2,8 +2,12 @@
 //! own: nothing of either goes unseen.
 
 use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use stagegate::postgres::json_restore;
 use stagegate::postgres::json_target::Conflict;
 
 use crate::json_restore::{World, refusals};
@@ -32,4 +36,42 @@ async fn no_condition_of_a_manifest_reaches_the_server() {
     assert!(!reasons[0].contains("nextval"), "{reasons:?}");
     assert_eq!(one(&session, "SELECT is_called FROM witness").await, "f");
     assert_eq!(one(&session, "SELECT count(*) FROM a_person").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_regular_files_are_read() {
+    let world = World::new().await;
+    let name = "public.a_person.json";
+    let (path, away) = (world.backup.join(name), world.backup.join("../away"));
+    std::fs::rename(&path, &away).unwrap();
+    let verify = || {
+        let (said, hear) = mpsc::channel();
+        let folder = world.backup.clone();
+        std::thread::spawn(move || {
+            let verified = json_restore::verify(&folder, |_| {});
+            said.send(verified.unwrap_err().to_string())
+        });
+        let told = hear.recv_timeout(Duration::from_secs(20));
+        told.expect("it waits for a writer")
+    };
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(verify().contains("is no regular file"), "{}", verify());
+    let error = world.restore(Conflict::Refuse).await.unwrap_err();
+    assert!(error.to_string().contains("is no regular file"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&away, &path).unwrap();
+    assert!(verify().contains("is no regular file"), "{}", verify());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::rename(&away, &path).unwrap();
+    let manifest = world.backup.join("manifest.json");
+    std::fs::remove_file(&manifest).unwrap();
+    let made = Command::new("mkfifo").arg(&manifest).status();
+    assert!(made.unwrap().success());
+    assert!(verify().contains("is no regular file"), "{}", verify());
 }
