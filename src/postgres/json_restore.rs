@@ -234,13 +234,14 @@ impl Work<'_> {
         }
         fault::point("before_json_load");
         let tables = self.load(&looked, observe).await?;
-        self.check(&looked, &aside, &tables, observe).await?;
+        // Before the comparison: event triggers of the target see it, and may write.
         let sequences = json_aside::set_sequences(
             self.session,
             &self.manifest.sequences,
             self.request.conflict,
         )
         .await?;
+        self.check(&looked, &aside, &tables, observe).await?;
         Ok((JsonRestored { tables, sequences }, transaction))
     }
 

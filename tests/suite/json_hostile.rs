@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stagegate::postgres::json_restore;
+use stagegate::postgres::json_restore::{self, JsonRestoreError};
 use stagegate::postgres::json_target::Conflict;
 
 use crate::json_restore::{World, refusals};
@@ -74,4 +74,26 @@ async fn only_regular_files_are_read() {
     let made = Command::new("mkfifo").arg(&manifest).status();
     assert!(made.unwrap().success());
     assert!(verify().contains("is no regular file"), "{}", verify());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_event_trigger_writes_is_compared_too() {
+    let world = World::new().await;
+    let session = world.session().await;
+    run(
+        &session,
+        "CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO public.audit SELECT coalesce(max(id), 0) + 1000, tg_tag FROM public.audit;
+         END $$;
+         CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('ALTER SEQUENCE')
+             EXECUTE FUNCTION watch()",
+    )
+    .await;
+    let error = world.restore(Conflict::Refuse).await.unwrap_err();
+    let told = |d: &Vec<String>| d.len() == 1 && d[0].starts_with("public.audit: ");
+    assert!(
+        matches!(&error, JsonRestoreError::Differs(d) if told(d)),
+        "{error}"
+    );
+    assert_eq!(one(&session, "SELECT count(*) FROM audit").await, "0");
 }
