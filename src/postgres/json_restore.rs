@@ -228,7 +228,7 @@ impl Work<'_> {
         // Somebody may have changed it while we waited for the locks.
         let looked = self.look().await?;
         let transaction = self.transaction().await?;
-        let aside = json_aside::put_aside(self.session, &looked).await?;
+        let aside = json_aside::put_aside(self.session, &looked, self.request.conflict).await?;
         if self.request.conflict == Conflict::Replace {
             json_aside::empty(self.session, &looked).await?;
         }
@@ -321,8 +321,7 @@ impl Work<'_> {
         observe: &mut impl FnMut(&str),
     ) -> Result<(), JsonRestoreError> {
         observe("checking foreign keys");
-        json_aside::put_back(self.session, aside).await?;
-        let mut differences = Vec::new();
+        let mut differences = json_aside::put_back(self.session, looked, aside).await?;
         for wanted in &self.manifest.tables {
             let compared = |t: &RestoredTable| t.table == wanted.quoted && t.compared;
             let mut there = looked.tables.tables.iter();

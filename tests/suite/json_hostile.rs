@@ -97,3 +97,44 @@ async fn what_an_event_trigger_writes_is_compared_too() {
     );
     assert_eq!(one(&session, "SELECT count(*) FROM audit").await, "0");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partitioned_tables_own_triggers_do_not_fire() {
+    let world = World::new().await;
+    let session = world.session().await;
+    run(
+        &session,
+        "CREATE TABLE witness (said text);
+         CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN INSERT INTO public.witness VALUES (tg_table_name); RETURN NULL; END $$;
+         CREATE TRIGGER \"t Root\" BEFORE TRUNCATE ON node EXECUTE FUNCTION seen();
+         CREATE TRIGGER t_always AFTER TRUNCATE ON node EXECUTE FUNCTION seen();
+         CREATE TRIGGER t_never AFTER TRUNCATE ON node EXECUTE FUNCTION seen();
+         ALTER TABLE ONLY node ENABLE ALWAYS TRIGGER t_always, DISABLE TRIGGER t_never",
+    )
+    .await;
+    let fires = "SELECT string_agg(tgname || tgenabled::text, ' ' ORDER BY tgname COLLATE \"C\")
+        FROM pg_trigger WHERE tgrelid = 'node'::regclass AND NOT tgisinternal";
+    let before = one(&session, fires).await;
+    assert_eq!(before, "t RootO t_alwaysA t_neverD t_nodeO");
+    world.restore(Conflict::Replace).await.unwrap();
+    assert_eq!(one(&session, "SELECT count(*) FROM witness").await, "0");
+    assert_eq!(one(&session, fires).await, before);
+
+    // Somebody who switches one off on the way is caught.
+    run(
+        &session,
+        "CREATE FUNCTION off() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+             UPDATE pg_catalog.pg_trigger SET tgenabled = 'D' WHERE tgname = 't Root';
+         END $$;
+         CREATE EVENT TRIGGER off ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
+             EXECUTE FUNCTION off()",
+    )
+    .await;
+    let error = world.restore(Conflict::Replace).await.unwrap_err();
+    assert!(
+        error.to_string().contains("triggers of public.node"),
+        "{error}"
+    );
+    assert_eq!(one(&session, fires).await, before);
+}
