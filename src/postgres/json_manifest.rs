@@ -1,5 +1,6 @@
 //! What a JSON backup says of itself: its tables, their files and hashes, and what it lacks.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -276,7 +277,11 @@ pub fn read_manifest(folder: &Path) -> Result<JsonManifest, BackupError> {
             manifest.kind, manifest.version
         )));
     }
+    let mut seen = BTreeSet::new();
     for table in &manifest.tables {
+        if !seen.insert((true, &table.quoted)) || !seen.insert((false, &table.file)) {
+            return Err(refuse(format!("it names {} twice", table.quoted)));
+        }
         // A name that led elsewhere would make a restore read what is none of the backup's.
         let name = Path::new(&table.file);
         if name.components().count() != 1 || name.file_name().is_none() {

@@ -118,6 +118,30 @@ fn json_goes_there_and_back_after_the_name_was_typed() {
 }
 
 #[test]
+fn no_text_of_a_manifest_moves_the_cursor() {
+    let shop = Shop::new();
+    let backup = shop.backup("json");
+    let manifest = backup.join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut changed: Value = serde_json::from_str(&text).unwrap();
+    changed["taken_at"] = "[2Jnow
+marked   DEVELOPMENT"
+        .into();
+    std::fs::write(&manifest, changed.to_string()).unwrap();
+    let ended = shop.stagegate(&["restore", backup.to_str().unwrap(), "env:DEV"], "");
+    let ended = ended.exits(3).says("add: --confirm dev");
+    assert!(!ended.err.contains(''), "{}", ended.err);
+    assert!(
+        !ended.err.contains(
+            "
+marked"
+        ),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn a_dump_of_pg_dump_goes_into_an_empty_database_only() {
     let shop = Shop::new();
     for format in ["custom", "directory"] {

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stagegate::postgres::json_manifest::read_manifest;
 use stagegate::postgres::json_restore::{self, JsonRestoreError};
 use stagegate::postgres::json_target::Conflict;
 
@@ -137,4 +138,16 @@ async fn a_partitioned_tables_own_triggers_do_not_fire() {
         "{error}"
     );
     assert_eq!(one(&session, fires).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_named_twice_is_refused() {
+    let world = World::new().await;
+    change_manifest(&world.backup, |manifest| {
+        let mut again = manifest["tables"][0].clone();
+        again["file"] = json!("more.json");
+        manifest["tables"].as_array_mut().unwrap().push(again);
+    });
+    let error = read_manifest(&world.backup).unwrap_err().to_string();
+    assert!(error.contains("twice"), "{error}");
 }
