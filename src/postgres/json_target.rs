@@ -87,6 +87,9 @@ pub(super) async fn look(
     if refusals.is_empty() {
         holding = with_rows(session, &tables).await?;
         refusals.extend(conflicts(&tables, &holding, conflict));
+        if conflict == Conflict::Keep {
+            refusals.extend(cannot_keep(session, &tables, &holding).await?);
+        }
     }
     Ok(Looked {
         refusals,
@@ -236,6 +239,25 @@ async fn with_rows(session: &Session, tables: &Tables) -> Result<BTreeSet<u32>, 
         holding.extend(rows.iter().map(|row| row.get::<_, u32>(0)));
     }
     Ok(holding)
+}
+
+/// Tables with rows where the server does not take rows beside those that are there.
+async fn cannot_keep(
+    session: &Session,
+    tables: &Tables,
+    holding: &BTreeSet<u32>,
+) -> Result<Vec<String>, PostgresError> {
+    let sql = "SELECT indrelid, 'its primary key is deferrable, and nothing can be kept by one' \
+               FROM pg_catalog.pg_index WHERE indisprimary AND NOT indimmediate \
+               UNION ALL SELECT DISTINCT ev_class, 'it has rules for INSERT or UPDATE' \
+               FROM pg_catalog.pg_rewrite WHERE ev_type IN ('2', '3')";
+    let rows = session.client.query_typed(sql, &[]).await?;
+    let held = |oid: u32| tables.by_oid(oid).filter(|_| holding.contains(&oid));
+    let rows = rows.iter();
+    Ok(rows
+        .filter_map(|row| Some((held(row.get(0))?, row.get::<_, String>(1))))
+        .map(|(table, why)| format!("{} has rows that cannot be kept: {why}", table.quoted))
+        .collect())
 }
 
 fn conflicts(tables: &Tables, holding: &BTreeSet<u32>, conflict: Conflict) -> Vec<String> {

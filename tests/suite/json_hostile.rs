@@ -151,3 +151,24 @@ async fn a_table_that_is_named_twice_is_refused() {
     let error = read_manifest(&world.backup).unwrap_err().to_string();
     assert!(error.contains("twice"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_keep_cannot_do_is_told_before() {
+    let world = World::new().await;
+    let session = world.session().await;
+    run(
+        &session,
+        "ALTER TABLE audit DROP CONSTRAINT audit_pkey, ADD PRIMARY KEY (id) DEFERRABLE;
+         CREATE RULE also AS ON UPDATE TO node_low DO ALSO SELECT 1;
+         INSERT INTO audit (said) VALUES ('mine'); INSERT INTO node VALUES (5, NULL)",
+    )
+    .await;
+    let reasons = refusals(world.restore(Conflict::Keep).await);
+    let told = |table: &str, why: &str| {
+        let mut reasons = reasons.iter();
+        reasons.any(|r| r.starts_with(table) && r.contains(why))
+    };
+    assert!(told("public.audit ", "deferrable"), "{reasons:?}");
+    assert!(told("public.node_low ", "rules"), "{reasons:?}");
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+}
