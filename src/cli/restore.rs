@@ -133,7 +133,7 @@ fn show(survey: &JsonSurvey, conflict: Conflict) {
     let mut text = format!(
         "backup   {} of {}\nholds    {} tables, {} rows, {} sequences, {}\ninto     {}, \
          PostgreSQL {}",
-        manifest.taken_at,
+        clean_line(&manifest.taken_at),
         clean_line(&manifest.server),
         manifest.tables.len(),
         manifest.rows(),
@@ -251,8 +251,10 @@ fn trouble(error: &JsonRestoreError) -> Exit {
     };
     let what = match error {
         JsonRestoreError::Refused(reasons) => {
+            let reasons: Vec<String> = reasons.iter().map(|r| clean_line(r)).collect();
             format!("the target cannot take it\n    {}", reasons.join("\n    "))
         }
+        JsonRestoreError::Backup(error) => clean_line(&error.to_string()),
         error => where_too(error),
     };
     refused(&what, next, exit)

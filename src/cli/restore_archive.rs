@@ -14,6 +14,7 @@ use super::{Exit, say};
 use crate::postgres::conninfo::Conninfo;
 use crate::postgres::content;
 use crate::postgres::dump::{self, DumpError, Manifest};
+use crate::postgres::enrolment::{self, Purpose};
 use crate::postgres::restore::{self, RestoreRequest};
 use crate::postgres::{
     Identity, OperatorLock, OperatorLockError, PostgresError, Session, SessionSettings, identity,
@@ -43,10 +44,6 @@ pub(super) async fn run(
         let what = format!("the backup is not what its manifest says: {what}");
         refused(&what, use_another, Exit::Error)
     })?;
-    let server = |error: &PostgresError| {
-        let next = "mend the address, the server or the privileges";
-        refused(&error.to_string(), next, Exit::Error)
-    };
     let settings = SessionSettings {
         application_name: APPLICATION.to_owned(),
         statement_timeout: Duration::ZERO,
@@ -56,16 +53,11 @@ pub(super) async fn run(
         .await
         .map_err(|e| server(&e))?;
     let identity = identity::read(&session).await.map_err(|e| server(&e))?;
-    show(&manifest, &identity);
-    let there = relations(&session).await.map_err(|e| server(&e))?;
-    if there > 0 {
-        let what = format!(
-            "the database {} is not empty: it has {there} tables, views and sequences",
-            clean_line(&identity.database)
-        );
-        let next = "restore into an empty database";
-        return Err(refused(&what, next, Exit::DestructiveRefused));
-    }
+    // Whoever may not read the mark is not told of it.
+    let mark = enrolment::read(&session).await.ok().flatten();
+    let mark = mark.filter(|mark| mark.is_for(&identity));
+    show(&manifest, &identity, mark.and_then(|mark| mark.purpose));
+    require_empty(&session, &identity).await?;
     confirmed(arguments, &identity)?;
     let lock = OperatorLock::acquire(info, NAME, Duration::ZERO)
         .await
@@ -76,6 +68,8 @@ pub(super) async fn run(
             }
             _ => refused(&error.to_string(), "mend what it says", Exit::Error),
         })?;
+    // Somebody may have filled it while the name was typed.
+    require_empty(&session, &identity).await?;
     pg_restore(arguments, &manifest, &session.conninfo_here(), cancel).await?;
     let compared = compare(&session, &manifest).await;
     lock.release().await;
@@ -83,19 +77,59 @@ pub(super) async fn run(
     Ok(report(arguments.format, &manifest, &identity))
 }
 
-async fn relations(session: &Session) -> Result<i64, PostgresError> {
-    let sql = "SELECT count(*) FROM pg_catalog.pg_class c \
-               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
-               AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (\
-                 SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')";
-    Ok(session.client.query_typed_one(sql, &[]).await?.get(0))
+/// What a person may have made, and no extension did. Types of tables and of arrays come with
+/// what they belong to.
+const OBJECTS: &str = "\
+SELECT (SELECT count(*) FROM (\
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass AS catalog, oid, relnamespace AS namespace \
+      FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') \
+    UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, pronamespace \
+      FROM pg_catalog.pg_proc \
+    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, typnamespace \
+      FROM pg_catalog.pg_type WHERE typtype IN ('b', 'd', 'e', 'r') AND typcategory <> 'A' \
+    UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, oid, oprnamespace \
+      FROM pg_catalog.pg_operator \
+    UNION ALL SELECT 'pg_catalog.pg_collation'::pg_catalog.regclass, oid, collnamespace \
+      FROM pg_catalog.pg_collation \
+    UNION ALL SELECT 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, oid \
+      FROM pg_catalog.pg_namespace WHERE nspname <> 'public') o \
+  JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace \
+  WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (\
+    SELECT FROM pg_catalog.pg_depend d \
+    WHERE d.classid = o.catalog AND d.objid = o.oid AND d.deptype = 'e')) \
++ (SELECT count(*) FROM pg_catalog.pg_event_trigger e WHERE NOT EXISTS (\
+    SELECT FROM pg_catalog.pg_depend d WHERE d.objid = e.oid AND d.deptype = 'e' \
+    AND d.classid = 'pg_catalog.pg_event_trigger'::pg_catalog.regclass)) \
++ (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata)";
+
+async fn require_empty(session: &Session, identity: &Identity) -> Result<(), Exit> {
+    let found = session.client.query_typed_one(OBJECTS, &[]).await;
+    let there: i64 = found.map_err(|error| server(&error.into()))?.get(0);
+    if there == 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "the database {} is not empty: it has {there} tables, views, sequences, functions, types, \
+         schemas or the like",
+        clean_line(&identity.database)
+    );
+    let next = "restore into an empty database";
+    Err(refused(&what, next, Exit::DestructiveRefused))
 }
 
-fn show(manifest: &Manifest, identity: &Identity) {
+fn server(error: &PostgresError) -> Exit {
+    let next = "mend the address, the server or the privileges";
+    refused(&error.to_string(), next, Exit::Error)
+}
+
+fn show(manifest: &Manifest, identity: &Identity, purpose: Option<Purpose>) {
+    let marked = purpose.map_or(String::new(), |purpose| {
+        let word = purpose.word().to_uppercase();
+        format!("\nmarked   {word}, by its own enrolment")
+    });
     say::note(&format!(
-        "backup   {} of {}\nholds    {} tables, {}\ninto     {}, PostgreSQL {}\nthen     every \
-         table compared with the backup",
+        "backup   {} of {}\nholds    {} tables, {}\ninto     {}, PostgreSQL {}{marked}\nthen     \
+         every table compared with the backup",
         clean_line(&manifest.taken_at),
         clean_line(&manifest.server),
         manifest.tables,

@@ -66,7 +66,7 @@ pub(super) fn json_folder(path: &Path) -> Option<&Path> {
 fn json(path: &Path) -> Result<Good, (String, Exit)> {
     let ticker = Ticker::new();
     let manifest = json_restore::verify(path, |what| ticker.tell(what))
-        .map_err(|error| (error.to_string(), Exit::Error))?;
+        .map_err(|error| (clean_line(&error.to_string()), Exit::Error))?;
     Ok(Good {
         layout: "json",
         taken_at: manifest.taken_at.clone(),

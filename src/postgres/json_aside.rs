@@ -15,10 +15,54 @@ use super::tables::Fires;
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     back: Vec<String>,
+    /// Of the partitioned tables above those that are emptied, as they were.
+    above: Vec<AboveTrigger>,
+}
+
+/// A trigger of a partitioned table, which holds no rows and is none of the backup's.
+#[derive(Debug, PartialEq, Eq)]
+struct AboveTrigger {
+    table: String,
+    name: String,
+    enabled: String,
+}
+
+/// The triggers that fire when partitioned tables above the backup's are emptied. Those for rows
+/// are at the leaves.
+async fn triggers_above(
+    session: &Session,
+    looked: &Looked,
+) -> Result<Vec<AboveTrigger>, PostgresError> {
+    let leaves = looked.tables.tables.iter().filter(|t| t.partition);
+    let leaves: Vec<String> = leaves.map(|table| table.oid.to_string()).collect();
+    if leaves.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT DISTINCT pg_catalog.format('%I.%I', n.nspname, c.relname), t.tgname::text, \
+           t.tgenabled::text FROM pg_catalog.unnest(ARRAY[{}]::oid[]) l, \
+         LATERAL pg_catalog.pg_partition_ancestors(l) a \
+         JOIN pg_catalog.pg_class c ON c.oid = a.relid AND c.relkind = 'p' \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid \
+         WHERE NOT t.tgisinternal AND t.tgtype & 32 <> 0 ORDER BY 1, 2",
+        leaves.join(", ")
+    );
+    let rows = session.client.query_typed(&sql, &[]).await?;
+    let trigger = |row: &tokio_postgres::Row| AboveTrigger {
+        table: row.get(0),
+        name: row.get(1),
+        enabled: row.get(2),
+    };
+    Ok(rows.iter().map(trigger).collect())
 }
 
 /// Puts aside what stands in the way of rows in any order.
-pub(super) async fn put_aside(session: &Session, looked: &Looked) -> Result<Aside, PostgresError> {
+pub(super) async fn put_aside(
+    session: &Session,
+    looked: &Looked,
+    conflict: Conflict,
+) -> Result<Aside, PostgresError> {
     let mut aside = Aside::default();
     let mut sql = Vec::new();
     for table in &looked.tables.tables {
@@ -34,6 +78,21 @@ pub(super) async fn put_aside(session: &Session, looked: &Looked) -> Result<Asid
                 .back
                 .push(format!("ALTER TABLE ONLY {table} {fires} TRIGGER {name}"));
         }
+    }
+    if conflict == Conflict::Replace {
+        aside.above = triggers_above(session, looked).await?;
+    }
+    for trigger in &aside.above {
+        let (table, name) = (&trigger.table, identifier(&trigger.name));
+        let fires = match trigger.enabled.as_str() {
+            "D" => continue,
+            "R" => "ENABLE REPLICA",
+            "A" => "ENABLE ALWAYS",
+            _ => "ENABLE",
+        };
+        sql.push(format!("ALTER TABLE ONLY {table} DISABLE TRIGGER {name}"));
+        let back = format!("ALTER TABLE ONLY {table} {fires} TRIGGER {name}");
+        aside.back.push(back);
     }
     for key in keys_of_circles(session, looked).await? {
         // SET CONSTRAINTS knows keys by their names alone, which another table may use, too.
@@ -88,12 +147,24 @@ pub(super) async fn empty(session: &Session, looked: &Looked) -> Result<(), Post
     Ok(())
 }
 
-/// Checks every row that waits for it, and puts everything back.
-pub(super) async fn put_back(session: &Session, aside: &Aside) -> Result<(), PostgresError> {
+/// Checks every row that waits for it, and puts everything back. Gives what is not as it was of
+/// the partitioned tables above the backup's.
+pub(super) async fn put_back(
+    session: &Session,
+    looked: &Looked,
+    aside: &Aside,
+) -> Result<Vec<String>, PostgresError> {
     let sql = "SET CONSTRAINTS ALL IMMEDIATE";
     session.client.batch_execute(sql).await?;
     session.client.batch_execute(&aside.back.join("; ")).await?;
-    Ok(())
+    if aside.above.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = triggers_above(session, looked).await?;
+    let lost = aside.above.iter().filter(|trigger| !now.contains(trigger));
+    Ok(lost
+        .map(|t| format!("triggers of {}: {} is not as it was", t.table, t.name))
+        .collect())
 }
 
 /// A key as statements name it; of a partitioned table, the one at the root.

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::content::{Sum, TableContent};
-use super::json_manifest::{BackupError, JsonTable, column_list, row_form};
+use super::json_manifest::{BackupError, JsonTable, column_list, open_regular, row_form};
 use super::json_restore::JsonRestoreError;
 use super::ledger::identifier;
 use super::session::Session;
@@ -134,7 +134,7 @@ fn read(
 ) -> Result<(), BackupError> {
     let damaged = |what: String| BackupError::Damaged(format!("{} {what}", table.file));
     let form = row_form(&table.columns);
-    let file = File::open(path).map_err(BackupError::file(path))?;
+    let file = open_regular(path).map_err(BackupError::file(path))?;
     let mut lines = BufReader::with_capacity(PIECE, Hashing::new(file));
     let mut line = Vec::new();
     let mut next = |line: &mut Vec<u8>| {

@@ -1,9 +1,12 @@
 //! What a JSON backup says of itself: its tables, their files and hashes, and what it lacks.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -223,6 +226,28 @@ impl BackupError {
     }
 }
 
+/// Opens a file of a backup to read it: one of this folder and no link to another, and none that
+/// waits for a writer, as a pipe does.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let irregular = || io::Error::other("it is no regular file");
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP | Errno::NXIO) => return Err(irregular()),
+        Err(error) => return Err(error.into()),
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(irregular()),
+    }
+}
+
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Reads the manifest of the backup in `folder`.
 ///
 /// # Errors
@@ -233,7 +258,7 @@ pub fn read_manifest(folder: &Path) -> Result<JsonManifest, BackupError> {
         return Err(BackupError::Unfinished(shown()));
     }
     let path = folder.join(MANIFEST);
-    let bytes = match fs::read(&path) {
+    let bytes = match read_whole(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(BackupError::Missing(shown()));
@@ -252,7 +277,11 @@ pub fn read_manifest(folder: &Path) -> Result<JsonManifest, BackupError> {
             manifest.kind, manifest.version
         )));
     }
+    let mut seen = BTreeSet::new();
     for table in &manifest.tables {
+        if !seen.insert((true, &table.quoted)) || !seen.insert((false, &table.file)) {
+            return Err(refuse(format!("it names {} twice", table.quoted)));
+        }
         // A name that led elsewhere would make a restore read what is none of the backup's.
         let name = Path::new(&table.file);
         if name.components().count() != 1 || name.file_name().is_none() {
@@ -298,9 +327,9 @@ impl JsonManifest {
     }
 }
 
-fn check_file(table: &JsonTable, path: &PathBuf) -> Result<(), BackupError> {
+fn check_file(table: &JsonTable, path: &Path) -> Result<(), BackupError> {
     let damaged = |what: &str| Err(BackupError::Damaged(format!("{} {what}", table.file)));
-    let mut file = match File::open(path) {
+    let mut file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return damaged("is missing"),
         Err(error) => return Err(BackupError::file(path)(error)),

@@ -228,19 +228,20 @@ impl Work<'_> {
         // Somebody may have changed it while we waited for the locks.
         let looked = self.look().await?;
         let transaction = self.transaction().await?;
-        let aside = json_aside::put_aside(self.session, &looked).await?;
+        let aside = json_aside::put_aside(self.session, &looked, self.request.conflict).await?;
         if self.request.conflict == Conflict::Replace {
             json_aside::empty(self.session, &looked).await?;
         }
         fault::point("before_json_load");
-        let mut tables = self.load(&looked, observe).await?;
-        self.check(&looked, &aside, &mut tables, observe).await?;
+        let tables = self.load(&looked, observe).await?;
+        // Before the comparison: event triggers of the target see it, and may write.
         let sequences = json_aside::set_sequences(
             self.session,
             &self.manifest.sequences,
             self.request.conflict,
         )
         .await?;
+        self.check(&looked, &aside, &tables, observe).await?;
         Ok((JsonRestored { tables, sequences }, transaction))
     }
 
@@ -316,20 +317,22 @@ impl Work<'_> {
         &self,
         looked: &Looked,
         aside: &Aside,
-        tables: &mut [RestoredTable],
+        tables: &[RestoredTable],
         observe: &mut impl FnMut(&str),
     ) -> Result<(), JsonRestoreError> {
         observe("checking foreign keys");
-        json_aside::put_back(self.session, aside).await?;
-        let mut differences = Vec::new();
+        let mut differences = json_aside::put_back(self.session, looked, aside).await?;
         for wanted in &self.manifest.tables {
-            let compared = |t: &&mut RestoredTable| t.table == wanted.quoted && t.compared;
-            if !tables.iter_mut().any(|t| compared(&t)) {
+            let compared = |t: &RestoredTable| t.table == wanted.quoted && t.compared;
+            let mut there = looked.tables.tables.iter();
+            let table = there.find(|t| t.quoted == wanted.quoted);
+            let Some(table) = table.filter(|_| tables.iter().any(compared)) else {
                 continue;
-            }
+            };
             observe(&format!("comparing {}", wanted.quoted));
-            let copy =
-                json_manifest::copy_out(&wanted.quoted, &wanted.columns, wanted.extension.as_ref());
+            // The condition is SQL: the target's own, and no text of the manifest.
+            let own = table.extension.as_ref();
+            let copy = json_manifest::copy_out(&table.quoted, &wanted.columns, own);
             let sum = content::sum_of(self.session, &copy).await?;
             let found = sum.content(&wanted.content.columns);
             if found != wanted.content {

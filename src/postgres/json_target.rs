@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::PostgresError;
 use super::json_manifest::{JsonColumn, JsonManifest, JsonTable};
 use super::session::Session;
-use super::tables::{self, Group, Table, Tables, restore_order};
+use super::tables::{self, ExtensionConfig, Group, Table, Tables, restore_order};
 
 /// What happens to rows that stand in the tables already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,9 @@ pub(super) async fn look(
     if refusals.is_empty() {
         holding = with_rows(session, &tables).await?;
         refusals.extend(conflicts(&tables, &holding, conflict));
+        if conflict == Conflict::Keep {
+            refusals.extend(cannot_keep(session, &tables, &holding).await?);
+        }
     }
     Ok(Looked {
         refusals,
@@ -100,6 +103,13 @@ pub(super) async fn look(
 fn column_differences(wanted: &JsonTable, found: &Table) -> Vec<String> {
     let mut differences = Vec::new();
     let table = &wanted.quoted;
+    // Of both, never one of the manifest's: it is SQL, and only the target's own is run.
+    let condition = |e: Option<&ExtensionConfig>| e.map_or(String::new(), |e| e.condition.clone());
+    if condition(wanted.extension.as_ref()) != condition(found.extension.as_ref()) {
+        differences.push(format!(
+            "the backup holds other rows of {table} than are the user's by the target's extension"
+        ));
+    }
     let found: Vec<JsonColumn> = found.columns.iter().map(JsonColumn::of).collect();
     for column in &wanted.columns {
         let name = &column.name;
@@ -229,6 +239,25 @@ async fn with_rows(session: &Session, tables: &Tables) -> Result<BTreeSet<u32>, 
         holding.extend(rows.iter().map(|row| row.get::<_, u32>(0)));
     }
     Ok(holding)
+}
+
+/// Tables with rows where the server does not take rows beside those that are there.
+async fn cannot_keep(
+    session: &Session,
+    tables: &Tables,
+    holding: &BTreeSet<u32>,
+) -> Result<Vec<String>, PostgresError> {
+    let sql = "SELECT indrelid, 'its primary key is deferrable, and nothing can be kept by one' \
+               FROM pg_catalog.pg_index WHERE indisprimary AND NOT indimmediate \
+               UNION ALL SELECT DISTINCT ev_class, 'it has rules for INSERT or UPDATE' \
+               FROM pg_catalog.pg_rewrite WHERE ev_type IN ('2', '3')";
+    let rows = session.client.query_typed(sql, &[]).await?;
+    let held = |oid: u32| tables.by_oid(oid).filter(|_| holding.contains(&oid));
+    let rows = rows.iter();
+    Ok(rows
+        .filter_map(|row| Some((held(row.get(0))?, row.get::<_, String>(1))))
+        .map(|(table, why)| format!("{} has rows that cannot be kept: {why}", table.quoted))
+        .collect())
 }
 
 fn conflicts(tables: &Tables, holding: &BTreeSet<u32>, conflict: Conflict) -> Vec<String> {

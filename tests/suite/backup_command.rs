@@ -118,6 +118,30 @@ fn json_goes_there_and_back_after_the_name_was_typed() {
 }
 
 #[test]
+fn no_text_of_a_manifest_moves_the_cursor() {
+    let shop = Shop::new();
+    let backup = shop.backup("json");
+    let manifest = backup.join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut changed: Value = serde_json::from_str(&text).unwrap();
+    changed["taken_at"] = "[2Jnow
+marked   DEVELOPMENT"
+        .into();
+    std::fs::write(&manifest, changed.to_string()).unwrap();
+    let ended = shop.stagegate(&["restore", backup.to_str().unwrap(), "env:DEV"], "");
+    let ended = ended.exits(3).says("add: --confirm dev");
+    assert!(!ended.err.contains(''), "{}", ended.err);
+    assert!(
+        !ended.err.contains(
+            "
+marked"
+        ),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn a_dump_of_pg_dump_goes_into_an_empty_database_only() {
     let shop = Shop::new();
     for format in ["custom", "directory"] {
@@ -132,6 +156,21 @@ fn a_dump_of_pg_dump_goes_into_an_empty_database_only() {
         };
         shop.dev("CREATE TABLE here (id int)");
         restore(&[]).exits(3).says("dev is not empty");
+        shop.dev("DROP TABLE here; DROP SCHEMA IF EXISTS shop CASCADE");
+        for (make, drop) in [
+            ("SCHEMA mine", "SCHEMA mine"),
+            ("TYPE mood AS ENUM ('a')", "TYPE mood"),
+            ("TYPE pair AS (a int)", "TYPE pair"),
+            (
+                "FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                "FUNCTION f()",
+            ),
+        ] {
+            shop.dev(&format!("CREATE {make}"));
+            restore(&[]).exits(3).says("dev is not empty");
+            shop.dev(&format!("DROP {drop}"));
+        }
+        shop.dev("CREATE EXTENSION IF NOT EXISTS plpgsql; CREATE TABLE here (id int)");
         restore(&["--conflict", "replace"])
             .exits(3)
             .says("empty database only");
@@ -155,6 +194,24 @@ fn a_dump_of_pg_dump_goes_into_an_empty_database_only() {
             .says("has changed");
         restore(&[]).exits(1).says("has changed");
     }
+}
+
+#[test]
+fn a_dump_of_pg_dump_shows_what_the_target_says_of_itself() {
+    let shop = Shop::new();
+    let backup = shop.backup("custom");
+    let dev = [
+        "enrol",
+        "env:DEV",
+        "--as",
+        "production",
+        "--database",
+        "dev",
+    ];
+    shop.stagegate(&dev, "").exits(0);
+    shop.stagegate(&["restore", backup.to_str().unwrap(), "env:DEV"], "")
+        .exits(3)
+        .says("marked   PRODUCTION, by its own enrolment");
 }
 
 #[test]

@@ -62,16 +62,16 @@ INSERT INTO \"A first\" VALUES (3, 12), (NULL, NULL), (NULL, NULL);
 SELECT nextval('down'), nextval('down');
 ";
 
-struct World {
+pub(crate) struct World {
     cluster: Cluster,
     home: tempfile::TempDir,
-    backup: PathBuf,
+    pub(crate) backup: PathBuf,
     manifest: JsonManifest,
 }
 
 impl World {
     /// A database with rows, its backup, and `target` with the same schema and no rows.
-    async fn new() -> World {
+    pub(crate) async fn new() -> World {
         let options = ClusterOptions {
             listen_tcp: true,
             ..ClusterOptions::default()
@@ -97,11 +97,14 @@ impl World {
         info(&self.cluster).with_database("target")
     }
 
-    async fn restore(&self, conflict: Conflict) -> Result<JsonRestored, JsonRestoreError> {
+    pub(crate) async fn restore(
+        &self,
+        conflict: Conflict,
+    ) -> Result<JsonRestored, JsonRestoreError> {
         restore(&self.target(), &self.backup, conflict).await
     }
 
-    async fn session(&self) -> Session {
+    pub(crate) async fn session(&self) -> Session {
         open(&self.target()).await
     }
 }
@@ -154,7 +157,7 @@ fn contents(manifest: &JsonManifest) -> Contents {
         .collect()
 }
 
-fn refusals(result: Result<JsonRestored, JsonRestoreError>) -> Vec<String> {
+pub(crate) fn refusals(result: Result<JsonRestored, JsonRestoreError>) -> Vec<String> {
     match result {
         Err(JsonRestoreError::Refused(reasons)) => reasons,
         other => panic!("expected a refusal, got {other:?}"),

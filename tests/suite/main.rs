@@ -41,6 +41,7 @@ mod headless;
 mod identity;
 mod journal;
 mod json_dump;
+mod json_hostile;
 mod json_restore;
 mod json_values;
 mod lint_command;
