@@ -136,6 +136,10 @@ pub async fn read(
         if !there {
             continue;
         }
+        if !is_column_list(&content.columns) {
+            let reason = format!("{table} has columns that no dump writes");
+            return Err(PostgresError::Protocol { reason });
+        }
         observe(table);
         let columns = match content.columns.as_str() {
             "()" => "",
@@ -157,6 +161,20 @@ pub(super) async fn sum_of(session: &Session, copy: &str) -> Result<Sum, Postgre
         sum.add(row.strip_suffix(b"\n").unwrap_or(&row));
     }
     Ok(sum)
+}
+
+/// Tells whether a text is a list of columns as a dump writes it, and nothing else: it comes from a
+/// file, and goes into a statement.
+fn is_column_list(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')) else {
+        return false;
+    };
+    let mut quoted = false;
+    inner.chars().all(|c| {
+        quoted ^= c == '"';
+        let plain = c.is_alphanumeric() || matches!(c, '_' | '$' | ',' | ' ' | '"');
+        c != '\0' && (quoted || plain)
+    }) && !quoted
 }
 
 /// Says where a database's content differs from a dump's; empty when nowhere.
@@ -212,6 +230,22 @@ mod tests {
         assert_ne!(sum(&[b"1", b"2"]), sum(&[b"1", b"3"]));
         assert_ne!(sum(&[b"1", b"1"]), sum(&[b"2", b"2"]));
         assert_ne!(sum(&[b"1"]), sum(&[b"1", b"1"]));
+    }
+
+    #[test]
+    fn a_list_of_columns_is_nothing_else() {
+        for list in ["()", "(a)", "(a, \"b c\", \"d\"\"e)\", ü_1$)"] {
+            assert!(is_column_list(list), "{list}");
+        }
+        for other in [
+            "",
+            "(a) TO PROGRAM 'x' --)",
+            "(a); SELECT 1",
+            "(\"a)",
+            "(a) WHERE (b)",
+        ] {
+            assert!(!is_column_list(other), "{other}");
+        }
     }
 
     #[test]
