@@ -1,6 +1,7 @@
 //! The state of each screen and of each dialog, and what keys make of it.
 
 pub mod act;
+mod areas;
 pub mod back;
 mod banner;
 pub mod chart;

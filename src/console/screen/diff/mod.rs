@@ -8,14 +8,13 @@ pub mod tree;
 
 use std::sync::Arc;
 
-use ratatui::layout::Rect;
-
 pub use act::{act, find, jump_to_change, open, search, to_copy};
 pub use page::words;
 
 use self::page::Seen;
 use self::sheet::{Look, Sheet};
 use self::tree::{Group, Tree, TreeRow};
+pub use super::areas::Areas;
 use super::layout::Layout;
 use super::pager::Pager;
 use super::text::Ink;
@@ -23,9 +22,6 @@ use crate::console::model::Focus;
 use crate::engine::Snapshot;
 use crate::gate::{DriftSeen, Evidence};
 use crate::promotion::GateRecord;
-
-/// Two columns in fewer cells cannot be read.
-const BESIDE: u16 = 72;
 
 /// The screen of differences.
 #[derive(Debug, Clone)]
@@ -85,14 +81,6 @@ impl Default for DiffScreen {
     }
 }
 
-/// Where the parts of the screen stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Areas {
-    /// None while the page has the whole body.
-    pub list: Option<Rect>,
-    pub page: Rect,
-}
-
 /// The gate whose comparison is to be shown: the selected one, or the one that compared last.
 pub fn source<'a>(snapshot: &'a Snapshot, selected: Option<&'a GateRecord>) -> Option<&'a str> {
     let compared = |gate: &&GateRecord| drift(snapshot, &gate.id).is_some();
@@ -142,30 +130,13 @@ impl DiffScreen {
 
     /// Where the parts stand on a screen.
     pub fn areas(&self, layout: &Layout) -> Areas {
-        let narrow = layout.detail.width < BESIDE;
-        let alone = narrow && self.beside == Some(true) && self.focus == Focus::Detail;
-        if alone || self.evidence.is_none() {
-            let page = Rect {
-                x: layout.body.x + 1,
-                width: layout.body.width.saturating_sub(2),
-                ..layout.body
-            };
-            return Areas { list: None, page };
-        }
-        Areas {
-            list: Some(layout.list),
-            page: layout.detail,
-        }
+        let one = self.beside == Some(true) && self.focus == Focus::Detail;
+        Areas::of(layout, one, self.evidence.is_none())
     }
 
     /// Tells whether two columns stand on the page.
     pub fn is_beside(&self, areas: &Areas) -> bool {
-        let fits = areas.page.width >= BESIDE;
-        match self.beside {
-            Some(false) => false,
-            Some(true) => fits || areas.list.is_none(),
-            None => fits,
-        }
+        areas.holds_two(self.beside)
     }
 
     /// Takes what the run has seen, and the size of the screen.

@@ -11,12 +11,11 @@ mod tree;
 use std::path::Path;
 use std::sync::Arc;
 
-use ratatui::layout::Rect;
-
 pub use act::Said;
 pub use news::{Ask, FilesNews, Material, SheetAsk, SheetMade, made};
 pub use tree::{FileRow, Filter, Tree};
 
+pub use super::areas::Areas;
 use super::diff::sheet::{Look, Sheet};
 use super::layout::Layout;
 use super::pager::Pager;
@@ -24,9 +23,6 @@ use crate::console::model::Focus;
 use crate::git::changes::{ChangedFile, Changes, ChangesRequest};
 use crate::promotion::{ReviewStanding, Reviews};
 use crate::untrusted::clean_line;
-
-/// Two columns in fewer cells cannot be read.
-const BESIDE: u16 = 72;
 
 /// Why nothing is marked.
 pub const NOT_READ: &str = "a file is marked once it is shown: put the cursor on one";
@@ -90,14 +86,6 @@ impl Default for FilesScreen {
             change: None,
         }
     }
-}
-
-/// Where the parts of the screen stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Areas {
-    /// None while the page has the whole body.
-    pub list: Option<Rect>,
-    pub page: Rect,
 }
 
 impl FilesScreen {
@@ -295,30 +283,13 @@ impl FilesScreen {
 
     /// Where the parts stand on a screen.
     pub fn areas(&self, layout: &Layout) -> Areas {
-        let narrow = layout.detail.width < BESIDE;
-        let alone = narrow && self.beside == Some(true) && self.focus == Focus::Detail;
-        if alone || self.tree.rows.is_empty() {
-            let page = Rect {
-                x: layout.body.x + 1,
-                width: layout.body.width.saturating_sub(2),
-                ..layout.body
-            };
-            return Areas { list: None, page };
-        }
-        Areas {
-            list: Some(layout.list),
-            page: layout.detail,
-        }
+        let one = self.beside == Some(true) && self.focus == Focus::Detail;
+        Areas::of(layout, one, self.tree.rows.is_empty())
     }
 
     /// Tells whether two columns stand on the page.
     pub fn is_beside(&self, areas: &Areas) -> bool {
-        let fits = areas.page.width >= BESIDE;
-        match self.beside {
-            Some(false) => false,
-            Some(true) => fits || areas.list.is_none(),
-            None => fits,
-        }
+        areas.holds_two(self.beside)
     }
 
     /// Takes the size of the screen.
