@@ -102,6 +102,7 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         remedies: Vec::new(),
         reviews: std::collections::BTreeMap::new(),
         planned: None,
+        traced: false,
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }
 }

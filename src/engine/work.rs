@@ -108,6 +108,7 @@ impl Engine {
                 .map(|record| record.remedies.clone())
                 .unwrap_or_default(),
             reviews: self.run.reviews.clone(),
+            traced: false,
             journal: (seq, head.to_owned()),
         })
     }

@@ -43,6 +43,8 @@ pub struct Context {
     pub remedies: Vec<RemedyRecord>,
     /// What people have read, by the top folder of the repository.
     pub reviews: BTreeMap<String, Reviews>,
+    /// What each statement does to its surroundings is looked at: in a rehearsal, where nobody waits.
+    pub traced: bool,
     /// The journal's last record when the gate was started.
     pub journal: (u64, String),
 }

@@ -8,20 +8,11 @@ use super::query::unreachable;
 use super::{AppliedFile, Context, FileState, Outcome, Payload, Plan, TargetError};
 use crate::digest::digest;
 use crate::expectation::Finding;
-use crate::postgres::PostgresError;
+use crate::postgres::apply;
 use crate::postgres::ledger::{self, NewRow};
 use crate::postgres::session::{Session, SessionSettings};
 use crate::runbook::Migrate;
 use crate::sql::Checksum;
-
-/// Settings that keep other users safe from a migration; a file may not change them.
-const GUARDED: [&str; 4] = [
-    "lock_timeout",
-    "idle_in_transaction_session_timeout",
-    "client_connection_check_interval",
-    // Off, the server would cut statements elsewhere than we do.
-    "standard_conforming_strings",
-];
 
 pub(super) fn settings(gate: &Migrate) -> SessionSettings {
     SessionSettings {
@@ -95,8 +86,13 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         .iter()
         .map(|file| first_state(context, file))
         .collect();
-    let guarded = match read_guarded(&session).await {
-        Ok(guarded) => guarded,
+    let renewal = apply::renewal(&session, &[]);
+    let armed = async {
+        session.client.batch_execute(&renewal).await?;
+        apply::read_guards(&session).await
+    };
+    let guards = match armed.await {
+        Ok(guards) => guards,
         Err(error) => return unreachable(&gate.target, &error.into()),
     };
     let settings = session.settings_read_back().to_vec();
@@ -105,7 +101,8 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         context,
         migration,
         settings,
-        guarded,
+        guards,
+        renewal,
     };
     let recorder = recorder(gate, context, migration).await;
     work.run(session, server, evidence, recorder).await
@@ -187,20 +184,6 @@ async fn prepare(gate: &Migrate, context: &Context) -> Result<(Session, String),
     Ok((session, identity.describe()))
 }
 
-/// Reads the guarded settings as the check before COMMIT will read them.
-async fn read_guarded(session: &Session) -> Result<Vec<(String, String)>, PostgresError> {
-    let asked = GUARDED.map(|name| format!("pg_catalog.current_setting('{name}', true)"));
-    let rows = session
-        .rows(&format!("SELECT {}", asked.join(", ")))
-        .await?;
-    let values = rows.into_iter().next().unwrap_or_default();
-    Ok(GUARDED
-        .iter()
-        .zip(values)
-        .filter_map(|(name, value)| Some(((*name).to_owned(), value?)))
-        .collect())
-}
-
 pub(super) fn first_state(context: &Context, file: &PlannedFile) -> AppliedFile {
     let applied = matches!(file.standing, Standing::Applied { .. });
     AppliedFile {
@@ -217,5 +200,7 @@ pub(super) fn first_state(context: &Context, file: &PlannedFile) -> AppliedFile 
         attempts: 0,
         failure: None,
         error: None,
+        unconfirmed: false,
+        traces: Vec::new(),
     }
 }

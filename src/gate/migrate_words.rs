@@ -30,6 +30,7 @@ pub(super) fn failure_text(file: &PlannedFile, failure: &FileFailure) -> String 
             format!("{name}: COMMIT was refused: {said} ({})", error.sqlstate)
         }
         FileFailure::Guard { reason } => format!("{name}: {reason}"),
+        FileFailure::Left => format!("{name}: it left its transaction before its end"),
         FileFailure::Canceled => format!("{name}: canceled"),
         FileFailure::ConnectionLost { reason } => {
             format!("{name}: the connection was lost before COMMIT: {reason}")
