@@ -104,6 +104,9 @@ impl Engine {
             cancel: self.cancel.clone(),
             choices: Choices::none(),
             planned: record.and_then(|record| record.plan.clone()),
+            committed: record
+                .map(|record| record.committed.clone())
+                .unwrap_or_default(),
             remedies: record
                 .map(|record| record.remedies.clone())
                 .unwrap_or_default(),

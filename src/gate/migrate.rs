@@ -1,8 +1,11 @@
 //! `migrate`: SQL files in order, one transaction each, each with its row in the ledger.
 
+use std::sync::Mutex;
+
 use super::migrate_apply::Work;
 use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile, Standing, read_text};
+use super::migrate_safe::settle_earlier;
 use super::migrate_session::forward_notices;
 use super::query::unreachable;
 use super::{AppliedFile, Context, FileState, Outcome, Payload, Plan, TargetError};
@@ -11,7 +14,7 @@ use crate::expectation::Finding;
 use crate::postgres::apply;
 use crate::postgres::ledger::{self, NewRow};
 use crate::postgres::session::{Session, SessionSettings};
-use crate::runbook::Migrate;
+use crate::runbook::{Migrate, Profile};
 use crate::sql::Checksum;
 
 pub(super) fn settings(gate: &Migrate) -> SessionSettings {
@@ -77,6 +80,9 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     if let Err(error) = context.targets.hold(&gate.target).await {
         return unreachable(&gate.target, &error);
     }
+    if let Some(outcome) = settle_earlier(gate, context).await {
+        return outcome;
+    }
     let (session, server) = match prepare(gate, context).await {
         Ok(prepared) => prepared,
         Err(error) => return unreachable(&gate.target, &error),
@@ -86,7 +92,11 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         .iter()
         .map(|file| first_state(context, file))
         .collect();
-    let renewal = apply::renewal(&session, &[]);
+    let fast: &[(&str, &str)] = match gate.profile {
+        Profile::Safe => &[],
+        Profile::Fast => &[("synchronous_commit", "off")],
+    };
+    let renewal = apply::renewal(&session, fast);
     let armed = async {
         session.client.batch_execute(&renewal).await?;
         apply::read_guards(&session).await
@@ -103,6 +113,7 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         settings,
         guards,
         renewal,
+        unsafe_yet: Mutex::default(),
     };
     let recorder = recorder(gate, context, migration).await;
     work.run(session, server, evidence, recorder).await

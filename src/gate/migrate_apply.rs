@@ -1,7 +1,7 @@
 //! Carries a migration plan out: file by file, again where a lock was in the way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::migrate::new_row;
@@ -17,6 +17,7 @@ use super::{
 use crate::expectation::Finding;
 use crate::postgres::apply::{ApplyEvent, FileOutcome, FileToApply, Guard, apply_file};
 use crate::postgres::session::Session;
+use crate::promotion::EffectRecord;
 use crate::runbook::Migrate;
 
 /// The first pause after a lock was not had; each further one is twice as long.
@@ -34,6 +35,8 @@ pub(super) struct Work<'a> {
     pub(super) guards: Vec<Guard>,
     /// What makes a used session as good as a new one.
     pub(super) renewal: String,
+    /// What is committed and not yet known to be safe.
+    pub(super) unsafe_yet: Mutex<Vec<EffectRecord>>,
 }
 
 /// Why the files after one are not started.
@@ -75,6 +78,13 @@ impl Work<'_> {
                 break;
             }
             done += planned.script.statements.len() as u64;
+            if record.unconfirmed
+                && let Err(reason) = self.make_safe(std::slice::from_mut(record)).await
+            {
+                // No more is added to what a lost server would take with it.
+                stop = Some(reason);
+                break;
+            }
             if let Some(recorder) = &mut recorder {
                 recorder.committed(&planned.name).await;
             }
@@ -88,6 +98,10 @@ impl Work<'_> {
                     break;
                 }
             }
+        }
+        if let Err(reason) = self.make_safe(&mut files).await {
+            // What stopped the work is said first, but for a plain end.
+            stop = Some(stop.unwrap_or(reason));
         }
         let applied = files
             .iter()
@@ -139,6 +153,9 @@ impl Work<'_> {
         record: &mut AppliedFile,
         counted: (u64, u64),
     ) -> (Result<(), Stop>, Result<Session, TargetError>) {
+        if let Some(alone) = file.script.alone() {
+            return (self.alone(file, alone, record, counted).await, Ok(session));
+        }
         let mut pause = FIRST_PAUSE;
         loop {
             record.attempts += 1;
@@ -186,6 +203,7 @@ impl Work<'_> {
             row: new_row(context, file, &nonce),
             role: self.gate.role.as_deref(),
             guards: &self.guards,
+            standby_wait: self.gate.standby_wait,
             renewal: Some(&self.renewal),
             traced: context.traced,
         };
@@ -213,6 +231,16 @@ impl Work<'_> {
                 line: file.script.statements[index].line,
                 statement: first_words(file.script.statement(index)),
                 trace,
+            }),
+            ApplyEvent::WaitsForStandby { waited } => context.feed.progress(Progress {
+                label: file.name.clone(),
+                done: done + statements as u64,
+                total: Some(total),
+                unit: Unit::Statements,
+                detail: format!(
+                    "committed here, waits for a standby, {} s",
+                    waited.as_secs()
+                ),
             }),
             ApplyEvent::Said(said) => context.feed.say(format!("  {said}")),
             ApplyEvent::Committing => committing.store(true, Ordering::SeqCst),

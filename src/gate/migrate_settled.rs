@@ -1,5 +1,6 @@
 //! Records how a file came out; asks the ledger where the answer was lost.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::migrate::{new_row, settings};
@@ -15,6 +16,7 @@ use crate::postgres::apply::{FileFailure, FileOutcome};
 use crate::postgres::ledger;
 use crate::postgres::session::Session;
 use crate::promotion::{EffectOutcome, EffectRecord};
+use crate::runbook::Profile;
 use crate::system::fault;
 
 impl Work<'_> {
@@ -53,7 +55,12 @@ impl Work<'_> {
         }
     }
 
-    async fn committed(&self, file: &PlannedFile, record: &mut AppliedFile, took: Duration) {
+    pub(super) async fn committed(
+        &self,
+        file: &PlannedFile,
+        record: &mut AppliedFile,
+        took: Duration,
+    ) {
         record.state = FileState::Applied;
         record.duration_ms = took.as_millis() as u64;
         let ms = record.duration_ms;
@@ -103,6 +110,8 @@ impl Work<'_> {
         };
         match asked.await {
             Ok((session, Some(true))) => {
+                // Its server may have waited for a standby when the connection was lost.
+                record.unconfirmed = true;
                 self.committed(file, record, Duration::ZERO).await;
                 (Ok(()), Ok(session))
             }
@@ -127,7 +136,7 @@ impl Work<'_> {
         }
     }
 
-    async fn lost(&self, file: &PlannedFile, reason: &str) -> Stop {
+    pub(super) async fn lost(&self, file: &PlannedFile, reason: &str) -> Stop {
         self.effect(file, EffectOutcome::Unknown, 0, reason.to_owned())
             .await;
         Stop::Lost(
@@ -174,21 +183,29 @@ impl Work<'_> {
         })
     }
 
-    async fn effect(
+    pub(super) async fn effect(
         &self,
         file: &PlannedFile,
         outcome: EffectOutcome,
         duration_ms: u64,
         detail: String,
     ) {
-        let name = file.name.clone();
-        self.context
-            .effect(EffectRecord {
-                name,
-                outcome,
-                duration_ms,
-                detail,
-            })
-            .await;
+        let record = EffectRecord {
+            name: file.name.clone(),
+            outcome,
+            duration_ms,
+            detail,
+        };
+        // The journal says of nothing that it is committed before a crash of the server could not
+        // take it away again.
+        let later = self.gate.profile == Profile::Fast && file.script.alone().is_none();
+        if later && outcome == EffectOutcome::Committed {
+            let unsafe_yet = self.unsafe_yet.lock();
+            unsafe_yet
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(record);
+            return;
+        }
+        self.context.effect(record).await;
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply_flight::{Flight, finish, send};
 pub use super::apply_guard::{Guard, read as read_guards};
 use super::apply_guard::{is_missing_ticket, judge};
+use super::commit::{self, Answer};
 use super::ledger::{NewRow, identifier, literal};
 use super::session::Session;
 use super::trace::{StatementTrace, Tracer};
@@ -30,6 +31,8 @@ pub struct FileToApply<'a> {
     pub role: Option<&'a str>,
     /// What must read the same before COMMIT as it did when the gate began.
     pub guards: &'a [Guard],
+    /// How long the server may wait for a standby to confirm the commit.
+    pub standby_wait: Duration,
     /// Said after `DISCARD ALL`, so that nothing of the file before it is left in the session.
     pub renewal: Option<&'a str>,
     /// Each statement is sent when the one before it is done, and what it did is looked at.
@@ -53,6 +56,8 @@ pub enum ApplyEvent {
     Said(String),
     /// `COMMIT` was sent.
     Committing,
+    /// The server has committed, and waits for a standby to confirm it.
+    WaitsForStandby { waited: Duration },
 }
 
 /// How a file came out.
@@ -123,7 +128,7 @@ pub async fn apply_file(
     }
     fault::point("before_commit");
     observe(ApplyEvent::Committing);
-    let outcome = commit(session, started).await;
+    let outcome = end(session, &file, started, &mut observe).await;
     fault::point("after_commit");
     outcome
 }
@@ -144,27 +149,41 @@ pub fn renewal(session: &Session, more: &[(&str, &str)]) -> String {
     format!("SELECT {}", set.join(", "))
 }
 
-async fn commit(session: &Session, started: Instant) -> FileOutcome {
-    let (ends, unconfirmed) = (session.witness().ends(), session.witness().unconfirmed());
-    match session
-        .client
-        .batch_execute("COMMIT")
-        .await
-        .map_err(PostgresError::from)
-    {
-        Ok(()) => {
-            let now = session.witness().ends();
-            // In an aborted transaction COMMIT is answered without an error, by another tag.
-            if (now.commits, now.rollbacks) != (ends.commits + 1, ends.rollbacks) {
-                return FileOutcome::RolledBack(FileFailure::Guard {
-                    reason: "the server answered COMMIT with ROLLBACK".to_owned(),
-                });
-            }
-            FileOutcome::Committed {
-                took: started.elapsed(),
-                confirmed: session.witness().unconfirmed() == unconfirmed,
-            }
-        }
+/// Makes a small change and waits until it is safe, on the standbys too where the server wants
+/// that: whatever was committed before it is as safe then. `false` when no standby confirmed it.
+///
+/// # Errors
+/// What the server says.
+pub async fn confirm(session: &Session, standby_wait: Duration) -> Result<bool, PostgresError> {
+    let sql = "BEGIN READ WRITE; \
+         SELECT pg_catalog.set_config('synchronous_commit', CASE reset_val \
+         WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' ELSE reset_val END, true) \
+         FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'synchronous_commit'; \
+         INSERT INTO stagegate.ticket VALUES ('confirmation') \
+         ON CONFLICT (nonce) DO UPDATE SET nonce = excluded.nonce";
+    if let Err(error) = session.client.batch_execute(sql).await {
+        let _ = session.client.batch_execute("ROLLBACK").await;
+        return Err(error.into());
+    }
+    let answer = commit::commit(session, standby_wait, |_| {}).await?;
+    Ok(answer == Answer::Committed)
+}
+
+async fn end(
+    session: &Session,
+    file: &FileToApply<'_>,
+    started: Instant,
+    observe: &mut impl FnMut(ApplyEvent),
+) -> FileOutcome {
+    let waits = |waited| observe(ApplyEvent::WaitsForStandby { waited });
+    match commit::commit(session, file.standby_wait, waits).await {
+        Ok(Answer::RolledBack) => FileOutcome::RolledBack(FileFailure::Guard {
+            reason: "the server answered COMMIT with ROLLBACK".to_owned(),
+        }),
+        Ok(answer) => FileOutcome::Committed {
+            took: started.elapsed(),
+            confirmed: answer == Answer::Committed,
+        },
         Err(error) if error.is_connection_lost() => FileOutcome::Unknown {
             reason: error.to_string(),
         },
@@ -220,7 +239,7 @@ async fn run_body(
         let rows = flight.land(index).await.map_err(wrong)?;
         fault::point("after_statement");
         if session.witness().standing() == Standing::Idle {
-            return Err(FileFailure::Left);
+            return Err(why_it_left(flight, index).await);
         }
         let took = last.elapsed();
         observe(ApplyEvent::Done { index, rows, took });
@@ -248,6 +267,14 @@ async fn run_body(
         return Err(FileFailure::Canceled);
     }
     Ok(())
+}
+
+/// The session is in no transaction any more: an answer that is on its way may say why.
+async fn why_it_left(mut flight: Flight<'_>, index: usize) -> FileFailure {
+    match flight.rest().await.map_err(|error| classify(index, error)) {
+        Err(failure @ (FileFailure::Guard { .. } | FileFailure::ConnectionLost { .. })) => failure,
+        _ => FileFailure::Left,
+    }
 }
 
 /// Waits until the transaction stands, with its ledger row.
@@ -287,12 +314,7 @@ fn classify(index: usize, error: PostgresError) -> FileFailure {
         };
     }
     match error {
-        // Our own cancel request; a statement timeout has the same code and another message.
-        PostgresError::Database(error)
-            if error.sqlstate == "57014" && error.message.contains("user request") =>
-        {
-            FileFailure::Canceled
-        }
+        PostgresError::Database(error) if is_our_cancel(&error) => FileFailure::Canceled,
         // The ticket is written last: who meets its absence ended the transaction before.
         PostgresError::Database(error) if is_missing_ticket(&error) => FileFailure::Guard {
             reason: "it ends its transaction, or has all constraints checked, before its last \
@@ -305,4 +327,10 @@ fn classify(index: usize, error: PostgresError) -> FileFailure {
             reason: other.to_string(),
         },
     }
+}
+
+/// Tells whether a cancel request ended a statement; a statement timeout has the same code and
+/// another message.
+pub(super) fn is_our_cancel(error: &DatabaseError) -> bool {
+    error.sqlstate == "57014" && error.message.contains("user request")
 }

@@ -72,6 +72,16 @@ impl<'a> Flight<'a> {
     }
 }
 
+impl Flight<'_> {
+    /// Waits for what was sent, up to the first that failed; sends no more.
+    pub(super) async fn rest(&mut self) -> Result<(), PostgresError> {
+        while let Some(stream) = self.streams.pop_front() {
+            finish(stream).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Sends a statement without waiting for its answer.
 pub(super) async fn send(session: &Session, sql: &str) -> Result<SimpleQueryStream, PostgresError> {
     Ok(session.client.simple_query_raw(sql).await?)

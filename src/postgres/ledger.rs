@@ -248,6 +248,20 @@ impl NewRow<'_> {
         self.with_ticket("void")
     }
 
+    /// The statement that says, before a statement that no transaction can hold, that it is begun.
+    pub(super) fn intent(&self) -> String {
+        self.with_ticket("intent")
+    }
+
+    /// The state of the row when such a statement is done.
+    pub(super) fn done_state(&self) -> &'static str {
+        if self.undoes.is_some() {
+            "undo"
+        } else {
+            "applied"
+        }
+    }
+
     /// A row and its ticket in one statement, for what needs no transaction of its own.
     fn with_ticket(&self, state: &str) -> String {
         format!(

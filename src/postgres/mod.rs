@@ -6,6 +6,7 @@
 //! server programs, [`cluster`] runs a private server.
 
 pub mod apply;
+pub mod apply_alone;
 mod apply_flight;
 mod apply_guard;
 pub mod ask;
@@ -17,6 +18,7 @@ pub mod clone_schema;
 pub mod cluster;
 mod cluster_error;
 mod cluster_folder;
+mod commit;
 mod connect;
 mod connection_string;
 pub mod conninfo;

@@ -314,7 +314,7 @@ impl End {
                 while let Some(message) = messages.next().await {
                     match message {
                         Ok(AsyncMessage::Notice(notice)) => {
-                            witness.notice(notice.code().code());
+                            witness.notice(notice.routine());
                             let full = notices.try_send(DatabaseError::from(&notice));
                             if matches!(full, Err(mpsc::error::TrySendError::Full(_))) {
                                 dropped.fetch_add(1, Ordering::Relaxed);

@@ -63,10 +63,10 @@ impl Witness {
         self.unconfirmed.load(Ordering::SeqCst)
     }
 
-    /// Takes the code of a notice. As an error, 57014 ends a statement; as a notice it says that
-    /// the wait for a standby was canceled and the transaction is committed all the same.
-    pub(super) fn notice(&self, sqlstate: &str) {
-        if sqlstate == "57014" {
+    /// Takes the server's routine that a notice comes from. Its code is that of any warning and its
+    /// text is in whichever language; the routine is the one that waits for standbys.
+    pub(super) fn notice(&self, routine: Option<&str>) {
+        if routine == Some("SyncRepWaitForLSN") {
             self.unconfirmed.fetch_add(1, Ordering::SeqCst);
         }
     }

@@ -8,6 +8,7 @@ mod clone_killed;
 mod clone_refused;
 mod clone_world;
 mod cluster;
+mod commit_protocol;
 mod connecting;
 mod connecting_tls;
 mod console_keys;
