@@ -90,7 +90,7 @@ pub async fn apply_alone(
         }
         Err(failure) => return AloneOutcome::Failed(failure),
     }
-    fault::point("after_intent");
+    fault::point("after_alone_intent");
     let started = Instant::now();
     let ran = session.client.simple_query(file.statement).await;
     fault::point("after_alone");
