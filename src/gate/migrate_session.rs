@@ -70,7 +70,7 @@ pub(super) fn changes_settings(file: &PlannedFile) -> bool {
         || (0..file.script.statements.len()).any(|index| {
             matches!(
                 first_word(index).as_str(),
-                "set" | "reset" | "discard" | "load"
+                "set" | "reset" | "discard" | "load" | "prepare" | "deallocate"
             )
         })
         || (text.contains("set ")
