@@ -73,7 +73,7 @@ fn what_leaves_the_transaction_is_refused_before_anything_runs() {
         ),
         ("\\i other.sql\n", "db/2.sql:1: `\\i` is a command of psql"),
         (
-            "CREATE INDEX CONCURRENTLY ON t (n);",
+            "SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (n);",
             "cannot run inside a transaction",
         ),
         (
