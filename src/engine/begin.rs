@@ -102,6 +102,7 @@ impl Engine {
             run,
             cancel: CancellationToken::new(),
             chosen: None,
+            signals: None,
             operator: actor.clone(),
             records,
             view,

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use super::actor::Engine;
 use super::announce::Posted;
 use crate::expectation::Finding;
-use crate::gate::{self, Choices, Context, Outcome, Plan, Reconciled, Targets};
+use crate::gate::{
+    self, Choices, Context, Outcome, Plan, Reconciled, SignalEnded, Signals, Targets,
+};
 use crate::promotion::EffectRecord;
 
 /// Where work runs. Empty until the engine begins: nothing is started before that.
@@ -38,6 +40,12 @@ pub(super) enum Report {
         gate: String,
         attempt: u32,
         effect: EffectRecord,
+    },
+    /// What became of a session that was asked to stop or to go.
+    Signaled {
+        gate: String,
+        attempt: u32,
+        ended: SignalEnded,
     },
     Ended {
         gate: String,
@@ -103,6 +111,7 @@ impl Engine {
             effects: mpsc::channel(1).0,
             cancel: self.cancel.clone(),
             choices: Choices::none(),
+            signals: Signals::none(),
             planned: record.and_then(|record| record.plan.clone()),
             remedies: record
                 .map(|record| record.remedies.clone())
@@ -116,6 +125,7 @@ impl Engine {
 /// Runs a gate; its effects and its end are reported in order.
 pub(super) fn run(
     mut context: Context,
+    mut signaled: mpsc::Receiver<SignalEnded>,
     plan: Option<Arc<Plan>>,
     tasks: &Tasks,
     reports: &mpsc::Sender<Report>,
@@ -137,14 +147,14 @@ pub(super) fn run(
             outcome.unwrap_or_else(|_| panicked())
         };
         let forward = async {
-            while let Some(effect) = received.recv().await {
-                let _ = reports
-                    .send(Report::Effect {
-                        gate: gate.clone(),
-                        attempt,
-                        effect,
-                    })
-                    .await;
+            loop {
+                let gate = gate.clone();
+                let report = tokio::select! {
+                    Some(effect) = received.recv() => Report::Effect { gate, attempt, effect },
+                    Some(ended) = signaled.recv() => Report::Signaled { gate, attempt, ended },
+                    else => break,
+                };
+                let _ = reports.send(report).await;
             }
         };
         let (outcome, ()) = tokio::join!(work, forward);

@@ -1,5 +1,6 @@
 //! `migrate`: SQL files in order, one transaction each, each with its row in the ledger.
 
+use super::locks::{LockWatch, Patience, Rules, Tolerated};
 use super::migrate_apply::Work;
 use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile, Standing, read_text};
@@ -29,6 +30,19 @@ pub(super) fn settings(gate: &Migrate) -> SessionSettings {
         statement_timeout: gate.statement_timeout,
         search_path: gate.search_path.clone(),
         ..SessionSettings::default()
+    }
+}
+
+/// What keeps others from waiting long behind a migration.
+pub(super) fn lock_rules(gate: &Migrate) -> Rules {
+    Rules {
+        target: gate.target.clone(),
+        lock_timeout: gate.lock_timeout,
+        tolerated: Tolerated {
+            waiters: gate.queue_limit,
+            wait: gate.queue_wait,
+        },
+        patience: Patience::new(gate.attempts, gate.budget),
     }
 }
 
@@ -106,9 +120,12 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         migration,
         settings,
         guarded,
+        locks: LockWatch::begin(context, lock_rules(gate)),
     };
     let recorder = recorder(gate, context, migration).await;
-    work.run(session, server, evidence, recorder).await
+    let outcome = work.run(session, server, evidence, recorder).await;
+    work.locks.end().await;
+    outcome
 }
 
 /// Looks at the schema while the files are applied, where the runbook wants that and it can.

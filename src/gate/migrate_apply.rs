@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::locks::LockWatch;
 use super::migrate::{new_row, settings};
 use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile};
@@ -22,10 +23,6 @@ use crate::promotion::{EffectOutcome, EffectRecord};
 use crate::runbook::Migrate;
 use crate::system::fault;
 
-/// The first pause after a lock was not had; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
 /// One attempt at a migrate gate.
 pub(super) struct Work<'a> {
     pub(super) gate: &'a Migrate,
@@ -35,6 +32,8 @@ pub(super) struct Work<'a> {
     pub(super) settings: Vec<(String, String)>,
     /// What must read the same before each COMMIT.
     pub(super) guarded: Vec<(String, String)>,
+    /// Watches the locks around each transaction.
+    pub(super) locks: LockWatch,
 }
 
 /// Why the files after one are not started.
@@ -140,7 +139,6 @@ impl Work<'_> {
         record: &mut AppliedFile,
         counted: (u64, u64),
     ) -> (Result<(), Stop>, Result<Session, TargetError>) {
-        let mut pause = FIRST_PAUSE;
         loop {
             record.attempts += 1;
             self.context.feed.say(format!("{}: begin", file.name));
@@ -150,23 +148,18 @@ impl Work<'_> {
                 return self.settled(session, file, record, outcome).await;
             };
             let text = failure_text(file, failure);
-            if !failure.is_transient() || record.attempts >= self.gate.attempts {
+            let pause = self.locks.pause(record.attempts).map(jittered);
+            let Some(pause) = pause.filter(|_| failure.is_transient()) else {
                 return self.settled(session, file, record, outcome).await;
-            }
-            self.context.feed.say(format!(
-                "{text}; rolled back, attempt {} of {} in {} ms",
-                record.attempts + 1,
-                self.gate.attempts,
-                pause.as_millis()
-            ));
+            };
+            self.locks.pausing(record.attempts, pause, &text);
             tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.context.cancel.cancelled() => {
                     record.state = FileState::RolledBack;
                     return (Err(Stop::Canceled), Ok(session));
                 }
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -178,6 +171,7 @@ impl Work<'_> {
         (done, total): (u64, u64),
     ) -> (FileOutcome, Session) {
         let context = self.context;
+        let around = self.locks.around(&session, &file.name, record.attempts);
         let committing = Arc::new(AtomicBool::new(false));
         let canceller = cancel_when_asked(&session, context, &committing);
         let to_apply = FileToApply {
@@ -187,18 +181,22 @@ impl Work<'_> {
             guarded: &self.guarded,
         };
         let statements = file.script.statements.len();
-        let outcome = apply_file(&session, to_apply, &context.cancel, |event| match event {
-            ApplyEvent::Waiting { index } => context.feed.progress(Progress {
-                label: file.name.clone(),
-                done: done + index as u64,
-                total: Some(total),
-                unit: Unit::Statements,
-                detail: format!(
-                    "statement {} of {statements}, line {}",
-                    index + 1,
-                    file.script.statements[index].line
-                ),
-            }),
+        let outcome = apply_file(&session, to_apply, around.stop(), |event| match event {
+            ApplyEvent::Waiting { index } => {
+                let line = file.script.statements[index].line;
+                around.statement(line);
+                context.feed.progress(Progress {
+                    label: file.name.clone(),
+                    done: done + index as u64,
+                    total: Some(total),
+                    unit: Unit::Statements,
+                    detail: format!(
+                        "statement {} of {statements}, line {line}{}",
+                        index + 1,
+                        around.tried()
+                    ),
+                });
+            }
             ApplyEvent::Done { index, rows, took } => {
                 if statements <= 200 || took > Duration::from_millis(200) {
                     let head = first_words(file.script.statement(index));
@@ -206,11 +204,14 @@ impl Work<'_> {
                     context.feed.say(format!("  {head} — {rows} rows, {ms} ms"));
                 }
             }
-            ApplyEvent::Committing => committing.store(true, Ordering::SeqCst),
+            ApplyEvent::Committing => {
+                committing.store(true, Ordering::SeqCst);
+                around.committing();
+            }
         })
         .await;
         canceller.abort();
-        (outcome, session)
+        (around.end(outcome), session)
     }
 
     /// Records how a file came out, and gives back a session for the next.
@@ -236,7 +237,12 @@ impl Work<'_> {
                 self.rolled_back(file, record, &failure).await;
                 let stop = match failure {
                     FileFailure::Canceled => Stop::Canceled,
-                    failure => Stop::Failed(failure_finding(file, &failure, self.migration)),
+                    failure => Stop::Failed(failure_finding(
+                        file,
+                        &failure,
+                        self.migration,
+                        &self.locks.seen(record.attempts),
+                    )),
                 };
                 (Err(stop), Ok(session))
             }
@@ -305,7 +311,12 @@ impl Work<'_> {
                     reason: reason.to_owned(),
                 };
                 self.rolled_back(file, record, &failure).await;
-                let finding = failure_finding(file, &failure, self.migration);
+                let finding = failure_finding(
+                    file,
+                    &failure,
+                    self.migration,
+                    &self.locks.seen(record.attempts),
+                );
                 (Err(Stop::Failed(finding)), Ok(session))
             }
             Ok((session, None)) => (

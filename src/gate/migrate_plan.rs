@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::locks::whole;
 use super::{Context, Payload, Plan, TargetError, Tone};
 use crate::digest::digest;
 use crate::postgres::ledger::{self, LedgerRow, LedgerState};
@@ -356,9 +357,13 @@ fn settings_line(gate: &Migrate) -> String {
         .as_ref()
         .map_or(String::new(), |role| format!(", as role {role}"));
     format!(
-        "one transaction a file; lock_timeout {} ms, statement_timeout {} ms, {} attempts{role}",
+        "one transaction a file; lock_timeout {} ms, statement_timeout {} ms, {} attempts{role}; \
+         tried again for {}; stopped when {} wait behind it, or one for {}",
         gate.lock_timeout.as_millis(),
         gate.statement_timeout.as_millis(),
-        gate.attempts
+        gate.attempts,
+        whole(gate.budget),
+        gate.queue_limit.saturating_add(1),
+        whole(gate.queue_wait),
     )
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, Remedy, Resolution, Statement};
+use super::{BlockerAct, BlockerOutcome, BlockerRecord, Definition, Remedy, Resolution, Statement};
 use crate::expectation::Finding;
 
 /// How one part of an acting gate ended.
@@ -81,6 +81,22 @@ pub enum Event {
         attempt: u32,
         question: u64,
         choice: String,
+    },
+    /// A person asked a session that is in the way to stop or to go; written before it is asked.
+    BlockerSignaled {
+        gate: String,
+        attempt: u32,
+        blocker: BlockerRecord,
+    },
+    /// What became of that.
+    BlockerSignalEnded {
+        gate: String,
+        attempt: u32,
+        act: BlockerAct,
+        pid: i32,
+        outcome: BlockerOutcome,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        detail: String,
     },
     GateCanceled {
         gate: String,
@@ -200,6 +216,8 @@ impl Event {
             | Event::GateFinished { gate, .. }
             | Event::CancelRequested { gate, .. }
             | Event::ChoiceMade { gate, .. }
+            | Event::BlockerSignaled { gate, .. }
+            | Event::BlockerSignalEnded { gate, .. }
             | Event::GateCanceled { gate, .. }
             | Event::GateInDoubt { gate, .. }
             | Event::GateReconciled { gate, .. }
@@ -255,6 +273,14 @@ impl Event {
             }
             Event::CancelRequested { .. } => "cancel requested".into(),
             Event::ChoiceMade { choice, .. } => format!("chosen: {choice}"),
+            Event::BlockerSignaled { blocker, .. } => blocker.words(),
+            Event::BlockerSignalEnded {
+                act,
+                pid,
+                outcome,
+                detail,
+                ..
+            } => outcome.words(*act, *pid, detail),
             Event::GateCanceled { finding, .. } => format!("canceled: {}", finding.summary),
             Event::GateInDoubt { finding, .. } => format!("in doubt: {}", finding.summary),
             Event::GateReconciled {

@@ -253,6 +253,14 @@ pub struct Migrate {
     pub statement_timeout: Duration,
     /// How often a transaction that met a lock or a deadlock is tried in all.
     pub attempts: u32,
+    /// No attempt at a file is begun when its attempts and their pauses have taken this long.
+    pub budget: Duration,
+    /// How many may wait behind a transaction before it is stopped.
+    pub queue_limit: u32,
+    /// How long the longest of them may, while the transaction has what they wait for.
+    pub queue_wait: Duration,
+    /// A `pg_dump` that reads the database is no reason to refuse.
+    pub beside_dumps: bool,
     /// Files that sort before an applied one are applied as well rather than refused.
     pub out_of_order: bool,
     /// The gates whose applied files these files undo, by the same file name; empty forward.

@@ -3,6 +3,7 @@
 mod back;
 mod conditions;
 mod course;
+mod locks;
 mod people;
 mod reports;
 mod review;
@@ -65,6 +66,11 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
             question,
             choice,
         } => start::choose(run, at, gate, *question, choice),
+        Command::SignalBlocker {
+            gate,
+            blocker,
+            typed_pid,
+        } => locks::signal(run, at, gate, blocker, typed_pid.as_deref()),
         Command::Hold { reason } => Ok(vec![Event::RunHeld {
             reason: conditions::said(reason),
         }]),
@@ -86,6 +92,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::Abandon { reason } => course::abandon(run, at, reason),
         Command::Close => course::close(run),
         Command::RecordEffect { .. }
+        | Command::RecordSignal { .. }
         | Command::Finish { .. }
         | Command::Lose { .. }
         | Command::Resolve { .. }

@@ -11,6 +11,7 @@ pub(super) fn report(run: &Run, command: &Command, at: &Moment) -> Decided {
     from_work(run, command, at)?;
     match command {
         Command::RecordEffect { gate, attempt, .. }
+        | Command::RecordSignal { gate, attempt, .. }
         | Command::Finish { gate, attempt, .. }
         | Command::Lose { gate, attempt, .. } => {
             let record = find(run, gate)?;
@@ -41,6 +42,7 @@ pub(super) fn report(run: &Run, command: &Command, at: &Moment) -> Decided {
 fn from_work(run: &Run, command: &Command, at: &Moment) -> Result<(), Refusal> {
     let (gate, ends) = match command {
         Command::RecordEffect { gate, .. }
+        | Command::RecordSignal { gate, .. }
         | Command::Finish { gate, .. }
         | Command::Lose { gate, .. }
         | Command::Resolve { gate, .. } => (gate, true),
@@ -79,6 +81,21 @@ fn fact(command: Command) -> Option<Event> {
             gate,
             attempt,
             effect,
+        },
+        Command::RecordSignal {
+            gate,
+            attempt,
+            act,
+            pid,
+            outcome,
+            detail,
+        } => Event::BlockerSignalEnded {
+            gate,
+            attempt,
+            act,
+            pid,
+            outcome,
+            detail,
         },
         Command::Finish {
             gate,

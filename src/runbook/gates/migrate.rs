@@ -23,7 +23,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let role = table.string("role").map(|r| r.value);
     let search_path = table.string("search_path").map(|s| s.value);
     let seconds = Duration::from_secs;
-    let lock_timeout = read_limit(&mut table, "lock_timeout", seconds(3), seconds(60));
+    let lock_timeout = read_limit(&mut table, "lock_timeout", seconds(2), seconds(60));
     let statement_timeout = read_limit(
         &mut table,
         "statement_timeout",
@@ -33,7 +33,13 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let attempts = table
         .whole("attempts", 1..=100)
         .map_or(5, |n| n.value as u32);
-    let out_of_order = read_out_of_order(&mut table);
+    let budget = read_limit(&mut table, "budget", seconds(300), seconds(86_400));
+    let queue_limit = table
+        .whole("queue_limit", 0..=10_000)
+        .map_or(50, |n| n.value as u32);
+    let queue_wait = read_limit(&mut table, "queue_wait", seconds(5), seconds(3_600));
+    let beside_dumps = read_choice(&mut table, "dumps", "a rule for a pg_dump at work");
+    let out_of_order = read_choice(&mut table, "out_of_order", "a rule for files out of order");
     let undoes = read_undoes(&mut table, names);
     let record_change = table.flag("record_change", true);
     table.finish();
@@ -45,6 +51,10 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         lock_timeout,
         statement_timeout,
         attempts,
+        budget,
+        queue_limit,
+        queue_wait,
+        beside_dumps,
         out_of_order,
         undoes,
         record_change,
@@ -96,20 +106,21 @@ fn read_limit(
     given.value
 }
 
-fn read_out_of_order(table: &mut TableReader<'_, '_>) -> bool {
+/// Whether something is allowed that is refused otherwise.
+fn read_choice(table: &mut TableReader<'_, '_>, key: &'static str, what: &str) -> bool {
     const WORDS: [&str; 2] = ["refuse", "allow"];
-    if let Some(found) = table.any("out_of_order")
+    if let Some(found) = table.any(key)
         && !found.get_ref().is_str()
     {
-        let help = Some("write out_of_order = \"allow\" or out_of_order = \"refuse\"".to_owned());
-        table.wrong_type("out_of_order", "a string", found, help);
+        let help = Some(format!("write {key} = \"allow\" or {key} = \"refuse\""));
+        table.wrong_type(key, "a string", found, help);
         return false;
     }
-    let Some(given) = table.string("out_of_order") else {
+    let Some(given) = table.string(key) else {
         return false;
     };
     if !WORDS.contains(&given.value.as_str()) {
-        let message = format!("`{}` is no rule for files out of order", given.value);
+        let message = format!("`{}` is no {}", given.value, what.trim_start_matches("a "));
         let help = Some(choices(&given.value, &WORDS));
         table.findings.add(given.span, message, "not known", help);
     }

@@ -1,0 +1,41 @@
+//! Grants what a person asks of a session that is in the way of a gate at work.
+
+use super::Decided;
+use super::conditions::{definition, find, in_state, needs_console, said};
+use crate::promotion::run::has_work;
+use crate::promotion::{BlockerRecord, Event, GateState, Moment, Refusal, Run};
+
+/// Cancels or ends somebody else's session: only a person does, who has typed its process number.
+pub(super) fn signal(
+    run: &Run,
+    at: &Moment,
+    id: &str,
+    blocker: &BlockerRecord,
+    typed: Option<&str>,
+) -> Decided {
+    let record = find(run, id)?;
+    if !has_work(definition(run, id)?) {
+        return Err(Refusal::MovedByPeople(id.to_owned()));
+    }
+    let (act, pid) = (blocker.act.word(), blocker.pid);
+    needs_console(at, || format!("to {act} pid {pid}"))?;
+    in_state(record, "unblocked", |s| s == GateState::Running)?;
+    if pid <= 0 || blocker.backend_start.is_empty() {
+        return Err(Refusal::NotInTheWay {
+            gate: id.to_owned(),
+            pid,
+        });
+    }
+    if typed != Some(pid.to_string().as_str()) {
+        return Err(Refusal::PidNotTyped { pid });
+    }
+    Ok(vec![Event::BlockerSignaled {
+        gate: id.to_owned(),
+        attempt: record.attempt,
+        blocker: BlockerRecord {
+            who: said(&blocker.who),
+            query: said(&blocker.query),
+            ..blocker.clone()
+        },
+    }])
+}
