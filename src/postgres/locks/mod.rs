@@ -203,7 +203,7 @@ pub struct Look {
     /// Our own backend; `None` when it is gone.
     pub ours: Option<Backend>,
     /// When its transaction began, as the server writes it.
-    pub(super) transaction: Option<String>,
+    pub transaction: Option<String>,
     pub wait: Option<Wait>,
     /// Whoever is in the way, each behind the one it blocks.
     pub blockers: Vec<Blocker>,

@@ -129,7 +129,8 @@ impl LockReader {
     }
 }
 
-/// Everything that one look reads, as one JSON text.
+/// Everything that one look reads, as one JSON text. What a prepared transaction has is found by the
+/// lock that it has on itself.
 fn look_sql(ours: i32, version: u32) -> String {
     let since = match version {
         140_000.. => "l.waitstart",
@@ -172,7 +173,9 @@ fn look_sql(ours: i32, version: u32) -> String {
              'owner', x.owner, 'database', x.database, 'ms', {prepared})) \
              FROM waiting w JOIN edges e ON e.pid = w.pid AND e.blocker = 0 \
              JOIN pg_locks l ON l.pid IS NULL AND l.granted AND {TAG} = w.tag \
-             JOIN pg_prepared_xacts x ON l.virtualtransaction = '-1/' || x.transaction::text), \
+             JOIN pg_locks o ON o.pid IS NULL AND o.locktype = 'transactionid' \
+                  AND o.virtualtransaction = l.virtualtransaction \
+             JOIN pg_prepared_xacts x ON x.transaction = o.transactionid), \
          'progress', json_build_object({views}))",
         waited = ms("began"),
         xact = ms("a.xact_start"),

@@ -3,7 +3,7 @@
 use super::Decided;
 use super::conditions::{definition, find, in_state, needs_console, said};
 use crate::promotion::run::has_work;
-use crate::promotion::{BlockerRecord, Event, GateState, Moment, Refusal, Run};
+use crate::promotion::{BlockerAct, BlockerRecord, Event, GateState, Moment, Refusal, Run};
 
 /// Cancels or ends somebody else's session: only a person does, who has typed its process number.
 pub(super) fn signal(
@@ -17,8 +17,11 @@ pub(super) fn signal(
     if !has_work(definition(run, id)?) {
         return Err(Refusal::MovedByPeople(id.to_owned()));
     }
-    let (act, pid) = (blocker.act.word(), blocker.pid);
-    needs_console(at, || format!("to {act} pid {pid}"))?;
+    let pid = blocker.pid;
+    needs_console(at, || match blocker.act {
+        BlockerAct::Cancel => format!("canceling what pid {pid} runs"),
+        BlockerAct::Terminate => format!("terminating pid {pid}"),
+    })?;
     in_state(record, "unblocked", |s| s == GateState::Running)?;
     if pid <= 0 || blocker.backend_start.is_empty() {
         return Err(Refusal::NotInTheWay {
