@@ -104,6 +104,16 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         Ok(prepared) => prepared,
         Err(error) => return unreachable(&gate.target, &error),
     };
+    if migration.pending().next().is_some() {
+        match super::migrate_beside::look(&session).await {
+            Err(error) => return unreachable(&gate.target, &error.into()),
+            Ok(beside) => {
+                if let Some(finding) = super::migrate_beside::refused(gate, &beside) {
+                    return Outcome::of(finding);
+                }
+            }
+        }
+    }
     let evidence = migration
         .files
         .iter()

@@ -7,6 +7,7 @@ use super::locks::whole;
 use super::{Context, Payload, Plan, TargetError, Tone};
 use crate::digest::digest;
 use crate::postgres::ledger::{self, LedgerRow, LedgerState};
+use crate::postgres::locks::Beside;
 use crate::postgres::session::SessionSettings;
 use crate::runbook::Migrate;
 use crate::sql::{Checksum, Script};
@@ -67,8 +68,8 @@ impl MigrationPlan {
 
 pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     let read = read_files(gate, context);
-    let rows = match ledger_rows(gate, context).await {
-        Ok(rows) => rows,
+    let (rows, beside) = match ask(gate, context, read.as_ref().map_or(0, Vec::len)).await {
+        Ok(asked) => asked,
         Err(error) => {
             let reason = format!("{} cannot be asked: {error}", gate.target);
             let mut plan = Plan::new(format!("apply SQL files to {}", gate.target), &[&reason]);
@@ -88,10 +89,18 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
             refusals: reasons,
         },
     };
-    describe(gate, migration)
+    let mut plan = describe(gate, migration);
+    super::migrate_beside::describe(&mut plan, gate, &beside);
+    plan
 }
 
-async fn ledger_rows(gate: &Migrate, context: &Context) -> Result<Vec<LedgerRow>, TargetError> {
+/// Asks for the ledger and, where so many files are not all in it, for what else goes on in the
+/// database.
+async fn ask(
+    gate: &Migrate,
+    context: &Context,
+    files: usize,
+) -> Result<(Vec<LedgerRow>, Beside), TargetError> {
     let settings = SessionSettings {
         read_only: true,
         ..SessionSettings::default()
@@ -100,7 +109,12 @@ async fn ledger_rows(gate: &Migrate, context: &Context) -> Result<Vec<LedgerRow>
         .targets
         .open(&gate.target, &context.gate.id, settings)
         .await?;
-    Ok(ledger::rows(&session).await?)
+    let rows = ledger::rows(&session).await?;
+    let beside = match rows.len() < files || !gate.undoes.is_empty() {
+        true => super::migrate_beside::look(&session).await?,
+        false => Beside::default(),
+    };
+    Ok((rows, beside))
 }
 
 /// Finds and reads the files, each once.

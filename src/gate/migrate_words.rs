@@ -82,6 +82,9 @@ pub(super) fn failure_finding(
         return in_the_way(finding, failure, seen);
     }
     match failure.sqlstate() {
+        Some("53100") => finding
+            .can("make room on the server's disk: a rewrite needs the table's size again, and WAL")
+            .can("then press r: the file is tried again from its beginning"),
         Some("42501") => finding.can("give the user that connects the privilege, then press r"),
         _ => finding.can("mend the data or the file, then press r: only what is pending runs"),
     }

@@ -30,6 +30,7 @@ mod merge;
 mod message;
 mod migrate;
 mod migrate_apply;
+mod migrate_beside;
 mod migrate_down;
 mod migrate_made;
 mod migrate_plan;

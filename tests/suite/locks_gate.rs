@@ -255,3 +255,127 @@ fn fast_files_open_no_session_of_their_own() {
     };
     assert_eq!(counted(0..1), counted(1..60));
 }
+
+#[test]
+fn a_dump_at_work_is_named_and_refused_before_anything_runs() {
+    let site = Site::new();
+    site.sql("CREATE TABLE t (n int); CREATE TABLE z (n int)");
+    site.write("db/1.sql", "ALTER TABLE t ADD COLUMN m int;");
+    runbook(&site, "");
+    // The dump has its lock on t and waits for z, so it is at work for as long as we like.
+    let holder = site.hold_open("postgres");
+    site.runtime().block_on(server::run(
+        &holder,
+        "BEGIN; LOCK z IN ACCESS EXCLUSIVE MODE",
+    ));
+    let pg_dump = stagegate::postgres::programs::find("pg_dump").unwrap();
+    let mut dump = std::process::Command::new(&pg_dump.path)
+        .args(["-f", "/dev/null", "-d"])
+        .arg(site.cluster.url("postgres", "postgres"))
+        .spawn()
+        .unwrap();
+    until(
+        &site,
+        "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+         WHERE NOT granted AND application_name = 'pg_dump'",
+        "1",
+    );
+    site.stagegate(&["plan", "runbook.toml"])
+        .shows("a dump is at work: pid ");
+    site.run()
+        .exits(4)
+        .says("a dump of the database is at work: pid ")
+        .says("postgres@pg_dump, its transaction for")
+        .says("nothing was run");
+    runbook(
+        &site,
+        "dumps = \"allow\"\nlock_timeout = \"300ms\"\nattempts = 1",
+    );
+    site.run().exits(4).says("postgres@pg_dump").says("(55P03)");
+    site.runtime().block_on(server::run(&holder, "COMMIT"));
+    assert!(dump.wait().unwrap().success());
+    runbook(&site, "");
+    site.run().exits(0);
+}
+
+#[test]
+fn what_keeps_locks_from_before_stands_in_the_plan() {
+    let cluster = stagegate::postgres::cluster::Cluster::start(
+        &stagegate::postgres::cluster::ClusterOptions {
+            settings: vec![("max_prepared_transactions".to_owned(), "5".to_owned())],
+            ..Default::default()
+        },
+    )
+    .unwrap();
+    let site = Site::on(cluster);
+    site.write("db/1.sql", "SELECT 1;");
+    runbook(&site, "");
+    let app = site.hold_open("postgres");
+    site.runtime().block_on(server::run(
+        &app,
+        "BEGIN; CREATE TABLE t(); PREPARE TRANSACTION 'tpc-7'",
+    ));
+    site.stagegate(&["plan", "runbook.toml"])
+        .shows("prepared transaction `tpc-7` of postgres, for ")
+        .shows("lock_timeout 2000 ms")
+        .shows("5 attempts; tried again for 5 min; stopped when 51 wait behind it, or one for 5 s");
+    site.sql("SELECT 1");
+    site.runtime()
+        .block_on(server::run(&app, "ROLLBACK PREPARED 'tpc-7'"));
+}
+
+#[test]
+fn a_full_disk_of_the_server_leaves_nothing_behind() {
+    let site = Site::new();
+    site.write(
+        "db/1.sql",
+        "CREATE TABLE t (n int);\n\
+         DO $$ BEGIN RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$;",
+    );
+    runbook(&site, "");
+    site.run()
+        .exits(4)
+        .says("(53100)")
+        .says("db/1.sql left nothing behind")
+        .says("make room on the server's disk");
+    assert_eq!(site.one("SELECT to_regclass('t') IS NULL"), "t");
+    assert_eq!(site.one("SELECT count(*) FROM stagegate.ledger"), "0");
+}
+
+#[test]
+fn a_frozen_operator_holds_no_lock_for_ever_and_is_told_when_it_wakes() {
+    let site = Site::new();
+    site.sql("CREATE TABLE t (n int)");
+    // Ours is frozen while the server works for it; then nothing comes, and the server ends it.
+    site.write(
+        "db/1.sql",
+        "ALTER TABLE t ADD COLUMN m int; SELECT pg_advisory_xact_lock(5);\nCOPY t (n) FROM stdin;\n1\n\\.\n",
+    );
+    runbook(&site, "lock_timeout = \"30s\"");
+    let gatekeeper = site.hold_open("postgres");
+    site.runtime()
+        .block_on(server::run(&gatekeeper, "SELECT pg_advisory_lock(5)"));
+    let work = AtWork::begin(&site);
+    until(&site, OURS_WAITS, "1");
+    let frozen = rustix::process::Pid::from_raw(work.child.id() as i32).unwrap();
+    rustix::process::kill_process(frozen, rustix::process::Signal::STOP).unwrap();
+    site.runtime()
+        .block_on(server::run(&gatekeeper, "SELECT pg_advisory_unlock(5)"));
+    let ours = "FROM pg_stat_activity WHERE application_name LIKE 'stagegate % mig' \
+                AND state = 'idle in transaction'";
+    until(&site, &format!("SELECT count(*) {ours}"), "1");
+    // What idle_in_transaction_session_timeout does after its minute.
+    site.sql(&format!("SELECT pg_terminate_backend(pid) {ours}"));
+    until(&site, OURS_HOLDS, "0");
+    rustix::process::kill_process(frozen, rustix::process::Signal::CONT).unwrap();
+    work.ended()
+        .exits(4)
+        .says("the connection was lost before COMMIT")
+        .says("db/1.sql left nothing behind");
+    let settings = site.evidence("mig-1.json")["settings"].to_string();
+    assert!(
+        settings.contains("[\"idle_in_transaction_session_timeout\",\"60000\"]"),
+        "{settings}"
+    );
+    site.resume().exits(0);
+}

@@ -6,7 +6,6 @@ use crate::console::model::Model;
 use crate::console::screen::Screen;
 use crate::console::screen::locks;
 use crate::promotion::BlockerAct;
-use crate::runbook::Kind;
 
 use Key::Char;
 
@@ -63,10 +62,7 @@ fn offers(model: &Model, act: BlockerAct) -> bool {
     on_locks(model) && selected.is_some_and(|blocker| locks::offered(blocker, act).is_ok())
 }
 
-/// The word for the key that opens the screen: while something is seen there, and where a gate of
-/// the runbook may show something.
+/// The word for the key that opens the screen, while there is something that one should look at.
 pub(super) fn opens(model: &Model) -> Option<&'static str> {
-    let mut gates = model.snapshot.runbook.gates();
-    let shows = gates.any(|gate| matches!(gate.kind, Kind::Migrate(_)));
-    (model.screen != Screen::Locks && shows).then_some("locks")
+    (model.screen != Screen::Locks && locks::line(model).is_some()).then_some("locks")
 }

@@ -3,11 +3,13 @@
 //!
 //! All of it is read in a session of its own, which writes nothing and keeps no snapshot.
 
+mod beside;
 mod progress;
 mod read;
 mod signal;
 mod standing;
 
+pub use beside::{Beside, Neighbour, Standby, beside};
 pub use progress::Phase;
 pub use read::LockReader;
 pub use signal::{Act, InTheWay, Signaled};
@@ -93,7 +95,7 @@ pub struct Wait {
     /// Servers before 14 do not say.
     pub waited_ms: Option<u64>,
     /// Names the object, so that it is known again.
-    pub(super) tag: String,
+    pub tag: String,
 }
 
 impl Wait {
