@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::locks::whole;
 use super::{Plan, Tone};
 use crate::expectation::Finding;
 use crate::postgres::PostgresError;
@@ -32,7 +31,7 @@ pub(super) fn describe(plan: &mut Plan, gate: &Migrate, beside: &Beside) {
     for one in &beside.long {
         let text = format!(
             "open for more than {}: {}, {}",
-            whole(LONG),
+            locks::whole(LONG),
             one.words(),
             one.state
         );

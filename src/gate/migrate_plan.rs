@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::locks::whole;
 use super::{Context, Payload, Plan, TargetError, Tone};
 use crate::digest::digest;
 use crate::postgres::ledger::{self, LedgerRow, LedgerState};
-use crate::postgres::locks::Beside;
+use crate::postgres::locks::{Beside, whole};
 use crate::postgres::session::SessionSettings;
 use crate::runbook::Migrate;
 use crate::sql::{Checksum, Script};

@@ -28,10 +28,16 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    println!("readers behind an ALTER that waits, {} s each:", lasts.as_secs());
+    println!(
+        "readers behind an ALTER that waits, {} s each:",
+        lasts.as_secs()
+    );
     for ms in [300, 1_000, 2_000] {
         let limit = Duration::from_millis(ms);
-        let keys = format!("lock_timeout = \"{ms}ms\", attempts = 100, budget = \"{}s\"", lasts.as_secs());
+        let keys = format!(
+            "lock_timeout = \"{ms}ms\", attempts = 100, budget = \"{}s\"",
+            lasts.as_secs()
+        );
         let seen = runtime.block_on(measure("ALTER TABLE t ADD COLUMN m int;", &keys, true));
         report(&format!("lock_timeout {ms:>4} ms"), limit, &seen);
     }
@@ -41,7 +47,11 @@ fn main() {
         let sql = "ALTER TABLE t ADD COLUMN m int; SELECT pg_sleep(60);";
         let seen = runtime.block_on(measure(sql, &keys, false));
         // A look every 250 ms, and the time to stop.
-        report(&format!("queue_wait   {ms:>4} ms"), Duration::from_millis(ms + 300), &seen);
+        report(
+            &format!("queue_wait   {ms:>4} ms"),
+            Duration::from_millis(ms + 300),
+            &seen,
+        );
     }
 }
 
@@ -53,7 +63,11 @@ fn report(name: &str, limit: Duration, seen: &[Duration]) {
         seen.len(),
         ms(median(seen)),
         ms(most),
-        if kept { "within the limit" } else { "BEYOND THE LIMIT" }
+        if kept {
+            "within the limit"
+        } else {
+            "BEYOND THE LIMIT"
+        }
     );
 }
 
@@ -69,19 +83,32 @@ fn median(times: &[Duration]) -> Duration {
 
 /// Runs the gate until it ends; gives how long each reader waited meanwhile.
 async fn measure(sql: &str, keys: &str, blocked: bool) -> Vec<Duration> {
-    let cluster = tokio::task::spawn_blocking(|| Cluster::start(&ClusterOptions::default()).unwrap())
-        .await
-        .unwrap();
-    let info = Conninfo::resolve(&cluster.url("postgres", "postgres"), &Environment::default()).unwrap();
+    let cluster =
+        tokio::task::spawn_blocking(|| Cluster::start(&ClusterOptions::default()).unwrap())
+            .await
+            .unwrap();
+    let info = Conninfo::resolve(
+        &cluster.url("postgres", "postgres"),
+        &Environment::default(),
+    )
+    .unwrap();
     let patient = SessionSettings {
         lock_timeout: Duration::from_secs(120),
         idle_in_transaction_timeout: Duration::from_secs(120),
         ..SessionSettings::default()
     };
     let holder = Session::open(&info, &patient).await.unwrap();
-    holder.client.batch_execute("CREATE TABLE t (n int)").await.unwrap();
+    holder
+        .client
+        .batch_execute("CREATE TABLE t (n int)")
+        .await
+        .unwrap();
     if blocked {
-        holder.client.batch_execute("BEGIN; SELECT FROM t").await.unwrap();
+        holder
+            .client
+            .batch_execute("BEGIN; SELECT FROM t")
+            .await
+            .unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), sql, keys);
@@ -91,7 +118,12 @@ async fn measure(sql: &str, keys: &str, blocked: bool) -> Vec<Duration> {
         .map(|_| tokio::spawn(read(info.clone(), patient.clone(), over.clone())))
         .collect();
     let mut snapshots = handle.snapshots();
-    let ended = |state| matches!(state, GateState::Failed | GateState::Passed | GateState::Errored);
+    let ended = |state| {
+        matches!(
+            state,
+            GateState::Failed | GateState::Passed | GateState::Errored
+        )
+    };
     snapshots
         .wait_for(|s| s.run.gate("mig").is_some_and(|gate| ended(gate.state)))
         .await
@@ -149,7 +181,10 @@ async fn start(folder: &Path, cluster: &Cluster) -> EngineHandle {
     let gate = "mig".to_owned();
     handle.ask(Request::Plan { gate: gate.clone() }).await;
     let mut snapshots = handle.snapshots();
-    let planned = snapshots.wait_for(|s| s.plans.contains_key("mig")).await.unwrap();
+    let planned = snapshots
+        .wait_for(|s| s.plans.contains_key("mig"))
+        .await
+        .unwrap();
     let plan = planned.plans.get("mig").map(|plan| plan.digest.clone());
     drop(planned);
     let start = Command::Start {

@@ -201,9 +201,10 @@ async fn a_superuser_is_not_ended_by_whoever_may_end_others() {
     run(
         &admin,
         "CREATE ROLE plain LOGIN; GRANT pg_signal_backend, pg_read_all_stats TO plain; \
-         CREATE TABLE t(); ALTER TABLE t OWNER TO plain; BEGIN; SELECT FROM t",
+         CREATE TABLE t(); ALTER TABLE t OWNER TO plain",
     )
     .await;
+    run(&admin, "BEGIN; SELECT FROM t").await;
     let plain = resolve(&cluster.url("postgres", "plain"));
     let ours = Stuck::on(&plain, OURS, "ALTER TABLE t ADD n int").await;
     let seen = look(&reader(&plain).await, ours.pid).await;

@@ -245,10 +245,14 @@ const VERSIONING_KEYS: [&str; 16] = [
     "remote",
     "reviewed",
 ];
-const MORE_KEYS: [&str; 7] = [
+const MORE_KEYS: [&str; 11] = [
     "search_path",
     "lock_timeout",
     "statement_timeout",
+    "budget",
+    "queue_limit",
+    "queue_wait",
+    "dumps",
     "out_of_order",
     "roles",
     "distinct",

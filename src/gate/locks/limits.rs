@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::postgres::locks::{Look, age};
+use crate::postgres::locks::{Look, age, whole};
 
 /// What is tolerated behind a transaction of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Tolerated {
             return Some(format!(
                 "somebody waited {} behind it, {} are tolerated",
                 age(queue.longest_ms),
-                age(self.wait.as_millis() as u64)
+                whole(self.wait)
             ));
         }
         None
@@ -79,7 +79,7 @@ mod tests {
     fn time_counts_only_while_we_have_the_lock() {
         assert_eq!(LIMITS.exceeded(&look(1, 5_000)), None);
         let said = LIMITS.exceeded(&look(1, 5_300)).unwrap();
-        assert_eq!(said, "somebody waited 5.3 s behind it, 5.0 s are tolerated");
+        assert_eq!(said, "somebody waited 5.3 s behind it, 5 s are tolerated");
         let mut waiting = look(1, 60_000);
         waiting.wait = Some(crate::postgres::locks::Wait::on("shop.orders"));
         assert_eq!(LIMITS.exceeded(&waiting), None);

@@ -10,7 +10,7 @@ mod watcher;
 
 pub(super) use limits::QueueLimits;
 pub use limits::Tolerated;
-pub(super) use patience::{Patience, whole};
+pub(super) use patience::Patience;
 pub use scene::{LockScene, Pause};
 pub use signals::{SignalEnded, Signals};
 pub(super) use watch::{LockWatch, Rules, Seen};

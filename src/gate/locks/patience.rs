@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::postgres::locks::age;
+use crate::postgres::locks::{age, whole};
 
 /// The first pause after a lock was not had; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -44,24 +44,17 @@ impl Patience {
     /// Why there is no further attempt.
     pub(in crate::gate) fn exhausted(&self, tried: u32, used: Duration) -> String {
         let used = age(used.as_millis() as u64);
+        let times = match tried {
+            1 => "once".to_owned(),
+            n => format!("{n} times"),
+        };
         match tried >= self.attempts {
-            true => format!("tried {tried} times in {used}; attempts = {tried} allows no more"),
+            true => format!("tried {times} in {used}; attempts = {tried} allows no more"),
             false => format!(
-                "tried {tried} times in {used}; the budget of {} allows no more",
+                "tried {times} in {used}; the budget of {} allows no more",
                 whole(self.budget)
             ),
         }
-    }
-}
-
-/// A limit as people write it.
-pub(in crate::gate) fn whole(limit: Duration) -> String {
-    let ms = limit.as_millis() as u64;
-    match ms {
-        _ if ms.is_multiple_of(3_600_000) && ms > 0 => format!("{} h", ms / 3_600_000),
-        _ if ms.is_multiple_of(60_000) && ms > 0 => format!("{} min", ms / 60_000),
-        _ if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
-        _ => format!("{ms} ms"),
     }
 }
 

@@ -86,6 +86,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells whether that attempt is still at work.
+    pub(super) fn is_current(&self, serial: u64) -> bool {
+        let state = self.lock();
+        let current = state.current.as_ref();
+        current.is_some_and(|current| current.serial == serial)
+    }
+
     /// Changes the scene and shows it.
     pub(super) fn show(&self, change: impl FnOnce(&mut LockScene)) {
         let mut state = self.lock();

@@ -24,6 +24,8 @@ const APART: Duration = Duration::from_millis(250);
 const SHARE: u32 = 5;
 /// How often connecting and looking may fail before nobody looks any more.
 const PATIENCE: u32 = 3;
+/// How long what becomes of a session that was asked to go is waited for.
+const SIGNAL: Duration = Duration::from_secs(20);
 /// How long an answer is waited for. The server gives a look up long before.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -112,6 +114,12 @@ impl Watcher {
         let took = began.elapsed();
         self.next = Some(Instant::now() + (took * SHARE).max(APART));
         match answer {
+            Ok(Ok(look)) if look.ours.is_none() => {
+                // A session that has just ended is no reason for worry.
+                if self.shared.is_current(subject.serial) {
+                    self.failed("the session at work is not found on the server that answers");
+                }
+            }
             Ok(Ok(look)) => {
                 self.failures = 0;
                 self.take(subject, look).await;
@@ -158,7 +166,7 @@ impl Watcher {
             let Some(current) = state.current.as_ref() else {
                 return;
             };
-            if current.serial != subject.serial || look.ours.is_none() {
+            if current.serial != subject.serial {
                 return;
             }
             let committing = current.committing.load(Ordering::SeqCst);
@@ -237,7 +245,12 @@ impl Watcher {
             BlockerAct::Cancel => Act::Cancel,
             BlockerAct::Terminate => Act::Terminate,
         };
-        match reader.signal(act, &whom, waiting).await {
+        let answer = tokio::time::timeout(SIGNAL, reader.signal(act, &whom, waiting)).await;
+        let Ok(answer) = answer else {
+            let said = format!("no answer for {} s", SIGNAL.as_secs());
+            return (BlockerOutcome::Unknown, said);
+        };
+        match answer {
             Ok(Signaled::Done) => (BlockerOutcome::Ended, String::new()),
             Ok(Signaled::WasGone) => {
                 let said = "it was gone or not in our way any more; nothing was sent";

@@ -12,7 +12,10 @@ mod standing;
 pub use beside::{Beside, Neighbour, Standby, beside};
 pub use progress::Phase;
 pub use read::LockReader;
+pub(super) use read::{ON, TAG, around};
 pub use signal::{Act, InTheWay, Signaled};
+
+use std::time::Duration;
 
 use crate::untrusted::{clean_line, clip};
 
@@ -253,6 +256,17 @@ pub fn age(ms: u64) -> String {
         10_000..120_000 => format!("{} s", ms / 1000),
         120_000..7_200_000 => format!("{} min", ms / 60_000),
         _ => format!("{} h", ms / 3_600_000),
+    }
+}
+
+/// A limit as people write it.
+pub fn whole(limit: Duration) -> String {
+    let ms = limit.as_millis() as u64;
+    match ms {
+        _ if ms.is_multiple_of(3_600_000) && ms > 0 => format!("{} h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) && ms > 0 => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
+        _ => format!("{ms} ms"),
     }
 }
 

@@ -21,7 +21,7 @@ const WAITERS: usize = 1000;
 const NAMED: usize = 40;
 
 /// The object of a lock as one text, of the row `l` of `pg_locks`.
-pub(super) const TAG: &str = "pg_catalog.concat_ws('/', l.locktype, l.database, l.relation, \
+pub(in crate::postgres) const TAG: &str = "pg_catalog.concat_ws('/', l.locktype, l.database, l.relation, \
      l.page, l.tuple, l.virtualxid, l.transactionid, l.classid, l.objid, l.objsubid)";
 
 /// The object of a lock as people say it, of the row `l`.
@@ -96,17 +96,7 @@ impl LockReader {
     /// What the server says.
     pub async fn look(&self, ours: i32, application_name: &str) -> Result<Look, PostgresError> {
         let sql = look_sql(ours, self.session.server_version().num);
-        let rows = self.session.rows(&sql).await?;
-        let text = rows
-            .into_iter()
-            .next()
-            .and_then(|row| row.into_iter().next());
-        let seen: Seen =
-            serde_json::from_str(&text.flatten().unwrap_or_default()).map_err(|error| {
-                PostgresError::Protocol {
-                    reason: format!("the server's locks cannot be read: {error}"),
-                }
-            })?;
+        let seen = read(&self.session, &sql).await?;
         Ok(assemble(ours, application_name, self.rights, &seen))
     }
 
@@ -127,6 +117,31 @@ impl LockReader {
         );
         Ok(!self.session.rows(&sql).await?.is_empty())
     }
+}
+
+/// Looks in a session of any settings that has no transaction open. What it may do is not asked.
+pub(in crate::postgres) async fn around(
+    session: &Session,
+    ours: i32,
+    application_name: &str,
+) -> Result<Look, PostgresError> {
+    let sql = look_sql(ours, session.server_version().num);
+    let sql = format!("BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; {sql}; COMMIT");
+    let seen = read(session, &sql).await?;
+    Ok(assemble(ours, application_name, Rights::default(), &seen))
+}
+
+async fn read(session: &Session, sql: &str) -> Result<Seen, PostgresError> {
+    let rows = session.rows(sql).await?;
+    let text = rows
+        .into_iter()
+        .next()
+        .and_then(|row| row.into_iter().next());
+    serde_json::from_str(&text.flatten().unwrap_or_default()).map_err(|error| {
+        PostgresError::Protocol {
+            reason: format!("the server's locks cannot be read: {error}"),
+        }
+    })
 }
 
 /// Everything that one look reads, as one JSON text. What a prepared transaction has is found by the

@@ -7,7 +7,7 @@ use crate::console::model::Model;
 use crate::console::screen::text::{Doc, Ink, cells, clip, span};
 use crate::console::screen::times::watch;
 use crate::gate::LockScene;
-use crate::postgres::locks::{Blocker, Look, Phase, age};
+use crate::postgres::locks::{Blocker, Look, Phase, age, whole};
 use crate::promotion::{BlockerAct, Event};
 
 /// How many of those behind us are named.
@@ -98,7 +98,11 @@ fn statement(doc: &mut Doc, model: &Model, scene: &LockScene) {
             }
         }
     }
-    doc.hanging(&[span(Ink::Plain, "  ")], Ink::Muted, &scene.attempt);
+    let lead = [span(Ink::Plain, "  ")];
+    doc.hanging(&lead, Ink::Muted, &scene.attempt);
+    if scene.pause.is_none() {
+        behind(doc, scene);
+    }
     let mut warn = |ink: Ink, text: &str| {
         doc.hanging(&[span(ink, "! ")], ink, text);
     };
@@ -117,6 +121,32 @@ fn statement(doc: &mut Doc, model: &Model, scene: &LockScene) {
             "lock_timeout bounds our waits all the same; the limits of the queue do not hold",
         );
     }
+}
+
+/// How many wait behind ours, beside what is tolerated.
+fn behind(doc: &mut Doc, scene: &LockScene) {
+    let Some(look) = scene.look.as_deref() else {
+        return;
+    };
+    let (queue, lead) = (&look.queue, [span(Ink::Plain, "  ")]);
+    let tolerated = format!(
+        "{} may, for {}",
+        scene.tolerated.waiters,
+        whole(scene.tolerated.wait)
+    );
+    let longest = age(queue.longest_ms);
+    let (ink, text) = match queue.count {
+        0 => (Ink::Muted, format!("nobody waits behind it; {tolerated}")),
+        1 => (
+            Ink::Warning,
+            format!("1 waits behind it, for {longest}; {tolerated}"),
+        ),
+        n => (
+            Ink::Warning,
+            format!("{n} wait behind it, the longest for {longest}; {tolerated}"),
+        ),
+    };
+    doc.hanging(&lead, ink, &text);
 }
 
 /// What ours waits for, and how long it still will.
@@ -244,25 +274,17 @@ fn asked(doc: &mut Doc, model: &Model) {
 
 /// Who waits behind ours.
 fn queue(doc: &mut Doc, scene: &LockScene, look: &Look) {
-    let tolerated = format!(
-        "{} are tolerated, and {} each",
-        scene.tolerated.waiters,
-        age(scene.tolerated.wait.as_millis() as u64)
-    );
     let queue = &look.queue;
     if queue.count == 0 || scene.pause.is_some() {
-        doc.heading("Nobody waits behind it");
-        doc.text(Ink::Muted, &tolerated);
         return;
     }
-    let waits = if queue.count == 1 { "waits" } else { "wait" };
-    doc.heading(&format!(
-        "Behind it {} {waits}, the longest for {}",
-        queue.count,
-        age(queue.longest_ms)
-    ));
-    let on: Vec<String> = queue.on.iter().map(|(on, n)| format!("{on} {n}")).collect();
-    doc.text(Ink::Plain, &format!("on {}; {tolerated}", on.join(", ")));
+    doc.heading("Who waits behind it");
+    let on: Vec<String> = queue
+        .on
+        .iter()
+        .map(|(on, n)| format!("{n} for {on}"))
+        .collect();
+    doc.text(Ink::Plain, &on.join(", "));
     for waiter in queue.first.iter().take(NAMED) {
         let waited = waiter.wait.waited_ms.map_or(String::new(), age);
         let text = format!(
