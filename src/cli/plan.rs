@@ -1,6 +1,6 @@
 //! `plan`: what every gate would do, read only and without a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -103,6 +103,8 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         remedies: Vec::new(),
         reviews: std::collections::BTreeMap::new(),
         planned: None,
+        committed: BTreeSet::new(),
+        traced: false,
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::Engine;
 use super::handle::CommandError;
 use super::work::{self, Report};
-use crate::gate::{Choices, Evidence, Signals, TargetStatus};
+use crate::gate::{Evidence, TargetStatus};
 use crate::promotion::{Actor, Command, Event, GateState, Moment, Nature, Via, decide};
 use crate::runbook::Kind;
 
@@ -86,11 +86,7 @@ impl Engine {
     pub(super) fn one_report(&mut self, report: Report) {
         match report {
             Report::Effect { .. } => {}
-            Report::Signaled {
-                gate,
-                attempt,
-                ended,
-            } => self.signaled(gate, attempt, ended),
+            Report::Signaled(gate, attempt, ended) => self.signaled(gate, attempt, ended),
             Report::Ended {
                 gate,
                 attempt,
@@ -130,8 +126,7 @@ impl Engine {
 
     pub(super) fn ended(&mut self, gate: &str, attempt: u32, outcome: crate::gate::Outcome) {
         self.feed.end();
-        self.chosen = None;
-        self.signals = None;
+        self.disconnect();
         self.view.plans.remove(gate);
         if outcome.held {
             self.view.held = Some(gate.to_owned());
@@ -281,12 +276,7 @@ impl Engine {
         let Some(mut context) = self.context(gate, attempt) else {
             return;
         };
-        let (chosen, choices) = Choices::channel();
-        context.choices = choices;
-        self.chosen = Some(chosen);
-        let (signals, taken, signaled) = Signals::channel();
-        context.signals = taken;
-        self.signals = Some(signals);
+        let signaled = self.connect(&mut context);
         let log = self
             .store
             .folder()

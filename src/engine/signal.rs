@@ -1,11 +1,11 @@
-//! Takes what a person asks of a session in the way of a gate to the gate's watcher, and what became
-//! of it into the journal.
+//! The ways by which people reach work in flight: choices, and what they ask of a session in its way,
+//! whose outcome goes into the journal.
 
 use tokio::sync::mpsc;
 
 use super::actor::Engine;
-use crate::gate::SignalEnded;
-use crate::promotion::{BlockerRecord, Command, Refusal};
+use crate::gate::{Choices, Context, Signals};
+use crate::promotion::{BlockerEnd, BlockerRecord, Command, Refusal};
 
 /// A place in the watcher's queue.
 pub(super) type Place = mpsc::OwnedPermit<BlockerRecord>;
@@ -36,15 +36,29 @@ impl Engine {
         Ok(Some((place.ok_or_else(refusal)?, blocker.clone())))
     }
 
+    /// Makes the ways by which people reach the work that is about to begin; gives what comes back.
+    pub(super) fn connect(&mut self, context: &mut Context) -> mpsc::Receiver<BlockerEnd> {
+        let (chosen, choices) = Choices::channel();
+        context.choices = choices;
+        self.chosen = Some(chosen);
+        let (signals, taken, signaled) = Signals::channel();
+        context.signals = taken;
+        self.signals = Some(signals);
+        signaled
+    }
+
+    /// Nobody reaches work that has ended.
+    pub(super) fn disconnect(&mut self) {
+        self.chosen = None;
+        self.signals = None;
+    }
+
     /// Records what became of it.
-    pub(super) fn signaled(&mut self, gate: String, attempt: u32, ended: SignalEnded) {
+    pub(super) fn signaled(&mut self, gate: String, attempt: u32, ended: BlockerEnd) {
         self.own_command(&Command::RecordSignal {
             gate,
             attempt,
-            act: ended.act,
-            pid: ended.pid,
-            outcome: ended.outcome,
-            detail: ended.detail,
+            ended,
         });
     }
 }

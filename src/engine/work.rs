@@ -12,10 +12,8 @@ use tokio::sync::mpsc;
 use super::actor::Engine;
 use super::announce::Posted;
 use crate::expectation::Finding;
-use crate::gate::{
-    self, Choices, Context, Outcome, Plan, Reconciled, SignalEnded, Signals, Targets,
-};
-use crate::promotion::EffectRecord;
+use crate::gate::{self, Choices, Context, Outcome, Plan, Reconciled, Signals, Targets};
+use crate::promotion::{BlockerEnd, EffectRecord};
 
 /// Where work runs. Empty until the engine begins: nothing is started before that.
 #[derive(Debug, Clone, Default)]
@@ -41,12 +39,8 @@ pub(super) enum Report {
         attempt: u32,
         effect: EffectRecord,
     },
-    /// What became of a session that was asked to stop or to go.
-    Signaled {
-        gate: String,
-        attempt: u32,
-        ended: SignalEnded,
-    },
+    /// What became of a session that was asked to stop or to go: gate, attempt, end.
+    Signaled(String, u32, BlockerEnd),
     Ended {
         gate: String,
         attempt: u32,
@@ -113,10 +107,14 @@ impl Engine {
             choices: Choices::none(),
             signals: Signals::none(),
             planned: record.and_then(|record| record.plan.clone()),
+            committed: record
+                .map(|record| record.committed.clone())
+                .unwrap_or_default(),
             remedies: record
                 .map(|record| record.remedies.clone())
                 .unwrap_or_default(),
             reviews: self.run.reviews.clone(),
+            traced: false,
             journal: (seq, head.to_owned()),
         })
     }
@@ -125,7 +123,7 @@ impl Engine {
 /// Runs a gate; its effects and its end are reported in order.
 pub(super) fn run(
     mut context: Context,
-    mut signaled: mpsc::Receiver<SignalEnded>,
+    mut signaled: mpsc::Receiver<BlockerEnd>,
     plan: Option<Arc<Plan>>,
     tasks: &Tasks,
     reports: &mpsc::Sender<Report>,
@@ -151,7 +149,7 @@ pub(super) fn run(
                 let gate = gate.clone();
                 let report = tokio::select! {
                     Some(effect) = received.recv() => Report::Effect { gate, attempt, effect },
-                    Some(ended) = signaled.recv() => Report::Signaled { gate, attempt, ended },
+                    Some(ended) = signaled.recv() => Report::Signaled(gate, attempt, ended),
                     else => break,
                 };
                 let _ = reports.send(report).await;

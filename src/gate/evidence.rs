@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::watched::Watched;
 use crate::expectation::{Answer, ErrorSeen, FileSeen, Finding, ProcessSeen, QueryExpectation};
 use crate::postgres::dump::Manifest;
+use crate::postgres::trace::StatementTrace;
 use crate::promotion::Resolution;
 
 /// What a gate observed. The verdict can be computed from it again.
@@ -189,6 +190,23 @@ pub struct AppliedFile {
     pub failure: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorSeen>,
+    /// It is committed, and no standby has confirmed that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfirmed: bool,
+    /// What each statement did to its surroundings, where that was traced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<TracedStatement>,
+}
+
+/// What one statement of a rehearsed file did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracedStatement {
+    /// In the file, from 1.
+    pub line: usize,
+    /// Its beginning, on one line.
+    pub statement: String,
+    #[serde(flatten)]
+    pub trace: StatementTrace,
 }
 
 /// Whether a file's changes are in the database.

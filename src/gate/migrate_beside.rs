@@ -3,25 +3,28 @@
 
 use std::time::Duration;
 
-use super::{Plan, Tone};
+use super::migrate_plan::MigrationPlan;
+use super::query::unreachable;
+use super::{Context, Outcome, Plan, TargetError, Tone};
 use crate::expectation::Finding;
 use crate::postgres::PostgresError;
+use crate::postgres::ledger::{self, LedgerRow};
 use crate::postgres::locks::{self, Beside};
-use crate::postgres::session::Session;
+use crate::postgres::session::{Session, SessionSettings};
 use crate::runbook::Migrate;
 
 /// From this age on a transaction is worth a word.
 const LONG: Duration = Duration::from_secs(60);
 
 /// Looks.
-pub(super) async fn look(session: &Session) -> Result<Beside, PostgresError> {
+async fn look(session: &Session) -> Result<Beside, PostgresError> {
     locks::beside(session, LONG).await
 }
 
 /// Adds what was seen to a plan.
 pub(super) fn describe(plan: &mut Plan, gate: &Migrate, beside: &Beside) {
     for dump in &beside.dumps {
-        let tone = if gate.beside_dumps {
+        let tone = if gate.queueing.beside_dumps {
             Tone::Warning
         } else {
             Tone::Bad
@@ -54,9 +57,22 @@ pub(super) fn describe(plan: &mut Plan, gate: &Migrate, beside: &Beside) {
     }
 }
 
+/// Looks once more before anything is run; gives why nothing is.
+pub(super) async fn check(
+    gate: &Migrate,
+    session: &Session,
+    migration: &MigrationPlan,
+) -> Option<Outcome> {
+    migration.pending().next()?;
+    match look(session).await {
+        Err(error) => Some(unreachable(&gate.target, &error.into())),
+        Ok(beside) => refused(gate, &beside).map(Outcome::of),
+    }
+}
+
 /// Why nothing is started beside what was seen, if so.
-pub(super) fn refused(gate: &Migrate, beside: &Beside) -> Option<Finding> {
-    if gate.beside_dumps {
+fn refused(gate: &Migrate, beside: &Beside) -> Option<Finding> {
+    if gate.queueing.beside_dumps {
         return None;
     }
     let first = beside.dumps.first()?;
@@ -76,4 +92,27 @@ pub(super) fn refused(gate: &Migrate, beside: &Beside) -> Option<Finding> {
             .can("let it end, then press r")
             .can("dumps = \"allow\" in the runbook goes on beside it; lock_timeout still holds"),
     )
+}
+
+/// Asks for the ledger and, where so many files are not all in it, for what else goes on in the
+/// database.
+pub(super) async fn ask(
+    gate: &Migrate,
+    context: &Context,
+    files: usize,
+) -> Result<(Vec<LedgerRow>, Beside), TargetError> {
+    let settings = SessionSettings {
+        read_only: true,
+        ..SessionSettings::default()
+    };
+    let (session, _) = context
+        .targets
+        .open(&gate.target, &context.gate.id, settings)
+        .await?;
+    let rows = ledger::rows(&session).await?;
+    let beside = match rows.len() < files || !gate.undoes.is_empty() {
+        true => look(&session).await?,
+        false => Beside::default(),
+    };
+    Ok((rows, beside))
 }

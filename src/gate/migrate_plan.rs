@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::{Context, Payload, Plan, TargetError, Tone};
+use super::{Context, Payload, Plan, Tone};
 use crate::digest::digest;
-use crate::postgres::ledger::{self, LedgerRow, LedgerState};
-use crate::postgres::locks::{Beside, whole};
-use crate::postgres::session::SessionSettings;
+use crate::postgres::ledger::{LedgerRow, LedgerState};
 use crate::runbook::Migrate;
 use crate::sql::{Checksum, Script};
 
@@ -28,6 +26,8 @@ pub enum Standing {
     OutOfOrder {
         after: String,
     },
+    /// The journal saw it commit, and the ledger of the server that answers now lacks it.
+    Lost,
 }
 
 /// One file, read once. These bytes are what is shown, hashed and run.
@@ -67,21 +67,22 @@ impl MigrationPlan {
 
 pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     let read = read_files(gate, context);
-    let (rows, beside) = match ask(gate, context, read.as_ref().map_or(0, Vec::len)).await {
-        Ok(asked) => asked,
-        Err(error) => {
-            let reason = format!("{} cannot be asked: {error}", gate.target);
-            let mut plan = Plan::new(format!("apply SQL files to {}", gate.target), &[&reason]);
-            plan.line(Tone::Bad, &reason);
-            plan.refuses = Some(reason);
-            return plan;
-        }
-    };
+    let (rows, beside) =
+        match super::migrate_beside::ask(gate, context, read.as_ref().map_or(0, Vec::len)).await {
+            Ok(asked) => asked,
+            Err(error) => {
+                let reason = format!("{} cannot be asked: {error}", gate.target);
+                let mut plan = Plan::new(format!("apply SQL files to {}", gate.target), &[&reason]);
+                plan.line(Tone::Bad, &reason);
+                plan.refuses = Some(reason);
+                return plan;
+            }
+        };
     let migration = match read {
         Ok(files) if !gate.undoes.is_empty() => {
             super::migrate_down::stand(gate, context, &files, &rows)
         }
-        Ok(files) => stand(gate, &context.gate.id, files, &rows),
+        Ok(files) => stand(gate, context, files, &rows),
         Err(reasons) => MigrationPlan {
             files: Vec::new(),
             missing: Vec::new(),
@@ -91,29 +92,6 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     let mut plan = describe(gate, migration);
     super::migrate_beside::describe(&mut plan, gate, &beside);
     plan
-}
-
-/// Asks for the ledger and, where so many files are not all in it, for what else goes on in the
-/// database.
-async fn ask(
-    gate: &Migrate,
-    context: &Context,
-    files: usize,
-) -> Result<(Vec<LedgerRow>, Beside), TargetError> {
-    let settings = SessionSettings {
-        read_only: true,
-        ..SessionSettings::default()
-    };
-    let (session, _) = context
-        .targets
-        .open(&gate.target, &context.gate.id, settings)
-        .await?;
-    let rows = ledger::rows(&session).await?;
-    let beside = match rows.len() < files || !gate.undoes.is_empty() {
-        true => super::migrate_beside::look(&session).await?,
-        false => Beside::default(),
-    };
-    Ok((rows, beside))
 }
 
 /// Finds and reads the files, each once.
@@ -186,7 +164,7 @@ pub(super) fn read_text(path: &std::path::Path) -> Result<String, String> {
 /// Compares the files with the ledger.
 fn stand(
     gate: &Migrate,
-    collection: &str,
+    context: &Context,
     mut files: Vec<PlannedFile>,
     rows: &[LedgerRow],
 ) -> MigrationPlan {
@@ -212,6 +190,10 @@ fn stand(
                     applied: row.applied_at.clone(),
                 }
             }
+            None if is_lost(&file.name, context, rows) => {
+                refusals.push(lost_words(&file.name));
+                Standing::Lost
+            }
             None => match &later_applied {
                 Some(after) => Standing::OutOfOrder {
                     after: after.clone(),
@@ -236,7 +218,7 @@ fn stand(
     let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let missing: Vec<String> = applied
         .iter()
-        .filter(|row| row.collection == collection && !names.contains(row.file.as_str()))
+        .filter(|row| row.collection == context.gate.id && !names.contains(row.file.as_str()))
         .filter(|_| !is_chosen(gate))
         .map(|row| row.file.clone())
         .collect();
@@ -248,6 +230,22 @@ fn stand(
         missing,
         refusals,
     }
+}
+
+/// A commit that was acknowledged is gone: the server failed over to a standby that had not
+/// received it, or was restored from before. What was undone since has its row still.
+fn is_lost(file: &str, context: &Context, rows: &[LedgerRow]) -> bool {
+    let known = |row: &LedgerRow| row.file == file && row.state != LedgerState::Void;
+    context.committed.contains(file) && !rows.iter().any(known)
+}
+
+fn lost_words(file: &str) -> String {
+    format!(
+        "{file} was committed in this run, and the server that answers now has no record of it: it \
+         was restored, or it is a standby that took over without it. This run applies nothing over \
+         that. Find out what else is missing there; once that is accepted, a new run applies what \
+         its ledger lacks"
+    )
 }
 
 /// Tells whether whoever runs it chooses the file, as `{file}`: another one is no part of a set, and
@@ -330,7 +328,7 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
     for refusal in &migration.refusals {
         plan.line(Tone::Bad, format!("refused: {refusal}"));
     }
-    plan.line(Tone::Plain, settings_line(gate));
+    plan.line(Tone::Plain, super::migrate_session::settings_line(gate));
     for file in &migration.files {
         let (tone, word) = match &file.standing {
             Standing::Pending if file.undoes.is_some() => (Tone::Warning, "undoes".to_owned()),
@@ -339,11 +337,15 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
             Standing::Applied { at, .. } => (Tone::Muted, format!("applied {at}")),
             Standing::Changed { .. } => (Tone::Bad, "changed since it was applied".to_owned()),
             Standing::OutOfOrder { .. } => (Tone::Warning, "out of order".to_owned()),
+            Standing::Lost => (Tone::Bad, "lost".to_owned()),
         };
         let count = file.script.statements.len();
         plan.line(
             tone,
             match &file.undoes {
+                None if file.script.alone().is_some() => {
+                    format!("{word:<9} {}  (outside of a transaction)", file.name)
+                }
                 Some(up) => format!("{word:<9} {up}  by {}  ({count} statements)", file.name),
                 None => format!("{word:<9} {}  ({count} statements)", file.name),
             },
@@ -362,21 +364,4 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
     plan.refuses = migration.refusals.first().cloned();
     plan.payload = Payload::Migration(Box::new(migration));
     plan
-}
-
-fn settings_line(gate: &Migrate) -> String {
-    let role = gate
-        .role
-        .as_ref()
-        .map_or(String::new(), |role| format!(", as role {role}"));
-    format!(
-        "one transaction a file; lock_timeout {} ms, statement_timeout {} ms, {} attempts{role}; \
-         tried again for {}; stopped when {} wait behind it, or one for {}",
-        gate.lock_timeout.as_millis(),
-        gate.statement_timeout.as_millis(),
-        gate.attempts,
-        whole(gate.budget),
-        gate.queue_limit.saturating_add(1),
-        whole(gate.queue_wait),
-    )
 }

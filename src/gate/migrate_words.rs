@@ -32,6 +32,7 @@ pub(super) fn failure_text(file: &PlannedFile, failure: &FileFailure) -> String 
             format!("{name}: COMMIT was refused: {said} ({})", error.sqlstate)
         }
         FileFailure::Guard { reason } => format!("{name}: {reason}"),
+        FileFailure::Left => format!("{name}: it left its transaction before its end"),
         FileFailure::Canceled => format!("{name}: canceled"),
         FileFailure::Stopped { reason } => {
             format!("{name}: stopped, so that nobody waits longer: {reason}")
@@ -66,6 +67,15 @@ pub(super) fn failure_finding(
         }
         _ => {}
     }
+    if *failure == FileFailure::Left {
+        // The session was read only by then, so what could still be done is little; it is not
+        // known to be nothing.
+        return finding
+            .because("its ledger row is gone, so what it did in its transaction is undone")
+            .because("what it did behind that ran in a session that may only read")
+            .can("see what the gate says that was made of the schema, and compare it (drift)")
+            .can("take what ends the transaction out of the file, then press r");
+    }
     finding = finding.because(format!("{} left nothing behind", file.name));
     let position = migration
         .files
@@ -82,17 +92,21 @@ pub(super) fn failure_finding(
         return in_the_way(finding, failure, seen);
     }
     match failure.sqlstate() {
-        Some("53100") => finding
-            .can("make room on the server's disk: a rewrite needs the table's size again, and WAL")
+        Some("55P04") => finding
+            .can("a new enum value can be used only after its commit: split it into two files")
             .can("then press r: the file is tried again from its beginning"),
+        Some("53100" | "53200" | "53300") => finding
+            .can("the server ran out of room: make some, then press r; nothing was half done"),
         Some("42501") => finding.can("give the user that connects the privilege, then press r"),
         _ => finding.can("mend the data or the file, then press r: only what is pending runs"),
     }
 }
 
+/// How many of those in the way are named.
+const NAMED: usize = 5;
+
 /// Says who was in the way when the server was last looked at.
-fn in_the_way(mut finding: Finding, failure: &FileFailure, seen: &Seen) -> Finding {
-    const NAMED: usize = 5;
+pub(super) fn blocked_by(mut finding: Finding, seen: &Seen) -> Finding {
     finding = finding.because(seen.exhausted.clone());
     let look = seen.look.as_deref();
     let blockers = look.map_or(&[][..], |look| &look.blockers);
@@ -112,6 +126,14 @@ fn in_the_way(mut finding: Finding, failure: &FileFailure, seen: &Seen) -> Findi
     if let Some(trouble) = &seen.trouble {
         finding = finding.because(format!("nobody looked who was in the way: {trouble}"));
     }
+    finding
+}
+
+/// Says so, and what can be done about it.
+fn in_the_way(finding: Finding, failure: &FileFailure, seen: &Seen) -> Finding {
+    let mut finding = blocked_by(finding, seen);
+    let look = seen.look.as_deref();
+    let blockers = look.map_or(&[][..], |look| &look.blockers);
     let again = "then press r: the file is tried again from its beginning";
     if matches!(failure, FileFailure::Stopped { .. }) {
         let queue = look.map(|look| look.queue.on.iter().map(|(on, n)| format!("{on} ({n})")));

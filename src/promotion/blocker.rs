@@ -64,10 +64,21 @@ pub enum BlockerOutcome {
     Unknown,
 }
 
-impl BlockerOutcome {
+/// What became of a session that was asked to stop or to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockerEnd {
+    pub act: BlockerAct,
+    pub pid: i32,
+    pub outcome: BlockerOutcome,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl BlockerEnd {
     /// The outcome in words.
-    pub fn words(self, act: BlockerAct, pid: i32, detail: &str) -> String {
-        let what = match (self, act) {
+    pub fn words(&self) -> String {
+        let what = match (self.outcome, self.act) {
             (BlockerOutcome::Ended, BlockerAct::Cancel) => "its statement was canceled",
             (BlockerOutcome::Ended, BlockerAct::Terminate) => "it was terminated",
             (BlockerOutcome::WasGone, _) => "nothing was done",
@@ -75,9 +86,9 @@ impl BlockerOutcome {
             (BlockerOutcome::StillThere, _) => "still there",
             (BlockerOutcome::Unknown, _) => "nobody knows what became of it",
         };
-        match detail.is_empty() {
-            true => format!("pid {pid}: {what}"),
-            false => format!("pid {pid}: {what}: {detail}"),
+        match self.detail.is_empty() {
+            true => format!("pid {}: {what}", self.pid),
+            false => format!("pid {}: {what}: {}", self.pid, self.detail),
         }
     }
 }

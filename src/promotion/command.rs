@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    BlockerAct, BlockerOutcome, BlockerRecord, Decision, Definition, EffectRecord, Remedy,
-};
+use super::{BlockerEnd, BlockerRecord, Decision, Definition, EffectRecord, Remedy};
 use crate::expectation::Finding;
 
 /// Who asks, and from where.
@@ -184,10 +182,7 @@ pub enum Command {
     RecordSignal {
         gate: String,
         attempt: u32,
-        act: BlockerAct,
-        pid: i32,
-        outcome: BlockerOutcome,
-        detail: String,
+        ended: BlockerEnd,
     },
     /// A worker reports how the gate ended.
     Finish {

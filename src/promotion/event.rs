@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockerAct, BlockerOutcome, BlockerRecord, Definition, Remedy, Resolution, Statement};
+use super::{BlockerEnd, BlockerRecord, Definition, Remedy, Resolution, Statement};
 use crate::expectation::Finding;
 
 /// How one part of an acting gate ended.
@@ -92,11 +92,7 @@ pub enum Event {
     BlockerSignalEnded {
         gate: String,
         attempt: u32,
-        act: BlockerAct,
-        pid: i32,
-        outcome: BlockerOutcome,
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        detail: String,
+        ended: BlockerEnd,
     },
     GateCanceled {
         gate: String,
@@ -274,13 +270,7 @@ impl Event {
             Event::CancelRequested { .. } => "cancel requested".into(),
             Event::ChoiceMade { choice, .. } => format!("chosen: {choice}"),
             Event::BlockerSignaled { blocker, .. } => blocker.words(),
-            Event::BlockerSignalEnded {
-                act,
-                pid,
-                outcome,
-                detail,
-                ..
-            } => outcome.words(*act, *pid, detail),
+            Event::BlockerSignalEnded { ended, .. } => ended.words(),
             Event::GateCanceled { finding, .. } => format!("canceled: {}", finding.summary),
             Event::GateInDoubt { finding, .. } => format!("in doubt: {}", finding.summary),
             Event::GateReconciled {
@@ -289,14 +279,7 @@ impl Event {
                 ..
             } => format!("reconciled as {}: {}", resolution.word(), finding.summary),
             Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
-            Event::ItemConfirmed {
-                item,
-                value: Some(value),
-                ..
-            } => {
-                format!("item {} confirmed: {value}", item + 1)
-            }
-            Event::ItemConfirmed { item, .. } => format!("item {} confirmed", item + 1),
+            Event::ItemConfirmed { item, value, .. } => confirmed(*item, value.as_deref()),
             Event::GateWaived { reason, .. } => format!("waived: {reason}"),
             Event::RemedyDecided {
                 remedy,
@@ -320,6 +303,14 @@ impl Event {
             Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
             Event::RunClosed => "run closed".into(),
         }
+    }
+}
+
+fn confirmed(item: usize, value: Option<&str>) -> String {
+    let item = item + 1;
+    match value {
+        Some(value) => format!("item {item} confirmed: {value}"),
+        None => format!("item {item} confirmed"),
     }
 }
 

@@ -21,7 +21,7 @@ mod statement;
 mod window;
 
 pub use announce::message_fields;
-pub use blocker::{BlockerAct, BlockerOutcome, BlockerRecord};
+pub use blocker::{BlockerAct, BlockerEnd, BlockerOutcome, BlockerRecord};
 pub use command::{Actor, Command, Moment, Opening, Resolution, Via};
 pub use decide::decide;
 pub use definition::{

@@ -14,6 +14,7 @@ mod messages;
 mod model;
 mod names;
 mod problem;
+mod queueing;
 mod reader;
 mod roles;
 mod rollbacks;
@@ -35,11 +36,13 @@ pub use going_back::{
 };
 pub use load::{load, load_bytes};
 pub use model::{
-    AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Environment, Exec, FileCheck, Gate,
-    InputKind, Item, KINDS, Kind, Lint, Migrate, Phase, Query, RECOVERY_POINT_CAPTURE,
-    RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target, Window,
+    AllowedHazard, AloneLimits, Backup, BackupFormat, Boundary, Checklist, Environment, Exec,
+    FileCheck, Gate, InputKind, Item, KINDS, Kind, Lint, Migrate, MigrateEngine, Phase, Profile,
+    Query, RECOVERY_POINT_CAPTURE, RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target,
+    Window,
 };
 pub use problem::{Problem, Problems};
+pub use queueing::Queueing;
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};

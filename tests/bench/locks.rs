@@ -146,11 +146,12 @@ async fn measure(sql: &str, keys: &str, blocked: bool) -> Vec<Duration> {
 async fn read(info: Conninfo, settings: SessionSettings, over: Arc<AtomicBool>) -> Vec<Duration> {
     let session = Session::open(&info, &settings).await.unwrap();
     let mut seen = Vec::new();
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
     while !over.load(Ordering::SeqCst) {
         let began = Instant::now();
         session.client.batch_execute("SELECT FROM t").await.unwrap();
         seen.push(began.elapsed());
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pace.tick().await;
     }
     seen
 }

@@ -334,7 +334,7 @@ fn a_full_disk_of_the_server_leaves_nothing_behind() {
         .exits(4)
         .says("(53100)")
         .says("db/1.sql left nothing behind")
-        .says("make room on the server's disk");
+        .says("the server ran out of room");
     assert_eq!(site.one("SELECT to_regclass('t') IS NULL"), "t");
     assert_eq!(site.one("SELECT count(*) FROM stagegate.ledger"), "0");
 }

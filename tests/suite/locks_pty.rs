@@ -133,7 +133,9 @@ fn a_blocker_is_terminated_after_its_number_was_typed() {
     ] {
         assert!(asked.contains(part), "{part} in {asked}");
     }
-    assert!(holder.is_closed());
+    let gone = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+    assert_eq!(site.one(&gone), "0");
+    drop(holder);
 }
 
 #[test]

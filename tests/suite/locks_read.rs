@@ -91,25 +91,41 @@ async fn a_chain_of_three_and_the_queue_behind_are_named() {
     assert!(end.who.query.contains("kept ␛[2J"), "{}", end.who.query);
     assert_eq!(seen.blockers[1].waits.as_ref().unwrap().on, "shop.c");
     assert!(seen.blockers.iter().all(|b| b.who.may_signal));
-    assert_eq!(seen.queue.count, 2);
-    assert_eq!(seen.queue.on, [("shop.a".to_owned(), 2)]);
-    let mut behind: Vec<i32> = seen.queue.first.iter().map(|w| w.who.pid).collect();
-    behind.sort_unstable();
-    let mut wanted = vec![one.pid, two.pid];
-    wanted.sort_unstable();
-    assert_eq!(behind, wanted);
+    two_behind(&seen, [one.pid, two.pid]);
     assert_eq!(seen.unseen(), None);
     assert!(seen.ours.unwrap().query.contains("ALTER TABLE"));
     // A process that is called otherwise is not ours, whatever its number.
     assert_eq!(look(&reader, one.pid).await.ours, None);
+}
 
-    // The whole chain resolves when its end is terminated.
-    let whom = seen.blockers[2].in_the_way().unwrap();
+#[tokio::test]
+async fn a_chain_resolves_when_its_end_is_terminated() {
+    let cluster = cluster();
+    let info = info(&cluster);
+    let setup = open(&info).await;
+    run(&setup, "CREATE TABLE a(); CREATE TABLE b()").await;
+    let last = named(&info, "psql").await;
+    run(&last, "BEGIN; LOCK TABLE b IN SHARE MODE").await;
+    let first = Stuck::on(&info, "cron", "BEGIN; LOCK a IN SHARE MODE; LOCK b").await;
+    let ours = Stuck::on(&info, OURS, "ALTER TABLE a ADD n int").await;
+    let reader = reader(&info).await;
+    let seen = look(&reader, ours.pid).await;
+    let whom = seen.blockers[1].in_the_way().unwrap();
+    assert_eq!(whom.pid, last.backend_pid());
     let done = reader.signal(Act::Terminate, &whom, Some(ours.pid)).await;
     assert_eq!(done.unwrap(), Signaled::Done);
-    assert_eq!(middle.came_out().await, None);
     assert_eq!(first.came_out().await, None);
     assert_eq!(ours.came_out().await, None);
+}
+
+/// Exactly these two wait behind ours.
+fn two_behind(seen: &Look, mut wanted: [i32; 2]) {
+    assert_eq!(seen.queue.count, 2);
+    assert_eq!(seen.queue.on, [("shop.a".to_owned(), 2)]);
+    let mut behind: Vec<i32> = seen.queue.first.iter().map(|w| w.who.pid).collect();
+    behind.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(behind, wanted);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use stagegate::console::update::update;
 use stagegate::console::view::theme::{Palette, Theme, ThemeName};
 use stagegate::gate::{FeedView, LockScene, Pause, Tolerated};
 use stagegate::postgres::locks::{Backend, Blocker, Look, Phase, Prepared, Queue, Wait, Waiter};
-use stagegate::promotion::{BlockerAct, BlockerOutcome, BlockerRecord, Command, Event};
+use stagegate::promotion::{BlockerAct, BlockerEnd, BlockerOutcome, BlockerRecord, Command, Event};
 
 use super::console_world::{World, keys, listen, screen, screen_in, text};
 
@@ -232,10 +232,12 @@ fn what_was_asked_is_shown_with_its_outcome() {
     world.record(Event::BlockerSignalEnded {
         gate: "orders".to_owned(),
         attempt: 1,
-        act: BlockerAct::Terminate,
-        pid: 4711,
-        outcome: BlockerOutcome::NotPermitted,
-        detail: "must be a superuser".to_owned(),
+        ended: BlockerEnd {
+            act: BlockerAct::Terminate,
+            pid: 4711,
+            outcome: BlockerOutcome::NotPermitted,
+            detail: "must be a superuser".to_owned(),
+        },
     });
     let mut model = world.model((120, 40));
     keys(&mut model, "4");
@@ -330,7 +332,7 @@ fn a_blocker_is_asked_once_its_number_is_typed() {
 
 #[test]
 fn what_is_idle_has_no_statement_to_cancel() {
-    let mut model = world(waiting()).model((80, 24));
+    let mut model = world(waiting()).model((120, 40));
     keys(&mut model, "4<down>x");
     assert!(model.dialog.is_none());
     assert!(

@@ -337,8 +337,14 @@ fn values_mean_what_they_say() {
         panic!("a migration");
     };
     assert_eq!(rest.lock_timeout, Duration::from_secs(2));
-    assert_eq!(rest.budget, Duration::from_secs(300));
-    assert_eq!((rest.queue_limit, rest.queue_wait.as_secs()), (50, 5));
+    assert_eq!(rest.queueing.budget, Duration::from_secs(300));
+    assert_eq!(
+        (
+            rest.queueing.queue_limit,
+            rest.queueing.queue_wait.as_secs()
+        ),
+        (50, 5)
+    );
     assert_eq!(rest.statement_timeout, Duration::from_secs(600));
     assert_eq!((rest.attempts, rest.out_of_order), (5, false));
     let runbook = valid("observe-and-ramp.toml");

@@ -12,5 +12,5 @@ pub(super) use limits::QueueLimits;
 pub use limits::Tolerated;
 pub(super) use patience::Patience;
 pub use scene::{LockScene, Pause};
-pub use signals::{SignalEnded, Signals};
+pub use signals::Signals;
 pub(super) use watch::{LockWatch, Rules, Seen};

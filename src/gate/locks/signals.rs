@@ -5,25 +5,16 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
-use crate::promotion::{BlockerAct, BlockerOutcome, BlockerRecord};
+use crate::promotion::{BlockerEnd, BlockerRecord};
 
 /// How many may wait for the watcher. The engine refuses more.
 const QUEUE: usize = 4;
-
-/// What became of a session that was asked to stop or to go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignalEnded {
-    pub act: BlockerAct,
-    pub pid: i32,
-    pub outcome: BlockerOutcome,
-    pub detail: String,
-}
 
 /// The watcher's end: what the journal holds comes in, what became of it goes out.
 #[derive(Debug, Clone)]
 pub struct Signals {
     asked: Arc<Mutex<mpsc::Receiver<BlockerRecord>>>,
-    ended: mpsc::Sender<SignalEnded>,
+    ended: mpsc::Sender<BlockerEnd>,
 }
 
 impl Signals {
@@ -32,7 +23,7 @@ impl Signals {
     pub fn channel() -> (
         mpsc::Sender<BlockerRecord>,
         Signals,
-        mpsc::Receiver<SignalEnded>,
+        mpsc::Receiver<BlockerEnd>,
     ) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (ended, heard) = mpsc::channel(QUEUE);
@@ -58,7 +49,7 @@ impl Signals {
     }
 
     /// Says what became of one.
-    pub(super) async fn say(&self, ended: SignalEnded) {
+    pub(super) async fn say(&self, ended: BlockerEnd) {
         let _ = self.ended.send(ended).await;
     }
 

@@ -17,6 +17,7 @@ use super::watcher::Watcher;
 use super::{Patience, QueueLimits};
 use crate::gate::{Context, Feed};
 use crate::postgres::apply::{FileFailure, FileOutcome};
+use crate::postgres::apply_alone::{AloneFailure, AloneOutcome};
 use crate::postgres::conninfo::Conninfo;
 use crate::postgres::locks::Look;
 use crate::postgres::session::Session;
@@ -191,6 +192,22 @@ impl LockWatch {
         }
     }
 
+    /// Watches a statement that no transaction holds, with a limit of its own to wait for locks.
+    pub(in crate::gate) fn around_alone(
+        &self,
+        session: &Session,
+        file: &str,
+        attempt: u32,
+        lock_timeout: Duration,
+    ) -> Around<'_> {
+        let around = self.around(session, file, attempt);
+        if let Some(scene) = &mut self.shared.lock().scene {
+            scene.lock_timeout_ms = lock_timeout.as_millis() as u64;
+            scene.line = Some(1);
+        }
+        around
+    }
+
     /// How long to pause before the next attempt at the file at work; `None` when there is none.
     pub(in crate::gate) fn pause(&self, tried: u32) -> Option<Duration> {
         let used = self.shared.lock().used();
@@ -277,6 +294,28 @@ impl Around<'_> {
 
     /// The transaction has ended. What this watch has stopped is said to be that.
     pub(in crate::gate) fn end(self, outcome: FileOutcome) -> FileOutcome {
+        let excess = self.over(matches!(outcome, FileOutcome::Committed { .. }));
+        match (outcome, excess) {
+            (FileOutcome::RolledBack(failure), Some(reason)) if was_stopped(&failure) => {
+                FileOutcome::RolledBack(FileFailure::Stopped { reason })
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// The statement that no transaction held has ended.
+    pub(in crate::gate) fn end_alone(self, outcome: AloneOutcome) -> AloneOutcome {
+        let excess = self.over(matches!(outcome, AloneOutcome::Done { .. }));
+        match (outcome, excess) {
+            (AloneOutcome::Failed(AloneFailure::Canceled { leftover }), Some(reason)) => {
+                AloneOutcome::Failed(AloneFailure::Stopped { reason, leftover })
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Nothing runs any more. Gives why this watch has stopped it, if it has and nobody else did.
+    fn over(&self, done: bool) -> Option<String> {
         let mut state = self.watch.shared.lock();
         state.current = None;
         let excess = state.excess.take();
@@ -285,22 +324,14 @@ impl Around<'_> {
             scene.asked = None;
             scene.stopping = None;
         }
-        let over = matches!(outcome, FileOutcome::Committed { .. });
-        if over {
+        if done {
             state.scene = None;
         }
         drop(state);
-        if over {
+        if done {
             self.watch.shared.feed.locks(None);
         }
-        match (outcome, excess) {
-            (FileOutcome::RolledBack(failure), Some(reason))
-                if !self.watch.cancel.is_cancelled() && was_stopped(&failure) =>
-            {
-                FileOutcome::RolledBack(FileFailure::Stopped { reason })
-            }
-            (outcome, _) => outcome,
-        }
+        excess.filter(|_| !self.watch.cancel.is_cancelled())
     }
 }
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::signals::{SignalEnded, Signals};
+use super::signals::Signals;
 use super::watch::Shared;
 use crate::gate::{Context, Feed};
 use crate::postgres::PostgresError;
 use crate::postgres::conninfo::Conninfo;
 use crate::postgres::locks::{Act, LockReader, Look, Signaled};
-use crate::promotion::{BlockerAct, BlockerOutcome, BlockerRecord};
+use crate::promotion::{BlockerAct, BlockerEnd, BlockerOutcome, BlockerRecord};
 use crate::untrusted::clean_line;
 
 /// How often it is looked whether there is anything to look at. Nothing is asked of a server.
@@ -266,13 +266,13 @@ impl Watcher {
     }
 
     async fn ended(&self, asked: &BlockerRecord, outcome: BlockerOutcome, detail: &str) {
-        let ended = SignalEnded {
+        let ended = BlockerEnd {
             act: asked.act,
             pid: asked.pid,
             outcome,
             detail: detail.to_owned(),
         };
-        self.feed.say(outcome.words(asked.act, asked.pid, detail));
+        self.feed.say(ended.words());
         self.signals.say(ended).await;
     }
 }

@@ -3,19 +3,23 @@
 use super::Decided;
 use super::conditions::{definition, find, in_state, needs_console, said};
 use crate::promotion::run::has_work;
-use crate::promotion::{BlockerAct, BlockerRecord, Event, GateState, Moment, Refusal, Run};
+use crate::promotion::{
+    BlockerAct, BlockerRecord, Command, Event, GateState, Moment, Refusal, Run,
+};
 
 /// Cancels or ends somebody else's session: only a person does, who has typed its process number.
-pub(super) fn signal(
-    run: &Run,
-    at: &Moment,
-    id: &str,
-    blocker: &BlockerRecord,
-    typed: Option<&str>,
-) -> Decided {
+pub(super) fn signal(run: &Run, at: &Moment, command: &Command) -> Decided {
+    let Command::SignalBlocker {
+        gate: id,
+        blocker,
+        typed_pid,
+    } = command
+    else {
+        return Ok(Vec::new());
+    };
     let record = find(run, id)?;
     if !has_work(definition(run, id)?) {
-        return Err(Refusal::MovedByPeople(id.to_owned()));
+        return Err(Refusal::MovedByPeople(id.clone()));
     }
     let pid = blocker.pid;
     needs_console(at, || match blocker.act {
@@ -25,15 +29,15 @@ pub(super) fn signal(
     in_state(record, "unblocked", |s| s == GateState::Running)?;
     if pid <= 0 || blocker.backend_start.is_empty() {
         return Err(Refusal::NotInTheWay {
-            gate: id.to_owned(),
+            gate: id.clone(),
             pid,
         });
     }
-    if typed != Some(pid.to_string().as_str()) {
+    if typed_pid.as_deref() != Some(pid.to_string().as_str()) {
         return Err(Refusal::PidNotTyped { pid });
     }
     Ok(vec![Event::BlockerSignaled {
-        gate: id.to_owned(),
+        gate: id.clone(),
         attempt: record.attempt,
         blocker: BlockerRecord {
             who: said(&blocker.who),
@@ -41,4 +45,21 @@ pub(super) fn signal(
             ..blocker.clone()
         },
     }])
+}
+
+/// What became of it, as the watcher reports.
+pub(super) fn ended(command: Command) -> Option<Event> {
+    let Command::RecordSignal {
+        gate,
+        attempt,
+        ended,
+    } = command
+    else {
+        return None;
+    };
+    Some(Event::BlockerSignalEnded {
+        gate,
+        attempt,
+        ended,
+    })
 }

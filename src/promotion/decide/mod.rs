@@ -23,6 +23,13 @@ fn granted_after_the_end(run: &Run, command: &Command) -> bool {
     }
 }
 
+fn not_ended(run: &Run, command: &Command) -> Result<(), Refusal> {
+    if run.status.is_terminal() && !granted_after_the_end(run, command) {
+        return Err(Refusal::Ended(run.status.word().to_owned()));
+    }
+    Ok(())
+}
+
 /// Decides what a command makes of a run: the events to record, or why not.
 pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
     let run = match (run, command) {
@@ -31,9 +38,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         (Some(_), Command::Open(_)) => return Err(Refusal::AlreadyOpened),
         (Some(run), _) => run,
     };
-    if run.status.is_terminal() && !granted_after_the_end(run, command) {
-        return Err(Refusal::Ended(run.status.word().to_owned()));
-    }
+    not_ended(run, command)?;
     match command {
         Command::Open(_) => Err(Refusal::AlreadyOpened),
         Command::Continue { version } => {
@@ -66,11 +71,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
             question,
             choice,
         } => start::choose(run, at, gate, *question, choice),
-        Command::SignalBlocker {
-            gate,
-            blocker,
-            typed_pid,
-        } => locks::signal(run, at, gate, blocker, typed_pid.as_deref()),
+        Command::SignalBlocker { .. } => locks::signal(run, at, command),
         Command::Hold { reason } => Ok(vec![Event::RunHeld {
             reason: conditions::said(reason),
         }]),

@@ -1,7 +1,7 @@
 //! Takes what workers report. A report counts only for the attempt that it is about.
 
-use super::Decided;
 use super::conditions::{definition, find, in_state, same_attempt};
+use super::{Decided, locks};
 use crate::expectation::{Finding, Verdict};
 use crate::promotion::run::has_work;
 use crate::promotion::{Command, Event, GateState, Moment, Refusal, Resolution, Run, Via};
@@ -82,21 +82,7 @@ fn fact(command: Command) -> Option<Event> {
             attempt,
             effect,
         },
-        Command::RecordSignal {
-            gate,
-            attempt,
-            act,
-            pid,
-            outcome,
-            detail,
-        } => Event::BlockerSignalEnded {
-            gate,
-            attempt,
-            act,
-            pid,
-            outcome,
-            detail,
-        },
+        Command::RecordSignal { .. } => return locks::ended(command),
         Command::Finish {
             gate,
             attempt,

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use crate::runbook::model::Migrate;
+use crate::runbook::Queueing;
+use crate::runbook::model::{AloneLimits, Migrate, MigrateEngine, Profile};
 use crate::runbook::names::{Names, check_gate, check_template, need_target};
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
+
+/// What is refused unless it is allowed.
+const ALLOWED: [&str; 2] = ["refuse", "allow"];
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let target = need_target(&mut table, names);
@@ -30,18 +34,35 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         seconds(600),
         seconds(86_400),
     );
+    let standby_wait = read_limit(&mut table, "standby_wait", seconds(30), seconds(3600));
     let attempts = table
         .whole("attempts", 1..=100)
         .map_or(5, |n| n.value as u32);
-    let budget = read_limit(&mut table, "budget", seconds(300), seconds(86_400));
-    let queue_limit = table
-        .whole("queue_limit", 0..=10_000)
-        .map_or(50, |n| n.value as u32);
-    let queue_wait = read_limit(&mut table, "queue_wait", seconds(5), seconds(3_600));
-    let beside_dumps = read_choice(&mut table, "dumps", "a rule for a pg_dump at work");
-    let out_of_order = read_choice(&mut table, "out_of_order", "a rule for files out of order");
+    let queueing = read_queueing(&mut table);
+    let out_of_order = read_word(
+        &mut table,
+        "out_of_order",
+        ALLOWED,
+        "rule for files out of order",
+    );
     let undoes = read_undoes(&mut table, names);
     let record_change = table.flag("record_change", true);
+    let fast = read_word(&mut table, "profile", ["safe", "fast"], "profile");
+    let psql = read_word(&mut table, "engine", ["native", "psql"], "engine");
+    let alone = AloneLimits {
+        lock_timeout: read_limit(
+            &mut table,
+            "alone_lock_timeout",
+            seconds(600),
+            seconds(86_400),
+        ),
+        statement_timeout: read_limit(
+            &mut table,
+            "alone_statement_timeout",
+            seconds(14_400),
+            seconds(604_800),
+        ),
+    };
     table.finish();
     Migrate {
         target,
@@ -50,14 +71,31 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         search_path,
         lock_timeout,
         statement_timeout,
+        standby_wait,
         attempts,
-        budget,
-        queue_limit,
-        queue_wait,
-        beside_dumps,
+        queueing,
         out_of_order,
         undoes,
         record_change,
+        profile: if fast { Profile::Fast } else { Profile::Safe },
+        engine: if psql {
+            MigrateEngine::Psql
+        } else {
+            MigrateEngine::Native
+        },
+        alone,
+    }
+}
+
+fn read_queueing(table: &mut TableReader<'_, '_>) -> Queueing {
+    let seconds = Duration::from_secs;
+    Queueing {
+        budget: read_limit(table, "budget", seconds(300), seconds(86_400)),
+        queue_limit: table
+            .whole("queue_limit", 0..=10_000)
+            .map_or(50, |n| n.value as u32),
+        queue_wait: read_limit(table, "queue_wait", seconds(5), seconds(3_600)),
+        beside_dumps: read_word(table, "dumps", ALLOWED, "rule for a pg_dump at work"),
     }
 }
 
@@ -106,23 +144,28 @@ fn read_limit(
     given.value
 }
 
-/// Whether something is allowed that is refused otherwise.
-fn read_choice(table: &mut TableReader<'_, '_>, key: &'static str, what: &str) -> bool {
-    const WORDS: [&str; 2] = ["refuse", "allow"];
+/// One of two words; tells whether it is the second.
+fn read_word(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+    words: [&str; 2],
+    what: &str,
+) -> bool {
+    let [usual, other] = words;
     if let Some(found) = table.any(key)
         && !found.get_ref().is_str()
     {
-        let help = Some(format!("write {key} = \"allow\" or {key} = \"refuse\""));
+        let help = Some(format!("write {key} = \"{other}\" or {key} = \"{usual}\""));
         table.wrong_type(key, "a string", found, help);
         return false;
     }
     let Some(given) = table.string(key) else {
         return false;
     };
-    if !WORDS.contains(&given.value.as_str()) {
-        let message = format!("`{}` is no {}", given.value, what.trim_start_matches("a "));
-        let help = Some(choices(&given.value, &WORDS));
+    if !words.contains(&given.value.as_str()) {
+        let message = format!("`{}` is no {what}", given.value);
+        let help = Some(choices(&given.value, &words));
         table.findings.add(given.span, message, "not known", help);
     }
-    given.value == "allow"
+    given.value == other
 }

@@ -2,8 +2,8 @@
 
 use stagegate::expectation::{Finding, Verdict};
 use stagegate::promotion::{
-    BlockerOutcome, Command, Decision, Event, GateState, Refusal, Resolution, RunStatus, Via,
-    WindowDefinition,
+    BlockerEnd, BlockerOutcome, Command, Decision, Event, GateState, Refusal, Resolution,
+    RunStatus, Via, WindowDefinition,
 };
 
 use super::world::{
@@ -326,10 +326,12 @@ fn a_blocker_is_ended_by_a_person_who_typed_its_number_while_the_gate_works() {
     let ended = |attempt| Command::RecordSignal {
         gate: "migrate".into(),
         attempt,
-        act: blocker(1).act,
-        pid: 4711,
-        outcome: BlockerOutcome::Ended,
-        detail: String::new(),
+        ended: BlockerEnd {
+            act: blocker(1).act,
+            pid: 4711,
+            outcome: BlockerOutcome::Ended,
+            detail: String::new(),
+        },
     };
     assert!(world.ask(Via::Console, &ended(1)).is_err());
     assert!(world.ask(Via::Engine, &ended(2)).is_err());
