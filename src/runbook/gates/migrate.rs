@@ -49,20 +49,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let record_change = table.flag("record_change", true);
     let fast = read_word(&mut table, "profile", ["safe", "fast"], "profile");
     let psql = read_word(&mut table, "engine", ["native", "psql"], "engine");
-    let alone = AloneLimits {
-        lock_timeout: read_limit(
-            &mut table,
-            "alone_lock_timeout",
-            seconds(600),
-            seconds(86_400),
-        ),
-        statement_timeout: read_limit(
-            &mut table,
-            "alone_statement_timeout",
-            seconds(14_400),
-            seconds(604_800),
-        ),
-    };
+    let alone = read_alone(&mut table);
     table.finish();
     Migrate {
         target,
@@ -84,6 +71,19 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
             MigrateEngine::Native
         },
         alone,
+    }
+}
+
+fn read_alone(table: &mut TableReader<'_, '_>) -> AloneLimits {
+    let seconds = Duration::from_secs;
+    AloneLimits {
+        lock_timeout: read_limit(table, "alone_lock_timeout", seconds(600), seconds(86_400)),
+        statement_timeout: read_limit(
+            table,
+            "alone_statement_timeout",
+            seconds(14_400),
+            seconds(604_800),
+        ),
     }
 }
 
@@ -136,7 +136,11 @@ fn read_limit(
                 table.name,
                 longest.as_secs()
             ),
-            "0 would mean no limit at all",
+            if given.value.is_zero() {
+                "0 would mean no limit at all"
+            } else {
+                "that is not in between"
+            },
             None,
         );
         return default;
