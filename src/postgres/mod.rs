@@ -51,6 +51,7 @@ pub mod operator_lock;
 pub mod passfile;
 mod postmaster;
 pub mod programs;
+pub mod psql;
 mod refusal;
 pub mod restore;
 pub mod rewritten;

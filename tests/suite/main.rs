@@ -55,6 +55,7 @@ mod locks_world;
 mod lost_commit;
 mod operator_lock;
 mod production_to_development;
+mod psql_engine;
 mod pty;
 mod ramp_choices;
 mod readme;

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
+use crate::gate::migrate_apply::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::postgres::locks::{age, whole};
-
-/// The first pause after a lock was not had; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is left to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
