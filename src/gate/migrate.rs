@@ -90,13 +90,10 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
             Finding::errored("there is no plan that could be carried out").because(reason),
         );
     };
-    if let Some(finding) = refused(migration) {
-        return Outcome::of(finding);
-    }
-    if let Some(finding) = changed_since_review(migration) {
-        return Outcome::of(finding);
-    }
-    if let Some(finding) = not_chosen(migration, context) {
+    let reason = refused(migration)
+        .or_else(|| changed_since_review(migration))
+        .or_else(|| not_chosen(migration, context));
+    if let Some(finding) = reason {
         return Outcome::of(finding);
     }
     if let Err(error) = context.targets.hold(&gate.target).await {
