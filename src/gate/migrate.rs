@@ -109,11 +109,8 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     if let Some(outcome) = super::migrate_beside::check(gate, &session, migration).await {
         return outcome;
     }
-    let evidence = migration
-        .files
-        .iter()
-        .map(|file| first_state(context, file))
-        .collect();
+    let files = migration.files.iter();
+    let evidence = files.map(|file| first_state(context, file)).collect();
     let more: &[(&str, &str)] = match gate.profile {
         Profile::Safe => &[],
         Profile::Fast => &[("synchronous_commit", "off")],
