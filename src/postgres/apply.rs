@@ -89,6 +89,8 @@ pub enum FileFailure {
     Left,
     /// It was asked to stop.
     Canceled,
+    /// Too many waited behind it for too long, so it was stopped.
+    Stopped { reason: String },
     /// The connection ended before `COMMIT` was sent.
     ConnectionLost { reason: String },
     /// Something else went wrong before `COMMIT` was sent.
@@ -108,7 +110,8 @@ impl FileFailure {
 
     /// Tells whether the same transaction may do better a moment later: a lock or a deadlock.
     pub fn is_transient(&self) -> bool {
-        matches!(self.sqlstate(), Some("55P03" | "40P01" | "40001"))
+        matches!(self, FileFailure::Stopped { .. })
+            || matches!(self.sqlstate(), Some("55P03" | "40P01" | "40001"))
     }
 }
 

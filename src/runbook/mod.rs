@@ -15,6 +15,7 @@ mod migrating;
 mod model;
 mod names;
 mod problem;
+mod queueing;
 mod reader;
 mod roles;
 mod rollbacks;
@@ -42,6 +43,7 @@ pub use model::{
     Role, Runbook, Signoff, SqlSource, Target, Window,
 };
 pub use problem::{Problem, Problems};
+pub use queueing::Queueing;
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};
