@@ -46,6 +46,7 @@ mod json_dump;
 mod json_hostile;
 mod json_restore;
 mod json_values;
+mod kill_loop;
 mod lint_command;
 mod locks_gate;
 mod locks_pty;
