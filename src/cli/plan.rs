@@ -103,6 +103,7 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         remedies: Vec::new(),
         reviews: std::collections::BTreeMap::new(),
         planned: None,
+        nonce: String::new(),
         committed: BTreeSet::new(),
         traced: false,
         journal: (0, crate::promotion::GENESIS.to_owned()),

@@ -28,6 +28,7 @@ mod drift_samples;
 mod drift_trouble;
 mod drift_versions;
 mod drift_world;
+mod failover;
 mod files_screens;
 mod gates_act;
 mod gates_git;
