@@ -132,6 +132,14 @@ pub enum Evidence {
         #[serde(flatten)]
         seen: super::RecoverySeen,
     },
+    Rehearse {
+        /// The target whose gates were rehearsed, elsewhere.
+        target: String,
+        /// The hash of the files that were rehearsed.
+        inputs: String,
+        #[serde(flatten)]
+        rehearsed: Box<super::rehearse::Rehearsed>,
+    },
     Clone {
         target: String,
         /// The server that answers for it since.
@@ -148,6 +156,7 @@ impl Evidence {
             Evidence::Lint { inputs, .. }
             | Evidence::Git { inputs, .. }
             | Evidence::Drift { inputs, .. }
+            | Evidence::Rehearse { inputs, .. }
             | Evidence::Change { inputs, .. } => Some(inputs),
             _ => None,
         }
@@ -169,7 +178,7 @@ impl Evidence {
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
             Evidence::Commit { .. } | Evidence::Lint { .. } => None,
-            Evidence::Git { .. } | Evidence::Merge { .. } => None,
+            Evidence::Git { .. } | Evidence::Merge { .. } | Evidence::Rehearse { .. } => None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`Evidence`]; the verdict on that is computed by [`crate::expectation`].
 
 mod backup;
+mod backup_seen;
 mod beside;
 mod checklist;
 mod choices;
@@ -45,6 +46,7 @@ mod ramp_plan;
 mod ramp_words;
 mod recovery_point;
 mod recovery_seen;
+pub mod rehearse;
 mod restore;
 mod restore_in_place;
 mod restore_plan;
@@ -97,6 +99,7 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::SchemaVersion(gate) => schema_version::plan(gate, context),
         Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
         Kind::Clone(gate) => clone::plan(gate, context).await,
+        Kind::Rehearse(gate) => rehearse::plan(gate, context).await,
     }
 }
 
@@ -119,6 +122,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::SchemaVersion(gate) => schema_version::run(gate, context).await,
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Clone(gate) => clone::run(gate, context).await,
+        Kind::Rehearse(gate) => Box::pin(rehearse::run(gate, context)).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -136,6 +140,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Commit(gate) => commit::reconcile(gate, context).await,
         Kind::Merge(gate) => merge::reconcile(gate, context).await,
         Kind::SchemaVersion(_) => schema_version::reconcile(),
+        Kind::Rehearse(_) => rehearse::reconcile(context),
         Kind::Clone(gate) => clone::reconcile(gate, context).await,
         Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
@@ -150,6 +155,7 @@ pub fn inputs(context: &Context) -> Option<String> {
         Kind::Migrate(gate) => migrate_plan::inputs(gate, context),
         Kind::Git(gate) => git::inputs(gate, context),
         Kind::Lint(gate) => lint::inputs(gate, context),
+        Kind::Rehearse(gate) => rehearse::inputs(gate, context),
         Kind::Drift(gate) => Some(drift::plan(gate, context).digest),
         _ => None,
     }

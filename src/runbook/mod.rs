@@ -15,6 +15,7 @@ mod model;
 mod names;
 mod problem;
 mod reader;
+mod rehearsing;
 mod roles;
 mod rollbacks;
 mod secrets;
@@ -40,6 +41,7 @@ pub use model::{
     RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target, Window,
 };
 pub use problem::{Problem, Problems};
+pub use rehearsing::{RehearsalOf, Rehearse, RolesInScratch, SeenAllowed, Take};
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};

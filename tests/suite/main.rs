@@ -52,6 +52,7 @@ mod pty;
 mod ramp_choices;
 mod readme;
 mod release_promotion;
+mod rehearse;
 mod rollback;
 mod rollback_elsewhere;
 mod rollback_guards;

@@ -19,6 +19,7 @@ mod pattern;
 mod query;
 mod ramp;
 mod recovery_point;
+pub(super) mod rehearse;
 mod restore;
 mod schema_version;
 mod signoff;
@@ -31,7 +32,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 19] = [
+const RUNNABLE: [&str; 20] = [
     "checklist",
     "query",
     "exec",
@@ -42,6 +43,7 @@ const RUNNABLE: [&str; 19] = [
     "backup",
     "recovery-point",
     "lint",
+    "rehearse",
     "drift",
     "schema-version",
     "clone",
@@ -127,6 +129,12 @@ fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Op
     }
     if let Some(kind) = &kind {
         names.gates.insert(id.clone(), kind.name());
+        if let Kind::Backup(backup) = kind {
+            names.backed_up.insert(id.clone(), backup.target.clone());
+        }
+        if let Kind::Rehearse(rehearsal) = kind {
+            names.rehearsed.insert(rehearsal.target.clone());
+        }
     }
     Some(Gate {
         id,
@@ -221,6 +229,7 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "merge" => Kind::Merge(merge::read(table, names)),
         "drift" => Kind::Drift(drift::read(table, names)),
         "schema-version" => Kind::SchemaVersion(schema_version::read(table, names)),
+        "rehearse" => Kind::Rehearse(Box::new(rehearse::read(table, names))),
         "lint" => Kind::Lint(lint::read(table, names)),
         "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),

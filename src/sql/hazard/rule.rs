@@ -199,6 +199,9 @@ rules! {
     GENERATED_COLUMN "adding-generated-field" Rewrite RewritesTable
         "a stored generated column writes the whole table anew"
         "add a plain column and fill it with a trigger and in batches"
+    REWRITE_SEEN "rewrites-table" Rewrite RewritesTable
+        "wrote the whole table anew when it was rehearsed"
+        "fill it in batches, or do it in a window that is long enough"
     CLUSTER "cluster" Rewrite RewritesTable
         "writes the whole table anew while nobody else may read or write it"
         "use a tool that repacks without the lock"

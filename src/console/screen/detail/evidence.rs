@@ -72,6 +72,9 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         } => backup(doc, server, manifest),
         Evidence::Restore { .. } => super::restored::restored(doc, evidence),
         Evidence::Clone { server, cloned, .. } => super::cloned::cloned(doc, server, cloned),
+        Evidence::Rehearse {
+            target, rehearsed, ..
+        } => super::rehearsed::seen(doc, target, rehearsed),
         Evidence::Migrate { .. } => migrated(doc, evidence),
     }
 }
