@@ -131,7 +131,7 @@ impl Restoring<'_> {
             let ended = self.pg_restore(&entries, &list, &queue, &told).await;
             let took = started.elapsed().as_millis() as u64;
             if ended.is_ok() {
-                self.rest(&entries, &queue).await;
+                self.rest(&queue).await;
             }
             queue.close().await;
             ended.map(|()| took)
@@ -154,10 +154,10 @@ impl Restoring<'_> {
         })
     }
 
-    /// What no entry of its own was finished for: it is compared at the end.
-    async fn rest(&self, entries: &Entries, queue: &Queue) {
-        let told = |table: &String| self.jobs > 1 && entries.rows_of.values().any(|t| t == table);
-        for table in self.wanted.keys().filter(|table| !told(table)) {
+    /// What no entry of its own was finished for is compared at the end; what was compared by then
+    /// is not compared again.
+    async fn rest(&self, queue: &Queue) {
+        for table in self.wanted.keys() {
             queue.add(table.clone()).await;
         }
     }

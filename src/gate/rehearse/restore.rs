@@ -22,7 +22,7 @@ use crate::untrusted::clean_line;
 
 /// A private server with the restored database.
 pub(super) struct Scratch {
-    pub(super) server: RehearsalServer,
+    _server: RehearsalServer,
     /// A session of the superuser's in the restored database.
     pub(super) admin: Session,
     /// The targets of the runbook, of which only this one is there.
@@ -120,7 +120,7 @@ impl Work<'_> {
         let restored = restoring.run(|progress| told(context, progress)).await;
         let restored = restored.map_err(|error| self.not_restored(error))?;
         fault::point("rehearsal_restored");
-        self.seen.took.restore = restored.restore_ms + self.seen.took.boot;
+        self.seen.took.restore = restored.restore_ms;
         self.seen.missing.extend(restored.left_out.iter().map(|l| format!("left out: {l}")));
         let scratch = self.enter(origin, server).await?;
         self.compare(archive, &restored, &scratch, !without.is_empty()).await?;
@@ -147,7 +147,7 @@ impl Work<'_> {
         }
         let targets = Targets::new(&self.context.run, &runbook, Environment::default());
         Ok(Scratch {
-            server,
+            _server: server,
             admin,
             targets,
         })
