@@ -4,7 +4,7 @@ use super::drift::export_snapshot;
 use super::{Context, Source};
 use crate::expectation::Finding;
 use crate::postgres::dump::{self, DumpError, DumpRequest, Manifest};
-use crate::postgres::witness::{self, Witness, WitnessError, Witnessed};
+use crate::postgres::dump_witness::{self, Witness, WitnessError, Witnessed};
 use crate::untrusted::clean_line;
 
 /// How many tables that differ are named.
@@ -19,7 +19,7 @@ impl Seen {
     pub(super) async fn begin(target: &str, context: &Context) -> Seen {
         let opened = context
             .targets
-            .open(target, &context.gate.id, witness::settings())
+            .open(target, &context.gate.id, dump_witness::settings())
             .await;
         let began = match opened {
             Ok((session, _)) => {

@@ -42,7 +42,10 @@ pub(super) fn survey(gate: &Lint, context: &Context) -> Survey {
             Ok(text) => {
                 let file = linted(gate, context, name, &text);
                 read.push(format!("{} {}", file.file, file.sha256));
-                let seen = file.hazards.iter().filter(|h| h.hazard.source == Source::Rehearsal);
+                let seen = file
+                    .hazards
+                    .iter()
+                    .filter(|h| h.hazard.source == Source::Rehearsal);
                 read.extend(seen.map(|h| h.hazard.message.clone()));
                 survey.seen.files.push(file);
             }

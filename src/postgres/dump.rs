@@ -16,10 +16,10 @@ use super::PostgresError;
 use super::conninfo::Conninfo;
 use super::content::{Contents, SequenceValues};
 use super::dump_files::{Place, file_error, hash_all};
+use super::dump_witness::Witnessed;
 use super::dump_work::{Reading, Work};
 use super::programs::{self, Program, ProgramMissing};
 use super::session::Session;
-use super::witness::Witnessed;
 use crate::system::durable::{make_private_folder, write_whole};
 use crate::system::process;
 

@@ -35,14 +35,31 @@ pub struct Standing {
 /// What was done to a relation that was there before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    Dropped { kind: char, name: String },
-    ColumnDropped { table: String, column: String },
+    Dropped {
+        kind: char,
+        name: String,
+    },
+    ColumnDropped {
+        table: String,
+        column: String,
+    },
     /// The rows stand in another file now.
-    Rewritten { table: String, bytes: u64 },
+    Rewritten {
+        table: String,
+        bytes: u64,
+    },
     /// The rows are gone at once.
-    Emptied { table: String },
-    Deleted { table: String, rows: u64 },
-    Updated { table: String, rows: u64 },
+    Emptied {
+        table: String,
+    },
+    Deleted {
+        table: String,
+        rows: u64,
+    },
+    Updated {
+        table: String,
+        rows: u64,
+    },
 }
 
 const RELATIONS: &str = "\
@@ -158,12 +175,18 @@ fn of_rows(was: &Relation, is: &Relation) -> Vec<Effect> {
     let deleted = (is.deleted - was.deleted).max(0) as u64;
     if deleted > 0 {
         let table = table();
-        effects.push(Effect::Deleted { table, rows: deleted });
+        effects.push(Effect::Deleted {
+            table,
+            rows: deleted,
+        });
     }
     let updated = (is.updated - was.updated).max(0) as u64;
     if updated > 0 {
         let table = table();
-        effects.push(Effect::Updated { table, rows: updated });
+        effects.push(Effect::Updated {
+            table,
+            rows: updated,
+        });
     }
     effects
 }
@@ -242,7 +265,13 @@ mod tests {
         assert!(matches!(&told[0], Effect::ColumnDropped { column, .. } if column == "a"));
         assert!(matches!(told[1], Effect::Deleted { rows: 3, .. }));
         assert!(matches!(told[2], Effect::Updated { rows: 4, .. }));
-        assert!(matches!(told[3], Effect::Rewritten { bytes: 1_000_000, .. }));
+        assert!(matches!(
+            told[3],
+            Effect::Rewritten {
+                bytes: 1_000_000,
+                ..
+            }
+        ));
         let mut emptied = before.clone();
         let is = emptied.relations.get_mut(&1).unwrap();
         (is.filenode, is.bytes) = (2, 8192);

@@ -146,7 +146,11 @@ impl Globals {
             if !there.insert(role.name.clone()) {
                 continue;
             }
-            let login = if role.name == connects { "LOGIN" } else { "NOLOGIN" };
+            let login = if role.name == connects {
+                "LOGIN"
+            } else {
+                "NOLOGIN"
+            };
             let (name, attributes) = (identifier(&role.name), &role.attributes);
             statements.push_str(&format!("CREATE ROLE {name} {login} {attributes};\n"));
             made.push(role.name.clone());
@@ -199,7 +203,10 @@ impl Globals {
         };
         // A locale that this machine lacks says so with these; anything else is not ours to bend.
         let error = PostgresError::from(error);
-        if !matches!(error.sqlstate(), Some("42809" | "22023" | "0A000" | "42704")) {
+        if !matches!(
+            error.sqlstate(),
+            Some("42809" | "22023" | "0A000" | "42704")
+        ) {
             return Err(error);
         }
         let plain = format!("CREATE DATABASE {name}{owner} TEMPLATE template0 ENCODING {encoding}");

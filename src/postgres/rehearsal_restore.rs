@@ -45,7 +45,11 @@ pub enum RestoreProgress {
     /// So many of the entries are restored.
     Entries { done: usize, total: usize },
     /// A table was compared.
-    Compared { table: String, done: usize, total: usize },
+    Compared {
+        table: String,
+        done: usize,
+        total: usize,
+    },
 }
 
 /// What came of it.
@@ -75,6 +79,8 @@ struct Entries {
     rows_of: BTreeMap<u32, String>,
     left_out: Vec<String>,
     list: String,
+    /// A table has partitions.
+    partitioned: bool,
 }
 
 /// Tables whose rows are there and that nobody has compared yet.
@@ -128,7 +134,7 @@ impl Restoring<'_> {
         let (told, mut telling) = tokio::sync::mpsc::unbounded_channel();
         let reading = self.compare(&queue, &told);
         let restoring = async {
-            let ended = self.pg_restore(&entries, &list, &queue, &told).await;
+            let ended = self.in_sections(&entries, &list, &queue, &told).await;
             let took = started.elapsed().as_millis() as u64;
             if ended.is_ok() {
                 self.rest(&queue).await;
@@ -199,10 +205,31 @@ impl Restoring<'_> {
         }
     }
 
+    /// Restores all at once; or the rows of partitions before the keys of the table above them,
+    /// which several workers would make as soon as there is the table, and check row by row in the
+    /// name of its owner, who has no rights yet.
+    async fn in_sections(
+        &self,
+        entries: &Entries,
+        list: &Path,
+        queue: &Arc<Queue>,
+        told: &tokio::sync::mpsc::UnboundedSender<RestoreProgress>,
+    ) -> Result<(), DumpError> {
+        if !entries.partitioned || self.jobs < 2 {
+            return self.pg_restore(entries, list, None, queue, told).await;
+        }
+        for section in ["pre-data", "data", "post-data"] {
+            self.pg_restore(entries, list, Some(section), queue, told)
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn pg_restore(
         &self,
         entries: &Entries,
         list: &Path,
+        section: Option<&str>,
         queue: &Arc<Queue>,
         told: &tokio::sync::mpsc::UnboundedSender<RestoreProgress>,
     ) -> Result<(), DumpError> {
@@ -215,6 +242,9 @@ impl Restoring<'_> {
             format!("--use-list={}", list.display()),
             format!("--dbname={}", self.info.database),
         ];
+        if let Some(section) = section {
+            arguments.push(format!("--section={section}"));
+        }
         if self.jobs > 1 {
             arguments.push(format!("--jobs={}", self.jobs));
         }
@@ -292,7 +322,10 @@ impl Restoring<'_> {
 impl Entries {
     /// Takes a line of the list, such as `3344; 0 16386 TABLE DATA app t ana`.
     fn take(&mut self, line: &str, names: &BTreeMap<String, String>, without: &[String]) {
-        let entry = line.splitn(4, ' ').nth(3).filter(|_| !line.starts_with(';'));
+        let entry = line
+            .splitn(4, ' ')
+            .nth(3)
+            .filter(|_| !line.starts_with(';'));
         let Some(entry) = entry else { return };
         let extension = |name: &String| {
             entry.starts_with(&format!("EXTENSION - {name} "))
@@ -305,6 +338,7 @@ impl Entries {
             return;
         }
         self.total += 1;
+        self.partitioned |= entry.starts_with("TABLE ATTACH ");
         self.list.push_str(line);
         self.list.push('\n');
         let number = line.split(';').next().and_then(|n| n.parse().ok());
@@ -312,7 +346,10 @@ impl Entries {
             return;
         };
         // The owner comes last; names may hold spaces, so the longest that fits is meant.
-        let fits = |name: &&String| of.strip_prefix(name.as_str()).is_some_and(|r| r.starts_with(' '));
+        let fits = |name: &&String| {
+            of.strip_prefix(name.as_str())
+                .is_some_and(|r| r.starts_with(' '))
+        };
         if let Some(name) = names.keys().filter(fits).max_by_key(|name| name.len()) {
             self.rows_of.insert(number, names[name].clone());
         }
@@ -373,7 +410,13 @@ mod tests {
         assert_eq!(entries.rows_of[&3345], "app.\"t u\"");
         assert_eq!(entries.rows_of[&3346], "\"a.b\".\"c\"\"d\"");
         assert!(!entries.list.contains("pg_cron"));
-        assert_eq!(finished_entry("pg_restore: finished item 3344 TABLE DATA t"), Some(3344));
-        assert_eq!(finished_entry("pg_restore: launching item 3344 TABLE DATA t"), None);
+        assert_eq!(
+            finished_entry("pg_restore: finished item 3344 TABLE DATA t"),
+            Some(3344)
+        );
+        assert_eq!(
+            finished_entry("pg_restore: launching item 3344 TABLE DATA t"),
+            None
+        );
     }
 }

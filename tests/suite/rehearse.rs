@@ -40,7 +40,10 @@ const WORLD: &str = "CREATE SCHEMA app; \
 fn world() -> Site {
     let site = Site::new();
     site.sql(WORLD);
-    site.write("db/1.sql", "CREATE TABLE app.notes (id int PRIMARY KEY, note text);\n");
+    site.write(
+        "db/1.sql",
+        "CREATE TABLE app.notes (id int PRIMARY KEY, note text);\n",
+    );
     site.write(
         "db/2.sql",
         "ALTER TABLE app.people ADD COLUMN note text;\nINSERT INTO app.notes VALUES (1, 'x');\n\
@@ -86,7 +89,9 @@ fn tamper(site: &Site, script: &str) -> String {
 
 /// The private servers that a process has now.
 fn servers_of(pid: u32) -> Vec<PathBuf> {
-    let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten();
     fds.flatten()
         .filter_map(|fd| std::fs::read_link(fd.path()).ok())
         .filter(|path| path.ends_with("owner.lock"))
@@ -95,7 +100,7 @@ fn servers_of(pid: u32) -> Vec<PathBuf> {
 }
 
 /// Waits until the rehearsal's own server runs a statement that sleeps; gives the server's folder.
-fn until_it_sleeps(site: &Site, child: &mut Child) -> PathBuf {
+pub(crate) fn until_it_sleeps(site: &Site, child: &mut Child) -> PathBuf {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         assert!(Instant::now() < deadline, "it never slept");
@@ -107,7 +112,9 @@ fn until_it_sleeps(site: &Site, child: &mut Child) -> PathBuf {
             );
             let sleeping = site.runtime().block_on(async {
                 let info = server::resolve(&url);
-                let session = Session::open(&info, &SessionSettings::default()).await.ok()?;
+                let session = Session::open(&info, &SessionSettings::default())
+                    .await
+                    .ok()?;
                 let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
                 Some(server::one(&session, sql).await == "1")
             });
@@ -139,12 +146,18 @@ fn a_good_world_goes_up_down_and_up_again() {
     assert_eq!(verified["sequences"], 2);
     assert_eq!(verified["with_source"], true);
     assert_eq!(verified["schema"], true);
-    assert_eq!(seen["roles"], serde_json::json!(["app_owner", "app_reader"]));
+    assert_eq!(
+        seen["roles"],
+        serde_json::json!(["app_owner", "app_reader"])
+    );
     let files = &seen["gates"][0]["files"];
     assert_eq!(files[0]["changes"][0], "added table app.notes");
     assert_eq!(files[1]["rows"][0], "10 rows of app.orders updated");
     let backs = seen["backs"].as_array().unwrap();
-    assert!(backs.iter().all(|back| back["state"] == "reversed"), "{backs:?}");
+    assert!(
+        backs.iter().all(|back| back["state"] == "reversed"),
+        "{backs:?}"
+    );
     assert_eq!(seen["again"]["files"], 2);
     assert!(seen["again"]["differences"].is_null());
     // The schema that was rehearsed is the one that production has now.
@@ -179,7 +192,10 @@ fn a_drop_hidden_in_a_block_is_seen() {
     let seen = site.evidence("try-1.json");
     let hazard = &seen["gates"][0]["files"][2]["hazards"][0];
     assert_eq!(hazard["source"], "rehearsal");
-    assert_eq!((&hazard["hidden"], &hazard["refused"]), (&true.into(), &false.into()));
+    assert_eq!(
+        (&hazard["hidden"], &hazard["refused"]),
+        (&true.into(), &false.into())
+    );
     assert_eq!(hazard["allowed"], "moved");
 }
 
@@ -200,7 +216,10 @@ fn columns_and_rows_that_a_function_takes_are_seen() {
 #[test]
 fn a_file_that_only_fails_on_real_data_is_caught() {
     let site = world();
-    site.write("db/3.sql", "ALTER TABLE app.people ALTER COLUMN email SET NOT NULL;\n");
+    site.write(
+        "db/3.sql",
+        "ALTER TABLE app.people ALTER COLUMN email SET NOT NULL;\n",
+    );
     refused(&site, REHEARSE)
         .says("`mig` does not pass in rehearsal")
         .says("column \"email\" of relation \"people\" contains null values (23502)")
@@ -267,7 +286,12 @@ fn wrap(site: &Site, name: &str, script: &str) -> PathBuf {
 
 fn run_with(site: &Site, programs: &Path) -> Ended {
     let mut command = site.command(&RUN);
-    ended(command.env("STAGEGATE_PG_BINDIR", programs).output().unwrap())
+    ended(
+        command
+            .env("STAGEGATE_PG_BINDIR", programs)
+            .output()
+            .unwrap(),
+    )
 }
 
 #[test]
@@ -314,7 +338,10 @@ fn a_recovery_point_may_ask_for_a_verified_backup() {
         site.evidence("point-1.json")["verified"],
         serde_json::json!(["dump", "try"])
     );
-    let waivable = REHEARSE.replace("title = \"Rehearse\"", "title = \"Rehearse\"\nwaivable = true");
+    let waivable = REHEARSE.replace(
+        "title = \"Rehearse\"",
+        "title = \"Rehearse\"\nwaivable = true",
+    );
     assert_ne!(waivable, REHEARSE);
     site.runbook(&format!("{BACKUP}{point}{waivable}"));
     site.run()
@@ -335,22 +362,33 @@ fn what_a_rehearsal_saw_is_a_hazard_for_the_lint_after_it() {
     let quiet = "down = false\ndeny = []\n";
     site.runbook(&format!("{BACKUP}{lint}{MIGRATE}"));
     site.run().exits(0);
-    site.sql("DROP TABLE app.notes; DELETE FROM stagegate.ledger; \
-        ALTER TABLE app.people DROP COLUMN note; CREATE TABLE app.orders (id int)");
+    site.sql(
+        "DROP TABLE app.notes; DELETE FROM stagegate.ledger; \
+        ALTER TABLE app.people DROP COLUMN note; CREATE TABLE app.orders (id int)",
+    );
     site.write("db/2.sql", "ALTER TABLE app.people ADD COLUMN note text;\n");
-    site.write("db/3.sql", "DO $$ BEGIN EXECUTE 'dr' || 'op table app.people'; END $$;\n");
+    site.write(
+        "db/3.sql",
+        "DO $$ BEGIN EXECUTE 'dr' || 'op table app.people'; END $$;\n",
+    );
     site.runbook(&format!("{BACKUP}{REHEARSE}{quiet}{lint}{MIGRATE}"));
     site.run()
         .exits(4)
         .says("1 hazard is refused")
         .says("db/3.sql:1: DS102 data-loss DELETES_DATA app.people: drops a table with its rows, 200 rows: seen in rehearsal");
-    assert_eq!(site.one("SELECT to_regclass('app.people') IS NOT NULL"), "t");
+    assert_eq!(
+        site.one("SELECT to_regclass('app.people') IS NOT NULL"),
+        "t"
+    );
 }
 
 #[test]
 fn roles_that_are_missing_are_caught() {
     let site = world();
-    site.write("db/3.sql", "GRANT SELECT ON app.people TO nobody_has_made;\n");
+    site.write(
+        "db/3.sql",
+        "GRANT SELECT ON app.people TO nobody_has_made;\n",
+    );
     refused(&site, REHEARSE).says("role \"nobody_has_made\" does not exist (42704)");
     std::fs::remove_file(site.path("db/3.sql")).unwrap();
     refused(&site, &format!("{REHEARSE}roles = \"refuse\"\n"))
@@ -391,7 +429,12 @@ fn a_rehearsal_that_is_canceled_leaves_nothing() {
     let pid = Pid::from_raw(child.id() as i32).unwrap();
     rustix::process::kill_process(pid, Signal::TERM).unwrap();
     let mut out = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{out}");
     assert!(out.contains("the rehearsal was canceled"), "{out}");
     assert!(!folder.exists(), "the private server is left");
@@ -413,11 +456,21 @@ fn a_rehearsal_that_was_killed_is_cleared_away_and_done_again() {
         site.runbook(&format!("{BACKUP}{REHEARSE}{MIGRATE}{LOOK}{BACK}"));
         let before = state(&site);
         let killed = ended(start(&site, &RUN, point).wait_with_output().unwrap());
-        assert_eq!(killed.signal, Some(9), "{point}: {}{}", killed.out, killed.err);
+        assert_eq!(
+            killed.signal,
+            Some(9),
+            "{point}: {}{}",
+            killed.out,
+            killed.err
+        );
         assert_eq!(state(&site), before, "{point}");
         site.resume()
             .exits(0)
             .shows("backup verified: 2 tables, 1100 rows");
-        assert_eq!(names(&site.run_folder().join("rehearsal")), ["try-2"], "{point}");
+        assert_eq!(
+            names(&site.run_folder().join("rehearsal")),
+            ["try-2"],
+            "{point}"
+        );
     }
 }

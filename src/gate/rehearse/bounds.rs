@@ -28,7 +28,11 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// Watches until `stop` fires, and fires it itself when a bound is passed.
-    pub(super) fn watch(within: Duration, space: Option<u64>, stop: &CancellationToken) -> Arc<Bounds> {
+    pub(super) fn watch(
+        within: Duration,
+        space: Option<u64>,
+        stop: &CancellationToken,
+    ) -> Arc<Bounds> {
         let bounds = Arc::new(Bounds::default());
         let (watched, stop) = (Arc::clone(&bounds), stop.clone());
         let started = Instant::now();
@@ -43,7 +47,10 @@ impl Bounds {
                 let over = tokio::task::spawn_blocking(move || looked.over(space));
                 let over = over.await.ok().flatten();
                 let late = (started.elapsed() >= within).then(|| {
-                    format!("it took longer than `within` allows, {} s", within.as_secs())
+                    format!(
+                        "it took longer than `within` allows, {} s",
+                        within.as_secs()
+                    )
                 });
                 if let Some(reason) = over.or(late) {
                     *watched.lock() = Some(reason);
@@ -92,6 +99,10 @@ impl Bounds {
             return Some(format!("it takes {taken}, and `space` allows {space}"));
         }
         let scarce = folders.iter().find(|folder| free_at(folder) < RESERVE)?;
-        Some(format!("less than {} is left at {}", bytes(RESERVE), scarce.display()))
+        Some(format!(
+            "less than {} is left at {}",
+            bytes(RESERVE),
+            scarce.display()
+        ))
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn files_digest(gate: &Migrate, context: &Context) -> Option<String> 
         paths.sort();
         for path in paths {
             let text = read_text(&path).unwrap_or_default();
-            parts.push(format!("{} {}", context.shown(&path), digest(text.as_bytes())));
+            parts.push(format!(
+                "{} {}",
+                context.shown(&path),
+                digest(text.as_bytes())
+            ));
         }
     }
     Some(parts.join("\n"))
@@ -133,7 +137,9 @@ impl Work<'_> {
         let undoes = |up: &Option<String>| up.as_deref() == Some(applied.file.as_str());
         let Some(file) = migration.pending().find(|file| undoes(&file.undoes)) else {
             let reason = migration.refusals.first().cloned();
-            return Ok(Back::none(reason.unwrap_or_else(|| "nothing undoes it".to_owned())));
+            return Ok(Back::none(
+                reason.unwrap_or_else(|| "nothing undoes it".to_owned()),
+            ));
         };
         let outcome = migrate::run(&quiet, &inner, &alone(&plan, file)).await;
         self.go_on()?;
@@ -197,7 +203,9 @@ impl Work<'_> {
             let outcome = migrate::run(&quiet, &inner, &plan).await;
             self.go_on()?;
             if outcome.finding.verdict != Verdict::Passed {
-                again.failed.push(format!("{}: {}", gate.id, outcome.finding.summary));
+                again
+                    .failed
+                    .push(format!("{}: {}", gate.id, outcome.finding.summary));
                 again.failed.extend(outcome.finding.caused_by);
                 break;
             }

@@ -68,17 +68,23 @@ pub fn schema_of(context: &Context, gate: &str, found: &Snapshot) -> Option<Vec<
 
 /// The hazards that a rehearsal saw a file do and that its text does not say.
 pub fn hazards_of(context: &Context, file: &str, checksum: &str) -> Vec<Hazard> {
-    let rehearsed = context.earlier.values().filter_map(|evidence| match evidence.as_ref() {
-        Evidence::Rehearse { rehearsed, .. } => Some(rehearsed.as_ref()),
-        _ => None,
-    });
+    let rehearsed = context
+        .earlier
+        .values()
+        .filter_map(|evidence| match evidence.as_ref() {
+            Evidence::Rehearse { rehearsed, .. } => Some(rehearsed.as_ref()),
+            _ => None,
+        });
     let same = |f: &&RehearsedFile| f.file == file && f.checksum == checksum;
     let hidden = rehearsed
         .flat_map(Rehearsed::hazards)
         .filter(|(f, seen)| same(f) && seen.hidden);
     hidden
         .map(|(_, seen)| Hazard {
-            message: format!("{}, {}: seen in rehearsal", seen.hazard.message, seen.extent),
+            message: format!(
+                "{}, {}: seen in rehearsal",
+                seen.hazard.message, seen.extent
+            ),
             ..seen.hazard.clone()
         })
         .collect()

@@ -9,9 +9,7 @@ use crate::gate::{Context, Plan, TargetError, Tone};
 use crate::postgres::dump;
 use crate::postgres::rehearsal_server::{Room, room};
 use crate::postgres::session::SessionSettings;
-use crate::runbook::{
-    Gate, Kind, RehearsalOf, Rehearse, SqlSource, Take, placeholders,
-};
+use crate::runbook::{Gate, Kind, RehearsalOf, Rehearse, SqlSource, Take, placeholders};
 
 /// A restored database, its log, and one large table written anew, against the source's size.
 const FACTOR: f64 = 1.5;
@@ -110,10 +108,14 @@ pub(super) fn fit(gate: &Rehearse, database_bytes: u64) -> Fit {
         Some(format!("it needs about {needed}, and {at} has {free} left"))
     } else if let Some(space) = gate.space.filter(|space| *space < needed) {
         let (needed, space) = (bytes(needed), bytes(space));
-        Some(format!("it needs about {needed}, and `space` allows {space}"))
+        Some(format!(
+            "it needs about {needed}, and `space` allows {space}"
+        ))
     } else if about > gate.within {
         let (about, within) = (about.as_secs(), gate.within.as_secs());
-        Some(format!("the restore alone takes about {about} s, and `within` allows {within} s"))
+        Some(format!(
+            "the restore alone takes about {about} s, and `within` allows {within} s"
+        ))
     } else {
         None
     };
@@ -133,7 +135,9 @@ pub(super) async fn size(gate: &Rehearse, context: &Context) -> Result<u64, Targ
         ..SessionSettings::default()
     };
     let targets = &context.targets;
-    let (session, _) = targets.open(&gate.target, &context.gate.id, settings).await?;
+    let (session, _) = targets
+        .open(&gate.target, &context.gate.id, settings)
+        .await?;
     Ok(dump::survey(&session).await?.database_bytes)
 }
 
@@ -153,7 +157,11 @@ pub(in crate::gate) async fn plan(gate: &Rehearse, context: &Context) -> Plan {
     inputs.extend(steps.gates.iter().map(|gate| format!("{gate:?}")));
     inputs.extend(super::inputs(gate, context));
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-    let summary = format!("rehearse {} gates of {} on a private server", steps.gates.len(), gate.target);
+    let summary = format!(
+        "rehearse {} gates of {} on a private server",
+        steps.gates.len(),
+        gate.target
+    );
     let mut plan = Plan::new(summary, &inputs);
     plan.line(Tone::Plain, format!("restores {of}"));
     match size(gate, context).await {
@@ -173,7 +181,10 @@ pub(in crate::gate) async fn plan(gate: &Rehearse, context: &Context) -> Plan {
     }
     plan.line(Tone::Heading, "carried out there, by their own code");
     for step in &steps.gates {
-        plan.line(Tone::Plain, format!("  {:<14} {}", step.kind.name(), step.id));
+        plan.line(
+            Tone::Plain,
+            format!("  {:<14} {}", step.kind.name(), step.id),
+        );
     }
     if steps.gates.is_empty() {
         plan.line(Tone::Warning, "  none: only the backup is verified");
@@ -199,7 +210,10 @@ fn describe_fit(plan: &mut Plan, fit: &Fit) {
         fit.room.folder.display()
     );
     plan.line(Tone::Plain, room);
-    let about = format!("restore  about {} s, which is guessed from its size", fit.about.as_secs());
+    let about = format!(
+        "restore  about {} s, which is guessed from its size",
+        fit.about.as_secs()
+    );
     plan.line(Tone::Plain, about);
     if let Some(reason) = &fit.refuses {
         plan.line(Tone::Bad, format!("no room: {reason}"));
@@ -208,7 +222,10 @@ fn describe_fit(plan: &mut Plan, fit: &Fit) {
 }
 
 fn describe_down(plan: &mut Plan, steps: &Steps, context: &Context) {
-    plan.line(Tone::Heading, "then undone, the last one first, and applied once more");
+    plan.line(
+        Tone::Heading,
+        "then undone, the last one first, and applied once more",
+    );
     for step in &steps.gates {
         if !matches!(step.kind, Kind::Migrate(_)) {
             continue;
@@ -217,7 +234,10 @@ fn describe_down(plan: &mut Plan, steps: &Steps, context: &Context) {
             Some(by) => plan.line(Tone::Plain, format!("  {} by {}", step.id, by.id)),
             None => plan.line(
                 Tone::Warning,
-                format!("  {} has no way back in this runbook but the backup", step.id),
+                format!(
+                    "  {} has no way back in this runbook but the backup",
+                    step.id
+                ),
             ),
         }
     }

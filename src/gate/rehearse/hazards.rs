@@ -46,6 +46,7 @@ pub(super) fn of_effects(
                 let (code, extent) = match kind {
                     'S' => ("drop-sequence", String::new()),
                     'm' => ("drop-materialized-view", String::new()),
+                    'p' => ("DS102", "partitioned".to_owned()),
                     _ => ("DS102", extent),
                 };
                 Some(one(code, name.clone(), extent, empty))
@@ -54,9 +55,12 @@ pub(super) fn of_effects(
                 Some(one("DS103", format!("{table}.{column}"), extent, empty))
             }
             Effect::Emptied { table } => Some(one("truncate", table.clone(), extent, empty)),
-            Effect::Deleted { table, rows } if held.is_some_and(|held| *rows >= held) => {
-                Some(one("delete-without-where", table.clone(), count_words(*rows), false))
-            }
+            Effect::Deleted { table, rows } if held.is_some_and(|held| *rows >= held) => Some(one(
+                "delete-without-where",
+                table.clone(),
+                count_words(*rows),
+                false,
+            )),
             Effect::Rewritten { table, bytes: size } => {
                 let extent = format!("{extent}, {}", bytes(*size));
                 Some(one("rewrites-table", table.clone(), extent, empty))
@@ -79,8 +83,12 @@ pub(super) fn row_words(effects: &[Effect]) -> Vec<String> {
     effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Deleted { table, rows } => Some(format!("{} of {table} deleted", count_words(*rows))),
-            Effect::Updated { table, rows } => Some(format!("{} of {table} updated", count_words(*rows))),
+            Effect::Deleted { table, rows } => {
+                Some(format!("{} of {table} deleted", count_words(*rows)))
+            }
+            Effect::Updated { table, rows } => {
+                Some(format!("{} of {table} updated", count_words(*rows)))
+            }
             Effect::Emptied { table } => Some(format!("{table} emptied")),
             Effect::Rewritten { table, bytes: size } => {
                 Some(format!("{table} written anew, {}", bytes(*size)))
@@ -100,7 +108,9 @@ pub(super) fn count(rows: &mut BTreeMap<String, u64>, before: &Standing, now: &S
         let Some(held) = held else { continue };
         let inserted = relation.inserted - was.map_or(0, |was| was.inserted);
         let deleted = relation.deleted - was.map_or(0, |was| was.deleted);
-        let held = held.saturating_add_signed(inserted.max(0)).saturating_sub(deleted.max(0) as u64);
+        let held = held
+            .saturating_add_signed(inserted.max(0))
+            .saturating_sub(deleted.max(0) as u64);
         counted.insert(relation.quoted.clone(), held);
     }
     *rows = counted;
@@ -116,7 +126,9 @@ pub(super) struct Judge<'a> {
 impl Judge<'_> {
     pub(super) fn judge(&self, found: Found) -> Option<SeenHazard> {
         let told = hazard::hazards(&self.file.script.text);
-        let same = told.iter().find(|told| told.code == found.code && is_of(told, &found.relation));
+        let same = told
+            .iter()
+            .find(|told| told.code == found.code && is_of(told, &found.relation));
         let hidden = same.is_none();
         let (place, statement) = match same {
             Some(told) => ((told.line, told.column), told.statement.clone()),
@@ -124,7 +136,11 @@ impl Judge<'_> {
         };
         let relation = clean_line(&found.relation);
         let hazard = hazard::seen(found.code, place, &statement, &relation)?;
-        let denied = self.gate.deny.iter().any(|class| class == hazard.class.word());
+        let denied = self
+            .gate
+            .deny
+            .iter()
+            .any(|class| class == hazard.class.word());
         let allowed = self.allowed(found.code);
         Some(SeenHazard {
             refused: denied && allowed.is_none() && !found.harmless,
@@ -202,7 +218,10 @@ mod tests {
         let effects = [dropped("app.t"), dropped("app.e"), dropped("app.new")];
         let found = of_effects(&effects, &rows, |name| name != "app.new");
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].code, found[0].extent.as_str()), ("DS102", "7 rows"));
+        assert_eq!(
+            (found[0].code, found[0].extent.as_str()),
+            ("DS102", "7 rows")
+        );
         assert!(!found[0].harmless);
         assert!(found[1].harmless, "nothing is lost with an empty table");
     }
@@ -224,6 +243,9 @@ mod tests {
         let told = &hazard::hazards("DROP TABLE t; ALTER TABLE app.u DROP COLUMN c;");
         assert!(is_of(&told[0], "app.t"));
         assert!(!is_of(&told[0], "app.other"));
-        assert!(told.iter().any(|t| t.code == "DS103" && is_of(t, "app.u.c")));
+        assert!(
+            told.iter()
+                .any(|t| t.code == "DS103" && is_of(t, "app.u.c"))
+        );
     }
 }

@@ -183,7 +183,9 @@ impl Work<'_> {
     }
 
     fn has_evidence(&self) -> bool {
-        !self.seen.gates.is_empty() || self.seen.verified.is_some() || !self.seen.differences.is_empty()
+        !self.seen.gates.is_empty()
+            || self.seen.verified.is_some()
+            || !self.seen.differences.is_empty()
     }
 
     fn outcome(self, done: Result<(), Halt>) -> Outcome {
@@ -193,13 +195,11 @@ impl Work<'_> {
             Err(Halt::Finding(finding)) if passed.is_none() => {
                 finding.because("production was not touched")
             }
-            Err(_) if passed.is_some() => {
-                Finding::failed("the rehearsal was stopped at its bound")
-                    .because(passed.unwrap_or_default())
-                    .because("the private server and its files were removed")
-                    .because("production was not touched")
-                    .can("raise `within` or `space`, or make room; then retry this gate")
-            }
+            Err(_) if passed.is_some() => Finding::failed("the rehearsal was stopped at its bound")
+                .because(passed.unwrap_or_default())
+                .because("the private server and its files were removed")
+                .because("production was not touched")
+                .can("raise `within` or `space`, or make room; then retry this gate"),
             Err(_) => {
                 return Outcome::canceled(
                     "the rehearsal was canceled; the private server and its files were removed",

@@ -46,7 +46,9 @@ impl Work<'_> {
             .map_err(|error| {
                 Finding::errored("a private server could not be started")
                     .because(clean_line(&error.to_string()))
-                    .can(format!("install PostgreSQL {major} here, then retry this gate"))
+                    .can(format!(
+                        "install PostgreSQL {major} here, then retry this gate"
+                    ))
             });
         hashed?;
         let server = server?;
@@ -63,21 +65,28 @@ impl Work<'_> {
         origin: &Origin,
         server: &RehearsalServer,
     ) -> Result<Vec<String>, Halt> {
-        let info = server.maintenance().map_err(|error| halted(&error.to_string()))?;
+        let info = server
+            .maintenance()
+            .map_err(|error| halted(&error.to_string()))?;
         let session = Session::open(&info, &settings()).await?;
         let globals = &origin.globals;
         let missing = globals.missing_extensions(&session).await?;
-        let unallowed = missing.iter().filter(|name| !self.gate.missing.contains(name));
+        let unallowed = missing
+            .iter()
+            .filter(|name| !self.gate.missing.contains(name));
         let unallowed: Vec<String> = unallowed.cloned().collect();
         if !unallowed.is_empty() {
             let names = unallowed.join(", ");
-            return Err(
-                Finding::errored(format!("this machine lacks extensions of the source: {names}"))
-                    .because("without them it cannot be rehearsed what the source would do")
-                    .can(format!("install them for PostgreSQL {}, then retry this gate", origin.major))
-                    .can("or allow that they are missing: missing = [\"…\"]")
-                    .into(),
-            );
+            return Err(Finding::errored(format!(
+                "this machine lacks extensions of the source: {names}"
+            ))
+            .because("without them it cannot be rehearsed what the source would do")
+            .can(format!(
+                "install them for PostgreSQL {}, then retry this gate",
+                origin.major
+            ))
+            .can("or allow that they are missing: missing = [\"…\"]")
+            .into());
         }
         for name in &missing {
             let said = format!("extension {name} is not installed here, and is left out");
@@ -103,7 +112,9 @@ impl Work<'_> {
         let started = std::time::Instant::now();
         let without = self.prepare(origin, &server).await?;
         let database = &origin.globals.database;
-        let info = server.at(database).map_err(|error| halted(&error.to_string()))?;
+        let info = server
+            .at(database)
+            .map_err(|error| halted(&error.to_string()))?;
         let program = programs::find_at_least("pg_restore", origin.major)
             .map_err(|missing| halted(&missing.to_string()))?;
         let restoring = Restoring {
@@ -121,9 +132,12 @@ impl Work<'_> {
         let restored = restored.map_err(|error| self.not_restored(error))?;
         fault::point("rehearsal_restored");
         self.seen.took.restore = restored.restore_ms;
-        self.seen.missing.extend(restored.left_out.iter().map(|l| format!("left out: {l}")));
+        self.seen
+            .missing
+            .extend(restored.left_out.iter().map(|l| format!("left out: {l}")));
         let scratch = self.enter(origin, server).await?;
-        self.compare(archive, &restored, &scratch, !without.is_empty()).await?;
+        self.compare(archive, &restored, &scratch, !without.is_empty())
+            .await?;
         self.seen.took.verify = started.elapsed().as_millis() as u64 + self.seen.took.boot;
         fault::point("rehearsal_compared");
         Ok(scratch)
@@ -136,7 +150,9 @@ impl Work<'_> {
         server: RehearsalServer,
     ) -> Result<Scratch, Halt> {
         let database = &origin.globals.database;
-        let info = server.at(database).map_err(|error| halted(&error.to_string()))?;
+        let info = server
+            .at(database)
+            .map_err(|error| halted(&error.to_string()))?;
         let admin = Session::open(&info, &settings()).await?;
         let mut runbook = (*self.context.runbook).clone();
         runbook.targets.retain(|name, _| *name == self.gate.target);
@@ -188,16 +204,20 @@ impl Work<'_> {
             let found = there.sequences.iter().find(|s| s.quoted == *name);
             match found.map(|s| (s.last_value, s.is_called)) {
                 Some(found) if found == (*value, *called) => {}
-                Some((found, _)) => self
+                Some((found, _)) => self.seen.differences.push(format!(
+                    "sequence {name} stands at {found}, and stood at {value}"
+                )),
+                None => self
                     .seen
                     .differences
-                    .push(format!("sequence {name} stands at {found}, and stood at {value}")),
-                None => self.seen.differences.push(format!("sequence {name} is missing")),
+                    .push(format!("sequence {name} is missing")),
             }
         }
         if let Some(schema) = archive.schema.as_ref().filter(|_| !without) {
             let found = self.schema(scratch).await?;
-            self.seen.differences.extend(schema_differences(schema, &found));
+            self.seen
+                .differences
+                .extend(schema_differences(schema, &found));
         }
         let rows: u64 = restored.found.values().map(|content| content.rows).sum();
         self.rows = restored

@@ -212,7 +212,10 @@ impl Rehearsed {
         let mut worst = Finding::worst(found.clone()).unwrap_or_else(|| first.clone());
         // One verdict, with every reason for it.
         worst.caused_by = found.iter().flat_map(|f| f.caused_by.clone()).collect();
-        worst.what_you_can_do = found.iter().flat_map(|f| f.what_you_can_do.clone()).collect();
+        worst.what_you_can_do = found
+            .iter()
+            .flat_map(|f| f.what_you_can_do.clone())
+            .collect();
         worst.what_you_can_do.dedup();
         worst.because("production was not touched")
     }
@@ -250,7 +253,11 @@ impl Rehearsed {
                 verified.rows,
                 seconds(self.took.verify)
             ),
-            None => format!("{} restored in {:.1} s", self.how, seconds(self.took.verify)),
+            None => format!(
+                "{} restored in {:.1} s",
+                self.how,
+                seconds(self.took.verify)
+            ),
         };
         words.push_str(&format!(
             "; {} files up in {:.1} s",
@@ -276,8 +283,8 @@ impl Rehearsed {
 
     fn not_the_source(&self) -> Option<Finding> {
         let first = self.differences.first()?;
-        let mut finding = Finding::failed("the backup does not hold what its source held")
-            .because(first.clone());
+        let mut finding =
+            Finding::failed("the backup does not hold what its source held").because(first.clone());
         for difference in self.differences.iter().skip(1).take(NAMED) {
             finding = finding.because(difference.clone());
         }
@@ -285,7 +292,10 @@ impl Rehearsed {
     }
 
     fn gate_failed(&self) -> Option<Finding> {
-        let mut refused = self.gates.iter().filter(|gate| gate.verdict != Verdict::Passed);
+        let mut refused = self
+            .gates
+            .iter()
+            .filter(|gate| gate.verdict != Verdict::Passed);
         let first = refused.next()?;
         let summary = format!("`{}` does not pass in rehearsal", first.id);
         let mut finding = match first.verdict {
@@ -300,9 +310,11 @@ impl Rehearsed {
         for other in refused.take(NAMED) {
             finding = finding.because(format!("{}: {}", other.id, other.summary));
         }
-        Some(finding.can(
-            "mend what it says, then retry this gate: it would be refused in production too",
-        ))
+        Some(
+            finding.can(
+                "mend what it says, then retry this gate: it would be refused in production too",
+            ),
+        )
     }
 
     fn refused(&self) -> Option<Finding> {
@@ -321,20 +333,17 @@ impl Rehearsed {
             finding = finding.because(format!("and {} more", refused.len() - NAMED));
         }
         let file = refused.first().map(|(file, _)| file.file.as_str());
-        Some(
-            finding
-                .can(first.hazard.instead.clone())
-                .can(format!(
-                    "or allow it by name in the rehearse gate: \
+        Some(finding.can(first.hazard.instead.clone()).can(format!(
+            "or allow it by name in the rehearse gate: \
                      allow = [{{ file = \"{}\", hazard = \"{}\", reason = \"…\" }}]",
-                    file.unwrap_or_default(),
-                    first.hazard.code
-                )),
-        )
+            file.unwrap_or_default(),
+            first.hazard.code
+        )))
     }
 
     fn not_reversed(&self) -> Option<Finding> {
-        let wrong = |b: &&RehearsedBack| matches!(b.state, BackState::NotReversed | BackState::Failed);
+        let wrong =
+            |b: &&RehearsedBack| matches!(b.state, BackState::NotReversed | BackState::Failed);
         let wrong: Vec<&RehearsedBack> = self.backs.iter().filter(wrong).collect();
         let first = wrong.first()?;
         let by = first.by.as_deref().unwrap_or("its way back");
@@ -368,7 +377,9 @@ impl Rehearsed {
         };
         let finding = causes
             .into_iter()
-            .fold(Finding::failed(summary), |f, cause| f.because(cause.clone()));
+            .fold(Finding::failed(summary), |f, cause| {
+                f.because(cause.clone())
+            });
         Some(finding.can("look at what the way back leaves behind, then retry this gate"))
     }
 }
@@ -443,13 +454,31 @@ mod tests {
             seen.judge().verdict
         };
         assert_eq!(verdict(|_| {}), Verdict::Passed);
-        assert_eq!(verdict(|s| s.backs.push(back(BackState::Reversed))), Verdict::Passed);
-        assert_eq!(verdict(|s| s.backs.push(back(BackState::NoWay))), Verdict::Passed);
-        assert_eq!(verdict(|s| s.backs.push(back(BackState::NotReversed))), Verdict::Failed);
-        assert_eq!(verdict(|s| s.backs.push(back(BackState::Failed))), Verdict::Failed);
+        assert_eq!(
+            verdict(|s| s.backs.push(back(BackState::Reversed))),
+            Verdict::Passed
+        );
+        assert_eq!(
+            verdict(|s| s.backs.push(back(BackState::NoWay))),
+            Verdict::Passed
+        );
+        assert_eq!(
+            verdict(|s| s.backs.push(back(BackState::NotReversed))),
+            Verdict::Failed
+        );
+        assert_eq!(
+            verdict(|s| s.backs.push(back(BackState::Failed))),
+            Verdict::Failed
+        );
         assert_eq!(verdict(|s| s.differences.push("t".into())), Verdict::Failed);
-        assert_eq!(verdict(|s| s.gates.push(gate(Verdict::Failed))), Verdict::Failed);
-        assert_eq!(verdict(|s| s.gates.push(gate(Verdict::Errored))), Verdict::Errored);
+        assert_eq!(
+            verdict(|s| s.gates.push(gate(Verdict::Failed))),
+            Verdict::Failed
+        );
+        assert_eq!(
+            verdict(|s| s.gates.push(gate(Verdict::Errored))),
+            Verdict::Errored
+        );
         let again = |differences: Vec<String>| Again {
             files: 1,
             differences,
@@ -473,8 +502,14 @@ mod tests {
             allowed: None,
         });
         let finding = seen.judge();
-        assert!(finding.summary.contains("its text does not say"), "{finding:?}");
-        assert!(finding.caused_by[0].contains("app.t, 7 rows"), "{finding:?}");
+        assert!(
+            finding.summary.contains("its text does not say"),
+            "{finding:?}"
+        );
+        assert!(
+            finding.caused_by[0].contains("app.t, 7 rows"),
+            "{finding:?}"
+        );
         assert!(finding.what_you_can_do[1].contains("hazard = \"DS102\""));
     }
 

@@ -45,7 +45,10 @@ pub(super) fn good_backup(backup: &str, context: &Context) -> Result<Manifest, B
     };
     let state = context.states.get(backup).copied();
     if let Some(state) = state.filter(|state| *state != GateState::Passed) {
-        return Err(Box::new(none(format!("it is {}, not passed", state.word()))));
+        return Err(Box::new(none(format!(
+            "it is {}, not passed",
+            state.word()
+        ))));
     }
     match context.earlier.get(backup).map(Arc::as_ref) {
         Some(Evidence::Backup { manifest, .. }) => Ok(manifest.clone()),
@@ -65,8 +68,12 @@ impl Work<'_> {
     /// Asks the source who it is, and what belongs to its whole server.
     pub(super) async fn origin(&self) -> Result<Origin, Halt> {
         let (session, identity) = self.source().await?;
-        let globals = globals::read(&session).await.map_err(|e| self.at_source(&e.to_string()))?;
-        let survey = dump::survey(&session).await.map_err(|e| self.at_source(&e.to_string()))?;
+        let globals = globals::read(&session)
+            .await
+            .map_err(|e| self.at_source(&e.to_string()))?;
+        let survey = dump::survey(&session)
+            .await
+            .map_err(|e| self.at_source(&e.to_string()))?;
         session.close().await;
         Ok(Origin {
             identity,
@@ -79,7 +86,9 @@ impl Work<'_> {
     pub(super) async fn source(&self) -> Result<(Session, Identity), Halt> {
         let targets = &self.context.targets;
         let opened = targets.open(&self.gate.target, &self.context.gate.id, reading());
-        opened.await.map_err(|error| self.at_source(&error.to_string()))
+        opened
+            .await
+            .map_err(|error| self.at_source(&error.to_string()))
     }
 
     pub(super) fn at_source(&self, reason: &str) -> Halt {
@@ -115,7 +124,9 @@ impl Work<'_> {
         let feed = &self.context.feed;
         feed.say(format!("taking a dump of {}", self.gate.target));
         let (session, identity) = self.source().await?;
-        let mut survey = dump::survey(&session).await.map_err(|e| self.at_source(&e.to_string()))?;
+        let mut survey = dump::survey(&session)
+            .await
+            .map_err(|e| self.at_source(&e.to_string()))?;
         survey.server = identity.describe();
         let info = session.conninfo_here();
         session.close().await;
@@ -143,8 +154,9 @@ impl Work<'_> {
         });
         let (dumped, source) = seen.beside(dumping, &inner).await;
         match dumped {
-            Ok(manifest) => backup_seen::join(&request, manifest, source)
-                .map_err(|finding| (*finding).into()),
+            Ok(manifest) => {
+                backup_seen::join(&request, manifest, source).map_err(|finding| (*finding).into())
+            }
             Err(DumpError::Canceled) => Err(Halt::Canceled),
             Err(error) => Err(crate::gate::backup::failure(&error).into()),
         }

@@ -74,7 +74,8 @@ impl Work<'_> {
                         base: &base,
                         up: &mut up,
                     };
-                    self.migrate(scratch, &mut climb, &mut look, &between).await?
+                    self.migrate(scratch, &mut climb, &mut look, &between)
+                        .await?
                 }
                 _ => self.other(scratch, &gate, &mut between).await?,
             };
@@ -177,7 +178,9 @@ impl Work<'_> {
         };
         if let Some(first) = migration.refusals.first() {
             let mut finding = Finding::failed(first.clone());
-            finding.caused_by.extend(migration.refusals.iter().skip(1).cloned());
+            finding
+                .caused_by
+                .extend(migration.refusals.iter().skip(1).cloned());
             return Ok(rehearsed(climb.gate, &finding, started));
         }
         let mut files = Vec::new();
@@ -206,9 +209,15 @@ impl Work<'_> {
                 break;
             }
         }
-        let count = files.iter().filter(|file| file.state == FileState::Applied).count();
+        let count = files
+            .iter()
+            .filter(|file| file.state == FileState::Applied)
+            .count();
         if worst.verdict == Verdict::Passed && count > 0 {
-            worst = Finding::passed(format!("{count} files applied in {:.1} s", took as f64 / 1000.0));
+            worst = Finding::passed(format!(
+                "{count} files applied in {:.1} s",
+                took as f64 / 1000.0
+            ));
         }
         let mut gate = rehearsed(climb.gate, &worst, started);
         gate.duration_ms = took;

@@ -37,7 +37,9 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Recover
             table.place("verified"),
             format!("`verified` of {} needs a rehearsal above it", table.name),
             "only a backup that was restored and compared is verified",
-            Some(format!("put a rehearse gate of a backup of `{target}` before it")),
+            Some(format!(
+                "put a rehearse gate of a backup of `{target}` before it"
+            )),
         );
     }
     let (span, findings) = (table.span.clone(), table.findings);

@@ -227,14 +227,20 @@ fn read_allow(table: &mut TableReader<'_, '_>, names: &Names) -> Vec<SeenAllowed
 }
 
 /// Looks at the gates that rehearsals named before they had been read.
-pub(in crate::runbook) fn check_later(names: &Names, findings: &crate::runbook::findings::Findings<'_>) {
+pub(in crate::runbook) fn check_later(
+    names: &Names,
+    findings: &crate::runbook::findings::Findings<'_>,
+) {
     let rehearsable = ["migrate", "query", "drift", "schema-version", "lint"];
     for (gate, by) in &names.later_gates {
         match names.gates.get(&gate.value) {
             Some(kind) if rehearsable.contains(kind) => {}
             Some(kind) => findings.add(
                 gate.span.clone(),
-                format!("`{}` is a {kind} gate, which {by} cannot rehearse", gate.value),
+                format!(
+                    "`{}` is a {kind} gate, which {by} cannot rehearse",
+                    gate.value
+                ),
                 "it asks people, or reaches beyond the database",
                 Some(format!("kinds that can be: {}", rehearsable.join(", "))),
             ),

@@ -69,13 +69,19 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         }
         Evidence::Backup {
             server, manifest, ..
-        } => backup(doc, server, manifest),
+        } => {
+            backup(doc, server, manifest);
+            super::rehearsed::of_backup(doc, model, &gate.id);
+        }
         Evidence::Restore { .. } => super::restored::restored(doc, evidence),
         Evidence::Clone { server, cloned, .. } => super::cloned::cloned(doc, server, cloned),
         Evidence::Rehearse {
             target, rehearsed, ..
         } => super::rehearsed::seen(doc, target, rehearsed),
-        Evidence::Migrate { .. } => migrated(doc, evidence),
+        Evidence::Migrate { files, .. } => {
+            super::rehearsed::against(doc, model, &gate.id, files);
+            migrated(doc, evidence);
+        }
     }
 }
 

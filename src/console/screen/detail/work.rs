@@ -35,6 +35,7 @@ pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord, height: u
     if let Some(seen) = &model.feed.progress {
         progress(doc, seen);
     }
+    super::rehearsed::planned(doc, model, gate);
     parts(doc, gate, PARTS);
     let said = model
         .feed

@@ -4,6 +4,7 @@
 //! What a dump says of itself proves that it was not changed later; only the source can say that it
 //! was right in the first place.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::clone_rows::{self, CopyPlan};
 use super::content::{self, Contents};
 use super::session::{Session, SessionSettings};
 use super::shared_snapshot;
-use super::tables::Tables;
+use super::tables::{self, Sequence, Table, Tables};
 use super::{PostgresError, content::TableContent};
 use crate::schema::Snapshot;
 
@@ -98,6 +99,36 @@ impl Witness {
         &self.snapshot
     }
 
+    /// The session that keeps the snapshot.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The tables that hold rows of their own.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables.tables
+    }
+
+    /// How many rows each table has, as the planner last knew; those that it never counted are
+    /// left out.
+    pub fn estimated_rows(&self) -> BTreeMap<String, u64> {
+        let tables = self.tables.tables.iter();
+        tables
+            .filter_map(|table| Some((table.quoted.clone(), table.estimated_rows?)))
+            .filter(|(_, rows)| *rows > 0)
+            .collect()
+    }
+
+    /// Where the sequences stand now.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn sequences(&self) -> Result<Vec<Sequence>, PostgresError> {
+        let mut sequences = self.tables.sequences.clone();
+        tables::read_values(&self.session, &mut sequences).await?;
+        Ok(sequences)
+    }
+
     /// Adds up the rows of every table whose rows are the user's.
     ///
     /// # Errors
@@ -108,7 +139,7 @@ impl Witness {
         mut observe: impl FnMut(&str),
     ) -> Result<Witnessed, WitnessError> {
         let mut contents = Contents::new();
-        let whole = |table: &&super::tables::Table| {
+        let whole = |table: &&Table| {
             // A dump takes only the rows that the extension's condition names.
             let condition = table.extension.as_ref().map(|e| e.condition.is_empty());
             condition.unwrap_or(true)
