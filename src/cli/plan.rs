@@ -1,6 +1,6 @@
 //! `plan`: what every gate would do, read only and without a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,6 +114,8 @@ pub(super) fn context(
         remedies: Vec::new(),
         reviews: std::collections::BTreeMap::new(),
         planned: None,
+        committed: BTreeSet::new(),
+        traced: false,
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }
 }

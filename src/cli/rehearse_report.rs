@@ -81,9 +81,8 @@ fn gates(text: &mut String, seen: &Rehearsed) {
                 let _ = writeln!(text, "  {:<20}   {}", "", clean_line(words));
             }
             for traced in &file.traced {
-                for words in traced.locks.iter().chain(&traced.rewrites) {
-                    let line = traced.line;
-                    let _ = writeln!(text, "  {:<20}   line {line}: {}", "", clean_line(words));
+                for words in traced.words() {
+                    let _ = writeln!(text, "  {:<20}   {}", "", clean_line(&words));
                 }
             }
         }

@@ -104,10 +104,14 @@ impl Engine {
             cancel: self.cancel.clone(),
             choices: Choices::none(),
             planned: record.and_then(|record| record.plan.clone()),
+            committed: record
+                .map(|record| record.committed.clone())
+                .unwrap_or_default(),
             remedies: record
                 .map(|record| record.remedies.clone())
                 .unwrap_or_default(),
             reviews: self.run.reviews.clone(),
+            traced: false,
             journal: (seq, head.to_owned()),
         })
     }

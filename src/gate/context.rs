@@ -1,6 +1,6 @@
 //! Everything a gate is given to work with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,10 +39,14 @@ pub struct Context {
     pub choices: Choices,
     /// The plan that the attempt carries out, as the journal names it.
     pub planned: Option<String>,
+    /// The parts of the gate's work that the journal says were committed, in whichever attempt.
+    pub committed: BTreeSet<String>,
     /// What people decided about the differences that the gate found before.
     pub remedies: Vec<RemedyRecord>,
     /// What people have read, by the top folder of the repository.
     pub reviews: BTreeMap<String, Reviews>,
+    /// What each statement does to its surroundings is looked at: in a rehearsal, where nobody waits.
+    pub traced: bool,
     /// The journal's last record when the gate was started.
     pub journal: (u64, String),
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::watched::Watched;
 use crate::expectation::{Answer, ErrorSeen, FileSeen, Finding, ProcessSeen, QueryExpectation};
 use crate::postgres::dump::Manifest;
+use crate::postgres::trace::StatementTrace;
 use crate::promotion::Resolution;
 
 /// What a gate observed. The verdict can be computed from it again.
@@ -198,6 +199,46 @@ pub struct AppliedFile {
     pub failure: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorSeen>,
+    /// It is committed, and no standby has confirmed that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfirmed: bool,
+    /// What each statement did to its surroundings, where that was traced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<TracedStatement>,
+}
+
+/// What one statement of a rehearsed file did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracedStatement {
+    /// In the file, from 1.
+    pub line: usize,
+    /// Its beginning, on one line.
+    pub statement: String,
+    #[serde(flatten)]
+    pub trace: StatementTrace,
+}
+
+impl TracedStatement {
+    /// The locks that stop others and the tables that were written anew, a line each.
+    pub fn words(&self) -> Vec<String> {
+        let strong = |mode: &str| match mode {
+            "AccessExclusiveLock" => Some("nobody may read or write"),
+            "ExclusiveLock" | "ShareRowExclusiveLock" | "ShareLock" => Some("nobody may write"),
+            _ => None,
+        };
+        let line = self.line;
+        let locks = self.trace.locks.iter().filter_map(|lock| {
+            let stops = strong(&lock.mode)?;
+            Some(format!(
+                "line {line}: {stops} {} until it commits",
+                lock.relation
+            ))
+        });
+        let rewrites = self.trace.rewrites.iter();
+        let rewrites =
+            rewrites.map(|rewrite| format!("line {line}: wrote {} anew", rewrite.relation));
+        locks.chain(rewrites).collect()
+    }
 }
 
 /// Whether a file's changes are in the database.

@@ -1,27 +1,21 @@
 //! `migrate`: SQL files in order, one transaction each, each with its row in the ledger.
 
+use std::sync::Mutex;
+
 use super::migrate_apply::Work;
 use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile, Standing, read_text};
+use super::migrate_safe::settle_earlier;
 use super::migrate_session::forward_notices;
 use super::query::unreachable;
 use super::{AppliedFile, Context, FileState, Outcome, Payload, Plan, TargetError};
 use crate::digest::digest;
 use crate::expectation::Finding;
-use crate::postgres::PostgresError;
+use crate::postgres::apply;
 use crate::postgres::ledger::{self, NewRow};
 use crate::postgres::session::{Session, SessionSettings};
-use crate::runbook::Migrate;
+use crate::runbook::{Migrate, Profile};
 use crate::sql::Checksum;
-
-/// Settings that keep other users safe from a migration; a file may not change them.
-const GUARDED: [&str; 4] = [
-    "lock_timeout",
-    "idle_in_transaction_session_timeout",
-    "client_connection_check_interval",
-    // Off, the server would cut statements elsewhere than we do.
-    "standard_conforming_strings",
-];
 
 pub(super) fn settings(gate: &Migrate) -> SessionSettings {
     SessionSettings {
@@ -86,6 +80,9 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     if let Err(error) = context.targets.hold(&gate.target).await {
         return unreachable(&gate.target, &error);
     }
+    if let Some(outcome) = settle_earlier(gate, context).await {
+        return outcome;
+    }
     let (session, server) = match prepare(gate, context).await {
         Ok(prepared) => prepared,
         Err(error) => return unreachable(&gate.target, &error),
@@ -95,8 +92,17 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         .iter()
         .map(|file| first_state(context, file))
         .collect();
-    let guarded = match read_guarded(&session).await {
-        Ok(guarded) => guarded,
+    let fast: &[(&str, &str)] = match gate.profile {
+        Profile::Safe => &[],
+        Profile::Fast => &[("synchronous_commit", "off")],
+    };
+    let renewal = apply::renewal(&session, fast);
+    let armed = async {
+        session.client.batch_execute(&renewal).await?;
+        apply::read_guards(&session).await
+    };
+    let guards = match armed.await {
+        Ok(guards) => guards,
         Err(error) => return unreachable(&gate.target, &error.into()),
     };
     let settings = session.settings_read_back().to_vec();
@@ -105,7 +111,9 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         context,
         migration,
         settings,
-        guarded,
+        guards,
+        renewal,
+        unsafe_yet: Mutex::default(),
     };
     let recorder = recorder(gate, context, migration).await;
     work.run(session, server, evidence, recorder).await
@@ -187,20 +195,6 @@ async fn prepare(gate: &Migrate, context: &Context) -> Result<(Session, String),
     Ok((session, identity.describe()))
 }
 
-/// Reads the guarded settings as the check before COMMIT will read them.
-async fn read_guarded(session: &Session) -> Result<Vec<(String, String)>, PostgresError> {
-    let asked = GUARDED.map(|name| format!("pg_catalog.current_setting('{name}', true)"));
-    let rows = session
-        .rows(&format!("SELECT {}", asked.join(", ")))
-        .await?;
-    let values = rows.into_iter().next().unwrap_or_default();
-    Ok(GUARDED
-        .iter()
-        .zip(values)
-        .filter_map(|(name, value)| Some(((*name).to_owned(), value?)))
-        .collect())
-}
-
 pub(super) fn first_state(context: &Context, file: &PlannedFile) -> AppliedFile {
     let applied = matches!(file.standing, Standing::Applied { .. });
     AppliedFile {
@@ -217,5 +211,7 @@ pub(super) fn first_state(context: &Context, file: &PlannedFile) -> AppliedFile 
         attempts: 0,
         failure: None,
         error: None,
+        unconfirmed: false,
+        traces: Vec::new(),
     }
 }

@@ -1,26 +1,24 @@
 //! Carries a migration plan out: file by file, again where a lock was in the way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::migrate::{new_row, settings};
+use super::migrate::new_row;
 use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile};
-use super::migrate_session::{
-    cancel_when_asked, changes_settings, first_words, forward_notices, jittered,
+use super::migrate_session::{cancel_when_asked, first_words, jittered};
+use super::migrate_words::failure_text;
+use super::query::unreachable;
+use super::{
+    AppliedFile, Context, Evidence, FileState, Outcome, Progress, TargetError, TracedStatement,
+    Unit,
 };
-use super::migrate_words::{failure_finding, failure_text};
-use super::query::{error_seen, unreachable};
-use super::{AppliedFile, Context, Evidence, FileState, Outcome, Progress, TargetError, Unit};
 use crate::expectation::Finding;
-use crate::postgres::PostgresError;
-use crate::postgres::apply::{ApplyEvent, FileFailure, FileOutcome, FileToApply, apply_file};
-use crate::postgres::ledger;
+use crate::postgres::apply::{ApplyEvent, FileOutcome, FileToApply, Guard, apply_file};
 use crate::postgres::session::Session;
-use crate::promotion::{EffectOutcome, EffectRecord};
+use crate::promotion::EffectRecord;
 use crate::runbook::Migrate;
-use crate::system::fault;
 
 /// The first pause after a lock was not had; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -34,11 +32,15 @@ pub(super) struct Work<'a> {
     /// As the server read them back when the gate began.
     pub(super) settings: Vec<(String, String)>,
     /// What must read the same before each COMMIT.
-    pub(super) guarded: Vec<(String, String)>,
+    pub(super) guards: Vec<Guard>,
+    /// What makes a used session as good as a new one.
+    pub(super) renewal: String,
+    /// What is committed and not yet known to be safe.
+    pub(super) unsafe_yet: Mutex<Vec<EffectRecord>>,
 }
 
 /// Why the files after one are not started.
-enum Stop {
+pub(super) enum Stop {
     Failed(Finding),
     Canceled,
     /// The outcome of a file is not known.
@@ -76,6 +78,13 @@ impl Work<'_> {
                 break;
             }
             done += planned.script.statements.len() as u64;
+            if record.unconfirmed
+                && let Err(reason) = self.make_safe(std::slice::from_mut(record)).await
+            {
+                // No more is added to what a lost server would take with it.
+                stop = Some(reason);
+                break;
+            }
             if let Some(recorder) = &mut recorder {
                 recorder.committed(&planned.name).await;
             }
@@ -89,6 +98,10 @@ impl Work<'_> {
                     break;
                 }
             }
+        }
+        if let Err(reason) = self.make_safe(&mut files).await {
+            // What stopped the work is said first, but for a plain end.
+            stop = Some(stop.unwrap_or(reason));
         }
         let applied = files
             .iter()
@@ -140,6 +153,9 @@ impl Work<'_> {
         record: &mut AppliedFile,
         counted: (u64, u64),
     ) -> (Result<(), Stop>, Result<Session, TargetError>) {
+        if let Some(alone) = file.script.alone() {
+            return (self.alone(file, alone, record, counted).await, Ok(session));
+        }
         let mut pause = FIRST_PAUSE;
         loop {
             record.attempts += 1;
@@ -174,17 +190,22 @@ impl Work<'_> {
         &self,
         session: Session,
         file: &PlannedFile,
-        record: &AppliedFile,
+        record: &mut AppliedFile,
         (done, total): (u64, u64),
     ) -> (FileOutcome, Session) {
         let context = self.context;
+        let nonce = record.nonce.clone();
+        record.traces.clear();
         let committing = Arc::new(AtomicBool::new(false));
         let canceller = cancel_when_asked(&session, context, &committing);
         let to_apply = FileToApply {
             script: &file.script,
-            row: new_row(context, file, &record.nonce),
+            row: new_row(context, file, &nonce),
             role: self.gate.role.as_deref(),
-            guarded: &self.guarded,
+            guards: &self.guards,
+            standby_wait: self.gate.standby_wait,
+            renewal: Some(&self.renewal),
+            traced: context.traced,
         };
         let statements = file.script.statements.len();
         let outcome = apply_file(&session, to_apply, &context.cancel, |event| match event {
@@ -206,183 +227,26 @@ impl Work<'_> {
                     context.feed.say(format!("  {head} — {rows} rows, {ms} ms"));
                 }
             }
+            ApplyEvent::Traced { index, trace } => record.traces.push(TracedStatement {
+                line: file.script.statements[index].line,
+                statement: first_words(file.script.statement(index)),
+                trace,
+            }),
+            ApplyEvent::WaitsForStandby { waited } => context.feed.progress(Progress {
+                label: file.name.clone(),
+                done: done + statements as u64,
+                total: Some(total),
+                unit: Unit::Statements,
+                detail: format!(
+                    "committed here, waits for a standby, {} s",
+                    waited.as_secs()
+                ),
+            }),
+            ApplyEvent::Said(said) => context.feed.say(format!("  {said}")),
             ApplyEvent::Committing => committing.store(true, Ordering::SeqCst),
         })
         .await;
         canceller.abort();
         (outcome, session)
-    }
-
-    /// Records how a file came out, and gives back a session for the next.
-    async fn settled(
-        &self,
-        session: Session,
-        file: &PlannedFile,
-        record: &mut AppliedFile,
-        outcome: FileOutcome,
-    ) -> (Result<(), Stop>, Result<Session, TargetError>) {
-        match outcome {
-            FileOutcome::Committed { took } => {
-                self.committed(file, record, took).await;
-                let session = if changes_settings(file) {
-                    drop(session);
-                    self.fresh().await
-                } else {
-                    Ok(session)
-                };
-                (Ok(()), session)
-            }
-            FileOutcome::RolledBack(failure) => {
-                self.rolled_back(file, record, &failure).await;
-                let stop = match failure {
-                    FileFailure::Canceled => Stop::Canceled,
-                    failure => Stop::Failed(failure_finding(file, &failure, self.migration)),
-                };
-                (Err(stop), Ok(session))
-            }
-            FileOutcome::Unknown { reason } => {
-                drop(session);
-                self.unknown(file, record, &reason).await
-            }
-        }
-    }
-
-    async fn committed(&self, file: &PlannedFile, record: &mut AppliedFile, took: Duration) {
-        record.state = FileState::Applied;
-        record.duration_ms = took.as_millis() as u64;
-        let ms = record.duration_ms;
-        self.context
-            .feed
-            .say(format!("{}: committed, {ms} ms", file.name));
-        self.effect(file, EffectOutcome::Committed, ms, String::new())
-            .await;
-        fault::point("after_effect");
-    }
-
-    async fn rolled_back(
-        &self,
-        file: &PlannedFile,
-        record: &mut AppliedFile,
-        failure: &FileFailure,
-    ) {
-        let text = failure_text(file, failure);
-        record.state = FileState::RolledBack;
-        record.failure = Some(text.clone());
-        if let FileFailure::Statement { error, .. }
-        | FileFailure::Commit { error }
-        | FileFailure::Begin { error } = failure
-        {
-            record.error = Some(error_seen(error));
-        }
-        self.context.feed.say(format!("{}: rolled back", file.name));
-        self.effect(file, EffectOutcome::RolledBack, 0, text).await;
-    }
-
-    /// The answer to COMMIT was lost: a fresh session on the same server is asked.
-    async fn unknown(
-        &self,
-        file: &PlannedFile,
-        record: &mut AppliedFile,
-        reason: &str,
-    ) -> (Result<(), Stop>, Result<Session, TargetError>) {
-        self.context.feed.say(format!(
-            "{}: the answer to COMMIT was lost: {reason}",
-            file.name
-        ));
-        record.state = FileState::Unknown;
-        let asked = async {
-            let session = self.fresh().await?;
-            let committed = self.ask_ledger(&session, file, record).await?;
-            Ok::<_, TargetError>((session, committed))
-        };
-        match asked.await {
-            Ok((session, Some(true))) => {
-                self.committed(file, record, Duration::ZERO).await;
-                (Ok(()), Ok(session))
-            }
-            Ok((session, Some(false))) => {
-                let failure = FileFailure::ConnectionLost {
-                    reason: reason.to_owned(),
-                };
-                self.rolled_back(file, record, &failure).await;
-                let finding = failure_finding(file, &failure, self.migration);
-                (Err(Stop::Failed(finding)), Ok(session))
-            }
-            Ok((session, None)) => (
-                Err(self
-                    .lost(file, "its session still works on the server")
-                    .await),
-                Ok(session),
-            ),
-            Err(error) => {
-                let stop = self.lost(file, &error.to_string()).await;
-                (Err(stop), Err(error))
-            }
-        }
-    }
-
-    async fn lost(&self, file: &PlannedFile, reason: &str) -> Stop {
-        self.effect(file, EffectOutcome::Unknown, 0, reason.to_owned())
-            .await;
-        Stop::Lost(
-            Finding::inconclusive(format!(
-                "{}: nobody knows yet whether it committed",
-                file.name
-            ))
-            .because("COMMIT was sent, and its answer was lost")
-            .because(format!("the server could not be asked: {reason}"))
-            .can("when the server answers again, press Enter: its ledger is asked")
-            .can("do not run the file by hand before that"),
-        )
-    }
-
-    /// Waits for the old session to be gone, then takes the file's key.
-    async fn ask_ledger(
-        &self,
-        session: &Session,
-        file: &PlannedFile,
-        record: &AppliedFile,
-    ) -> Result<Option<bool>, PostgresError> {
-        let row = new_row(self.context, file, &record.nonce);
-        let feed = &self.context.feed;
-        feed.say("asking the ledger in a fresh session");
-        // Our fresh session carries the same name, so only the key itself can tell; the insert
-        // waits for the old transaction as long as the lock timeout lets it.
-        match ledger::fence(session, &row).await {
-            Ok(committed) => Ok(Some(committed)),
-            Err(error) if error.sqlstate() == Some("55P03") => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn fresh(&self) -> Result<Session, TargetError> {
-        let id = &self.context.gate.id;
-        let opened = self
-            .context
-            .targets
-            .open(&self.gate.target, id, settings(self.gate))
-            .await;
-        opened.map(|(mut session, _)| {
-            forward_notices(&mut session, self.context);
-            session
-        })
-    }
-
-    async fn effect(
-        &self,
-        file: &PlannedFile,
-        outcome: EffectOutcome,
-        duration_ms: u64,
-        detail: String,
-    ) {
-        let name = file.name.clone();
-        self.context
-            .effect(EffectRecord {
-                name,
-                outcome,
-                duration_ms,
-                detail,
-            })
-            .await;
     }
 }

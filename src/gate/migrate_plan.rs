@@ -7,7 +7,7 @@ use super::{Context, Payload, Plan, TargetError, Tone};
 use crate::digest::digest;
 use crate::postgres::ledger::{self, LedgerRow, LedgerState};
 use crate::postgres::session::SessionSettings;
-use crate::runbook::Migrate;
+use crate::runbook::{Migrate, Profile};
 use crate::sql::{Checksum, Script};
 
 /// Where a file stands.
@@ -27,6 +27,8 @@ pub enum Standing {
     OutOfOrder {
         after: String,
     },
+    /// The journal saw it commit, and the ledger of the server that answers now lacks it.
+    Lost,
 }
 
 /// One file, read once. These bytes are what is shown, hashed and run.
@@ -80,7 +82,7 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
         Ok(files) if !gate.undoes.is_empty() => {
             super::migrate_down::stand(gate, context, &files, &rows)
         }
-        Ok(files) => stand(gate, &context.gate.id, files, &rows),
+        Ok(files) => stand(gate, context, files, &rows),
         Err(reasons) => MigrationPlan {
             files: Vec::new(),
             missing: Vec::new(),
@@ -172,7 +174,7 @@ pub(super) fn read_text(path: &std::path::Path) -> Result<String, String> {
 /// Compares the files with the ledger.
 fn stand(
     gate: &Migrate,
-    collection: &str,
+    context: &Context,
     mut files: Vec<PlannedFile>,
     rows: &[LedgerRow],
 ) -> MigrationPlan {
@@ -198,6 +200,10 @@ fn stand(
                     applied: row.applied_at.clone(),
                 }
             }
+            None if is_lost(&file.name, context, rows) => {
+                refusals.push(lost_words(&file.name));
+                Standing::Lost
+            }
             None => match &later_applied {
                 Some(after) => Standing::OutOfOrder {
                     after: after.clone(),
@@ -222,7 +228,7 @@ fn stand(
     let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let missing: Vec<String> = applied
         .iter()
-        .filter(|row| row.collection == collection && !names.contains(row.file.as_str()))
+        .filter(|row| row.collection == context.gate.id && !names.contains(row.file.as_str()))
         .filter(|_| !is_chosen(gate))
         .map(|row| row.file.clone())
         .collect();
@@ -234,6 +240,22 @@ fn stand(
         missing,
         refusals,
     }
+}
+
+/// A commit that was acknowledged is gone: the server failed over to a standby that had not
+/// received it, or was restored from before. What was undone since has its row still.
+fn is_lost(file: &str, context: &Context, rows: &[LedgerRow]) -> bool {
+    let known = |row: &LedgerRow| row.file == file && row.state != LedgerState::Void;
+    context.committed.contains(file) && !rows.iter().any(known)
+}
+
+fn lost_words(file: &str) -> String {
+    format!(
+        "{file} was committed in this run, and the server that answers now has no record of it: it \
+         was restored, or it is a standby that took over without it. This run applies nothing over \
+         that. Find out what else is missing there; once that is accepted, a new run applies what \
+         its ledger lacks"
+    )
 }
 
 /// Tells whether whoever runs it chooses the file, as `{file}`: another one is no part of a set, and
@@ -325,11 +347,15 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
             Standing::Applied { at, .. } => (Tone::Muted, format!("applied {at}")),
             Standing::Changed { .. } => (Tone::Bad, "changed since it was applied".to_owned()),
             Standing::OutOfOrder { .. } => (Tone::Warning, "out of order".to_owned()),
+            Standing::Lost => (Tone::Bad, "lost".to_owned()),
         };
         let count = file.script.statements.len();
         plan.line(
             tone,
             match &file.undoes {
+                None if file.script.alone().is_some() => {
+                    format!("{word:<9} {}  (outside of a transaction)", file.name)
+                }
                 Some(up) => format!("{word:<9} {up}  by {}  ({count} statements)", file.name),
                 None => format!("{word:<9} {}  ({count} statements)", file.name),
             },
@@ -355,8 +381,12 @@ fn settings_line(gate: &Migrate) -> String {
         .role
         .as_ref()
         .map_or(String::new(), |role| format!(", as role {role}"));
+    let fast = match gate.profile {
+        Profile::Safe => "",
+        Profile::Fast => ", commits waited for once at the end",
+    };
     format!(
-        "one transaction a file; lock_timeout {} ms, statement_timeout {} ms, {} attempts{role}",
+        "one transaction a file{fast}; lock_timeout {} ms, statement_timeout {} ms, {} attempts{role}",
         gate.lock_timeout.as_millis(),
         gate.statement_timeout.as_millis(),
         gate.attempts

@@ -6,6 +6,7 @@ use super::migrate::{first_state, new_row, nonce, settings};
 use super::migrate_plan::MigrationPlan;
 use super::{AppliedFile, Context, Evidence, FileState, Payload, Reconciled, TargetError};
 use crate::expectation::Finding;
+use crate::postgres::apply_alone::settle_alone;
 use crate::postgres::ledger::{self, LedgerState};
 use crate::postgres::settle;
 use crate::promotion::Resolution;
@@ -58,7 +59,15 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
     // Only one file can have been in flight: the first that is not in the ledger.
     if let Some(file) = migration.pending().next() {
         let nonce = nonce(context, &file.name);
-        let committed = ledger::fence(&session, &new_row(context, file, &nonce)).await?;
+        let row = new_row(context, file, &nonce);
+        let committed = match file.script.alone() {
+            // What it made stands in the catalog; its row is the intent, or the result from now on.
+            Some(alone) => {
+                settle_alone(&session, alone, &row).await?;
+                false
+            }
+            None => ledger::fence(&session, &row).await?,
+        };
         if committed {
             return Err(TargetError::Lock(
                 "its last file committed a moment ago".to_owned(),

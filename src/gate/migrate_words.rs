@@ -30,6 +30,7 @@ pub(super) fn failure_text(file: &PlannedFile, failure: &FileFailure) -> String 
             format!("{name}: COMMIT was refused: {said} ({})", error.sqlstate)
         }
         FileFailure::Guard { reason } => format!("{name}: {reason}"),
+        FileFailure::Left => format!("{name}: it left its transaction before its end"),
         FileFailure::Canceled => format!("{name}: canceled"),
         FileFailure::ConnectionLost { reason } => {
             format!("{name}: the connection was lost before COMMIT: {reason}")
@@ -60,6 +61,15 @@ pub(super) fn failure_finding(
         }
         _ => {}
     }
+    if *failure == FileFailure::Left {
+        // The session was read only by then, so what could still be done is little; it is not
+        // known to be nothing.
+        return finding
+            .because("its ledger row is gone, so what it did in its transaction is undone")
+            .because("what it did behind that ran in a session that may only read")
+            .can("see what the gate says that was made of the schema, and compare it (drift)")
+            .can("take what ends the transaction out of the file, then press r");
+    }
     finding = finding.because(format!("{} left nothing behind", file.name));
     let position = migration
         .files
@@ -76,6 +86,11 @@ pub(super) fn failure_finding(
         Some("55P03" | "40P01") => finding
             .can("find out who holds the lock (pg_blocking_pids), wait until it is free")
             .can("then press r: the file is tried again from its beginning"),
+        Some("55P04") => finding
+            .can("a new enum value can be used only after its commit: split it into two files")
+            .can("then press r: the file is tried again from its beginning"),
+        Some("53100" | "53200" | "53300") => finding
+            .can("the server ran out of room: make some, then press r; nothing was half done"),
         Some("42501") => finding.can("give the user that connects the privilege, then press r"),
         _ => finding.can("mend the data or the file, then press r: only what is pending runs"),
     }

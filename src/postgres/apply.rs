@@ -1,26 +1,26 @@
 //! Applies one SQL file in one transaction, with its ledger row, and says how that came out.
 //!
-//! The statements are sent ahead in a window, so a file costs two round trips however long it is.
-//! `COMMIT` is never in the same message as anything else: a client that dies before it is sent
-//! has certainly not committed.
+//! `BEGIN`, the ledger row, the statements and the check are sent ahead, so a file costs two round
+//! trips however long it is. What keeps that safe: outside of the transaction that we begin the
+//! session is read only ([`renewal`]), so a `BEGIN` that failed and whatever ends the transaction early
+//! leave the statements behind them nothing to write to. `COMMIT` is never in the same message as
+//! anything else: a client that dies before it is sent has certainly not committed.
 
-use std::collections::VecDeque;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryStream};
 use tokio_util::sync::CancellationToken;
 
+use super::apply_flight::{Flight, finish, send};
+pub use super::apply_guard::{Guard, read as read_guards};
+use super::apply_guard::{is_missing_ticket, judge};
+use super::commit::{self, Answer};
 use super::ledger::{NewRow, identifier, literal};
 use super::session::Session;
+use super::trace::{StatementTrace, Tracer};
+use super::witness::Standing;
 use super::{DatabaseError, PostgresError};
-use crate::sql::{Class, Script};
+use crate::sql::Script;
 use crate::system::fault;
-
-/// How many statements are on their way before the first is answered.
-const WINDOW: usize = 32;
 
 /// What is applied, and how.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +29,14 @@ pub struct FileToApply<'a> {
     pub row: NewRow<'a>,
     /// The role that owns what the file makes.
     pub role: Option<&'a str>,
-    /// Settings that must read the same before COMMIT as they do now.
-    pub guarded: &'a [(String, String)],
+    /// What must read the same before COMMIT as it did when the gate began.
+    pub guards: &'a [Guard],
+    /// How long the server may wait for a standby to confirm the commit.
+    pub standby_wait: Duration,
+    /// Said after `DISCARD ALL`, so that nothing of the file before it is left in the session.
+    pub renewal: Option<&'a str>,
+    /// Each statement is sent when the one before it is done, and what it did is looked at.
+    pub traced: bool,
 }
 
 /// What happens while a file runs.
@@ -44,15 +50,21 @@ pub enum ApplyEvent {
         rows: u64,
         took: Duration,
     },
+    /// What statement `index` did to its surroundings, where that is traced.
+    Traced { index: usize, trace: StatementTrace },
+    /// Something worth saying before `COMMIT`.
+    Said(String),
     /// `COMMIT` was sent.
     Committing,
+    /// The server has committed, and waits for a standby to confirm it.
+    WaitsForStandby { waited: Duration },
 }
 
 /// How a file came out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FileOutcome {
-    /// The transaction committed; its rows and time.
-    Committed { took: Duration },
+    /// The transaction committed. It is not confirmed where the wait for a standby was given up.
+    Committed { took: Duration, confirmed: bool },
     /// Nothing of the file is there.
     RolledBack(FileFailure),
     /// `COMMIT` was sent and its answer was lost.
@@ -71,8 +83,10 @@ pub enum FileFailure {
     },
     /// `COMMIT` was refused: a deferred constraint, a serialisation failure.
     Commit { error: Box<DatabaseError> },
-    /// The file changed a setting that keeps others safe, or left its transaction.
+    /// The file changed something that keeps others safe.
     Guard { reason: String },
+    /// The file left its transaction, by a way that nobody recognised.
+    Left,
     /// It was asked to stop.
     Canceled,
     /// The connection ended before `COMMIT` was sent.
@@ -114,20 +128,61 @@ pub async fn apply_file(
     }
     fault::point("before_commit");
     observe(ApplyEvent::Committing);
-    let outcome = commit(session, started).await;
+    let outcome = end(session, &file, started, &mut observe).await;
     fault::point("after_commit");
     outcome
 }
 
-async fn commit(session: &Session, started: Instant) -> FileOutcome {
-    match session
-        .client
-        .batch_execute("COMMIT")
-        .await
-        .map_err(PostgresError::from)
-    {
-        Ok(()) => FileOutcome::Committed {
+/// What makes a session as it was when it was opened, after `DISCARD ALL`, with `more` settings;
+/// everything in it is read only but for what [`apply_file`] begins.
+pub fn renewal(session: &Session, more: &[(&str, &str)]) -> String {
+    let mut settings = session.settings_made();
+    settings.extend(more.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+    settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
+    let set: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| {
+            let (name, value) = (literal(name), literal(value));
+            format!("pg_catalog.set_config({name}, {value}, false)")
+        })
+        .collect();
+    format!("SELECT {}", set.join(", "))
+}
+
+/// Makes a small change and waits until it is safe, on the standbys too where the server wants
+/// that: whatever was committed before it is as safe then. `false` when no standby confirmed it.
+///
+/// # Errors
+/// What the server says.
+pub async fn confirm(session: &Session, standby_wait: Duration) -> Result<bool, PostgresError> {
+    let sql = "BEGIN READ WRITE; \
+         SELECT pg_catalog.set_config('synchronous_commit', CASE reset_val \
+         WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' ELSE reset_val END, true) \
+         FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'synchronous_commit'; \
+         INSERT INTO stagegate.ticket VALUES ('confirmation') \
+         ON CONFLICT (nonce) DO UPDATE SET nonce = excluded.nonce";
+    if let Err(error) = session.client.batch_execute(sql).await {
+        let _ = session.client.batch_execute("ROLLBACK").await;
+        return Err(error.into());
+    }
+    let answer = commit::commit(session, standby_wait, |_| {}).await?;
+    Ok(answer == Answer::Committed)
+}
+
+async fn end(
+    session: &Session,
+    file: &FileToApply<'_>,
+    started: Instant,
+    observe: &mut impl FnMut(ApplyEvent),
+) -> FileOutcome {
+    let waits = |waited| observe(ApplyEvent::WaitsForStandby { waited });
+    match commit::commit(session, file.standby_wait, waits).await {
+        Ok(Answer::RolledBack) => FileOutcome::RolledBack(FileFailure::Guard {
+            reason: "the server answered COMMIT with ROLLBACK".to_owned(),
+        }),
+        Ok(answer) => FileOutcome::Committed {
             took: started.elapsed(),
+            confirmed: answer == Answer::Committed,
         },
         Err(error) if error.is_connection_lost() => FileOutcome::Unknown {
             reason: error.to_string(),
@@ -143,64 +198,70 @@ async fn commit(session: &Session, started: Instant) -> FileOutcome {
 }
 
 /// Everything before `COMMIT`.
-///
-/// Nothing of the file is sent before the server has said that the transaction stands: a cancel
-/// request that hits `BEGIN` itself would leave what follows to commit by itself.
 async fn run_body(
     session: &Session,
     file: &FileToApply<'_>,
     cancel: &CancellationToken,
     observe: &mut impl FnMut(ApplyEvent),
 ) -> Result<(), FileFailure> {
-    let begin = send(session, &begin_sql(file))
-        .await
-        .map_err(refused_at_begin)?;
-    fault::point("after_begin_sent");
-    let rows = finish(begin).await.map_err(refused_at_begin)?;
-    if let Some(up) = file.row.undoes
-        && rows == 0
-    {
-        // Between the plan and now somebody else undid it; nothing of the file is run.
-        return Err(FileFailure::Guard {
-            reason: format!("{up} is not applied any more: somebody else undid it meanwhile"),
-        });
+    if let Some(renewal) = file.renewal {
+        // Both are answered before BEGIN is; one that failed leaves the session read only or not
+        // as it is guarded, and the file is not committed.
+        for sql in ["DISCARD ALL", renewal] {
+            drop(send(session, sql).await.map_err(refused_at_begin)?);
+        }
     }
-    let mut flight = Flight {
-        session,
-        file,
-        streams: VecDeque::new(),
-        next: 0,
-        check: None,
-    };
+    let mut begin = Some(
+        send(session, &begin_sql(file))
+            .await
+            .map_err(refused_at_begin)?,
+    );
+    fault::point("after_begin_sent");
+    if (file.traced || file.row.undoes.is_some())
+        && let Some(begin) = begin.take()
+    {
+        begun(begin, file).await?;
+    }
+    let mut tracer = None;
+    if file.traced {
+        let begun = Tracer::begin(session).await;
+        tracer = Some(begun.map_err(|error| classify(0, error))?);
+    }
+    let mut flight = Flight::new(session, file);
     let mut last = Instant::now();
     for index in 0..file.script.statements.len() {
-        flight
-            .fill(index)
-            .await
-            .map_err(|error| classify(index, error))?;
+        let wrong = |error| classify(index, error);
+        flight.fill(index).await.map_err(wrong)?;
+        if let Some(begin) = begin.take() {
+            begun(begin, file).await?;
+        }
         observe(ApplyEvent::Waiting { index });
-        let rows = flight
-            .land(index)
-            .await
-            .map_err(|error| classify(index, error))?;
+        let rows = flight.land(index).await.map_err(wrong)?;
         fault::point("after_statement");
-        observe(ApplyEvent::Done {
-            index,
-            rows,
-            took: last.elapsed(),
-        });
+        if session.witness().standing() == Standing::Idle {
+            return Err(why_it_left(flight, index).await);
+        }
+        let took = last.elapsed();
+        observe(ApplyEvent::Done { index, rows, took });
+        if let Some(tracer) = &mut tracer {
+            let trace = tracer.look(session, last).await.map_err(wrong)?;
+            observe(ApplyEvent::Traced { index, trace });
+        }
         last = Instant::now();
         if cancel.is_cancelled() {
             return Err(FileFailure::Canceled);
         }
     }
     let index = file.script.statements.len();
-    flight
-        .fill(index)
-        .await
-        .map_err(|error| classify(index, error))?;
+    let wrong = |error| classify(index.saturating_sub(1), error);
+    flight.fill(index).await.map_err(wrong)?;
+    if let Some(begin) = begin.take() {
+        begun(begin, file).await?;
+    }
     if let Some(check) = flight.check {
-        judge_guards(check, file).await?;
+        for said in judge(check, file.guards, wrong).await? {
+            observe(ApplyEvent::Said(said));
+        }
     }
     if cancel.is_cancelled() {
         return Err(FileFailure::Canceled);
@@ -208,129 +269,35 @@ async fn run_body(
     Ok(())
 }
 
-/// Statements that are on their way, answered in the order in which they were sent.
-struct Flight<'a> {
-    session: &'a Session,
-    file: &'a FileToApply<'a>,
-    streams: VecDeque<SimpleQueryStream>,
-    /// The next statement to send.
-    next: usize,
-    /// The check that is sent behind the last statement.
-    check: Option<SimpleQueryStream>,
+/// The session is in no transaction any more: an answer that is on its way may say why.
+async fn why_it_left(mut flight: Flight<'_>, index: usize) -> FileFailure {
+    match flight.rest().await.map_err(|error| classify(index, error)) {
+        Err(failure @ (FileFailure::Guard { .. } | FileFailure::ConnectionLost { .. })) => failure,
+        _ => FileFailure::Left,
+    }
 }
 
-impl Flight<'_> {
-    /// Sends ahead what may be sent while statement `index` is waited for. COPY needs the wire for
-    /// itself, so nothing is sent past one.
-    async fn fill(&mut self, index: usize) -> Result<(), PostgresError> {
-        let script = self.file.script;
-        while self.next < script.statements.len()
-            && self.next < index + WINDOW
-            && script.statements[self.next].class != Class::CopyFromStdin
-        {
-            self.streams
-                .push_back(send(self.session, script.statement(self.next)).await?);
-            self.next += 1;
-        }
-        if self.next == script.statements.len() && self.check.is_none() {
-            self.check = Some(send(self.session, &check_sql(self.file)).await?);
-        }
-        Ok(())
-    }
-
-    /// Waits for statement `index`; returns its rows.
-    async fn land(&mut self, index: usize) -> Result<u64, PostgresError> {
-        match self.streams.pop_front() {
-            Some(stream) => finish(stream).await,
-            None => {
-                self.next = index + 1;
-                copy_in(self.session, self.file.script, index).await
-            }
-        }
+/// Waits until the transaction stands, with its ledger row.
+async fn begun(
+    begin: tokio_postgres::SimpleQueryStream,
+    file: &FileToApply<'_>,
+) -> Result<(), FileFailure> {
+    let rows = finish(begin).await.map_err(refused_at_begin)?;
+    match file.row.undoes {
+        // Between the plan and now somebody else undid it; nothing of the file is run.
+        Some(up) if rows == 0 => Err(FileFailure::Guard {
+            reason: format!("{up} is not applied any more: somebody else undid it meanwhile"),
+        }),
+        _ => Ok(()),
     }
 }
 
 fn begin_sql(file: &FileToApply<'_>) -> String {
-    let mut sql = format!("BEGIN; {}", file.row.insert());
+    let mut sql = format!("BEGIN READ WRITE; {}", file.row.insert());
     if let Some(role) = file.role {
         sql.push_str(&format!("; SET LOCAL ROLE {}", identifier(role)));
     }
     sql
-}
-
-/// Asks back, in the transaction and as ourselves, what must still be true before `COMMIT`.
-fn check_sql(file: &FileToApply<'_>) -> String {
-    let nonce = literal(file.row.nonce);
-    let settings: String = file
-        .guarded
-        .iter()
-        .map(|(name, _)| format!(", pg_catalog.current_setting({}, true)", literal(name)))
-        .collect();
-    // As ourselves: the file may have taken on a role that may not read the ledger.
-    format!(
-        "SET LOCAL ROLE NONE; SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger \
-         WHERE nonce = {nonce} AND xmin::text::bigint = \
-         (pg_catalog.pg_current_xact_id()::text::bigint & 4294967295)){settings}"
-    )
-}
-
-async fn judge_guards(check: SimpleQueryStream, file: &FileToApply<'_>) -> Result<(), FileFailure> {
-    let index = file.script.statements.len().saturating_sub(1);
-    let mut check = pin!(check);
-    let mut answer = Vec::new();
-    while let Some(message) = check.next().await {
-        answer.push(message.map_err(|error| classify(index, error.into()))?);
-    }
-    let row = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let Some(row) = row else {
-        return Err(FileFailure::Guard {
-            reason: "the check before COMMIT gave no answer".into(),
-        });
-    };
-    if row.get(0) != Some("1") {
-        return Err(FileFailure::Guard {
-            reason: "the file left its transaction: its ledger row is not there".into(),
-        });
-    }
-    for (column, (name, wanted)) in file.guarded.iter().enumerate() {
-        let found = row.get(column + 1).unwrap_or("(unset)");
-        if found != wanted {
-            return Err(FileFailure::Guard {
-                reason: format!("the file changed `{name}` from `{wanted}` to `{found}`"),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Sends a statement without waiting for its answer.
-async fn send(session: &Session, sql: &str) -> Result<SimpleQueryStream, PostgresError> {
-    Ok(session.client.simple_query_raw(sql).await?)
-}
-
-/// Reads an answer to its end; the rows of all its statements are counted and dropped.
-async fn finish(stream: SimpleQueryStream) -> Result<u64, PostgresError> {
-    let mut stream = pin!(stream);
-    let mut rows = 0;
-    while let Some(message) = stream.next().await {
-        if let SimpleQueryMessage::CommandComplete(count) = message? {
-            rows += count;
-        }
-    }
-    Ok(rows)
-}
-
-async fn copy_in(session: &Session, script: &Script, index: usize) -> Result<u64, PostgresError> {
-    let sink = session.client.copy_in(script.statement(index)).await?;
-    let mut sink = pin!(sink);
-    let data = script.copy_data(index).unwrap_or_default();
-    for chunk in data.as_bytes().chunks(64 * 1024) {
-        sink.send(Bytes::copy_from_slice(chunk)).await?;
-    }
-    Ok(sink.finish().await?)
 }
 
 fn refused_at_begin(error: PostgresError) -> FileFailure {
@@ -347,16 +314,23 @@ fn classify(index: usize, error: PostgresError) -> FileFailure {
         };
     }
     match error {
-        // Our own cancel request; a statement timeout has the same code and another message.
-        PostgresError::Database(error)
-            if error.sqlstate == "57014" && error.message.contains("user request") =>
-        {
-            FileFailure::Canceled
-        }
+        PostgresError::Database(error) if is_our_cancel(&error) => FileFailure::Canceled,
+        // The ticket is written last: who meets its absence ended the transaction before.
+        PostgresError::Database(error) if is_missing_ticket(&error) => FileFailure::Guard {
+            reason: "it ends its transaction, or has all constraints checked, before its last \
+                     statement; the database refused to commit it"
+                .to_owned(),
+        },
         PostgresError::Database(error) => FileFailure::Statement { index, error },
         other => FileFailure::Other {
             index,
             reason: other.to_string(),
         },
     }
+}
+
+/// Tells whether a cancel request ended a statement; a statement timeout has the same code and
+/// another message.
+pub(super) fn is_our_cancel(error: &DatabaseError) -> bool {
+    error.sqlstate == "57014" && error.message.contains("user request")
 }

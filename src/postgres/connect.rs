@@ -19,6 +19,7 @@ use super::error::{ConnectError, ConnectFailure};
 use super::refusal::Refusal;
 use super::tls;
 use super::wire::{AlreadySecured, Plain, Wire};
+use super::witness::Witness;
 
 /// PostgreSQL's question whether the server speaks TLS: length 8, code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -29,6 +30,7 @@ pub(super) struct Connected {
     pub(super) connection: Connection<Wire, Wire>,
     pub(super) route: Route,
     pub(super) tls: bool,
+    pub(super) witness: Arc<Witness>,
 }
 
 /// The way that a connection took: to which of the host's addresses, secured how. A cancel
@@ -204,6 +206,8 @@ async fn attempt(
         ),
     })?;
     let tls = wire.is_tls();
+    let witness = Arc::new(Witness::default());
+    let wire = wire.seen_by(Arc::clone(&witness));
     let (client, connection) =
         Box::pin(driver_config(info, application_name, tls).connect_raw(wire, AlreadySecured))
             .await
@@ -213,6 +217,7 @@ async fn attempt(
         connection,
         route,
         tls,
+        witness,
     })
 }
 
@@ -272,12 +277,12 @@ impl Route {
             optional,
         } = &self.security
         else {
-            return Ok(Wire::Plain(stream));
+            return Ok(Wire::plain(stream));
         };
         if !direct {
             match ask_for_tls(&mut stream).await.map_err(RouteError::Io)? {
                 b'S' => {}
-                b'N' if *optional => return Ok(Wire::Plain(stream)),
+                b'N' if *optional => return Ok(Wire::plain(stream)),
                 b'N' => return Err(RouteError::NoTls),
                 other => return Err(RouteError::NotPostgres(other)),
             }

@@ -17,6 +17,10 @@ pub enum LedgerState {
     Undo,
     /// The attempt was proven dead; the key is taken so that it can never commit.
     Void,
+    /// A statement that no transaction can hold was begun; the catalog says what became of it.
+    Intent,
+    /// It was there before the ledger was, and a person said so.
+    Baseline,
 }
 
 /// One row.
@@ -53,11 +57,18 @@ pub struct NewRow<'a> {
     pub journal_head: &'a str,
 }
 
+/// The constraint by which a transaction that ends before its file does cannot be committed.
+pub(super) const TICKET_KEY: &str = "ledger_ticket_fkey";
+
 const CREATE: &str = "\
 CREATE SCHEMA IF NOT EXISTS stagegate;
+CREATE TABLE IF NOT EXISTS stagegate.ticket (nonce text PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS stagegate.ledger (
     nonce text PRIMARY KEY,
-    state text NOT NULL CHECK (state IN ('applied', 'void', 'reverted', 'undo')),
+    state text NOT NULL CONSTRAINT ledger_state_check
+        CHECK (state IN ('applied', 'void', 'reverted', 'undo', 'intent', 'baseline')),
+    ticket text CONSTRAINT ledger_ticket_fkey
+        REFERENCES stagegate.ticket DEFERRABLE INITIALLY DEFERRED,
     collection text NOT NULL,
     file text NOT NULL,
     checksum text NOT NULL,
@@ -74,7 +85,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS ledger_applied_file
 
 /// How a statement that writes a row begins.
 const COLUMNS: &str = "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, \
-                       raw_sha256, statements, run, journal_seq, journal_head)";
+                       raw_sha256, statements, run, journal_seq, journal_head, ticket)";
 
 /// Makes the ledger where it is missing. Changes nothing where it stands.
 ///
@@ -82,7 +93,7 @@ const COLUMNS: &str = "INSERT INTO stagegate.ledger (nonce, state, collection, f
 /// What the server says; 42501 when the role may not create it.
 pub async fn ensure(session: &Session) -> Result<(), PostgresError> {
     if exists(session).await? {
-        return allow_undo(session).await;
+        return bring_up_to_date(session).await;
     }
     // A second operator may make it at the same moment; the lock makes them take turns.
     let sql = format!("BEGIN; SELECT pg_advisory_xact_lock(7301442, 1); {CREATE} COMMIT");
@@ -93,21 +104,43 @@ pub async fn ensure(session: &Session) -> Result<(), PostgresError> {
     Ok(())
 }
 
-/// Lets a ledger that was made before files could be undone hold such rows.
-async fn allow_undo(session: &Session) -> Result<(), PostgresError> {
-    let sql = "SELECT conname::text FROM pg_catalog.pg_constraint \
+/// Gives a ledger of an earlier version what it lacks: words for its states, and tickets.
+async fn bring_up_to_date(session: &Session) -> Result<(), PostgresError> {
+    let sql = "SELECT (SELECT conname::text FROM pg_catalog.pg_constraint \
                WHERE conrelid = 'stagegate.ledger'::regclass AND contype = 'c' \
                AND pg_catalog.pg_get_constraintdef(oid) LIKE '%void%' \
-               AND pg_catalog.pg_get_constraintdef(oid) NOT LIKE '%undo%'";
-    let Some(row) = session.client.query_typed_opt(sql, &[]).await? else {
+               AND pg_catalog.pg_get_constraintdef(oid) NOT LIKE '%baseline%'), \
+               EXISTS (SELECT FROM pg_catalog.pg_constraint \
+               WHERE conrelid = 'stagegate.ledger'::regclass AND conname = 'ledger_ticket_fkey')";
+    let row = session.client.query_typed_one(sql, &[]).await?;
+    let mut changes = Vec::new();
+    if let Some(name) = row.get::<_, Option<String>>(0) {
+        changes.push(format!(
+            "ALTER TABLE stagegate.ledger DROP CONSTRAINT {}, ADD CONSTRAINT ledger_state_check \
+             CHECK (state IN ('applied', 'void', 'reverted', 'undo', 'intent', 'baseline'))",
+            identifier(&name)
+        ));
+    }
+    if !row.get::<_, bool>(1) {
+        changes.push(
+            "CREATE TABLE IF NOT EXISTS stagegate.ticket (nonce text PRIMARY KEY); \
+             ALTER TABLE stagegate.ledger ADD COLUMN IF NOT EXISTS ticket text, \
+             ADD CONSTRAINT ledger_ticket_fkey FOREIGN KEY (ticket) \
+             REFERENCES stagegate.ticket DEFERRABLE INITIALLY DEFERRED"
+                .to_owned(),
+        );
+    }
+    if changes.is_empty() {
         return Ok(());
-    };
+    }
     let sql = format!(
-        "ALTER TABLE stagegate.ledger DROP CONSTRAINT {}, ADD CONSTRAINT ledger_state_check \
-         CHECK (state IN ('applied', 'void', 'reverted', 'undo'))",
-        identifier(&row.get::<_, String>(0))
+        "BEGIN; SELECT pg_advisory_xact_lock(7301442, 1); {}; COMMIT",
+        changes.join("; ")
     );
-    session.client.batch_execute(&sql).await?;
+    if let Err(error) = session.client.batch_execute(&sql).await {
+        let _ = session.client.batch_execute("ROLLBACK").await;
+        return Err(error.into());
+    }
     Ok(())
 }
 
@@ -160,6 +193,8 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
                 "applied" => LedgerState::Applied,
                 "reverted" => LedgerState::Reverted,
                 "undo" => LedgerState::Undo,
+                "intent" => LedgerState::Intent,
+                "baseline" => LedgerState::Baseline,
                 _ => LedgerState::Void,
             },
             collection: row.get(2),
@@ -194,7 +229,7 @@ impl NewRow<'_> {
 
     fn values(&self, state: &str) -> String {
         format!(
-            "{}, '{state}', {}, {}, {}, {}, {}, {}, {}, {}",
+            "{}, '{state}', {}, {}, {}, {}, {}, {}, {}, {}, {}",
             literal(self.nonce),
             literal(self.collection),
             literal(self.file),
@@ -204,12 +239,37 @@ impl NewRow<'_> {
             literal(self.run),
             self.journal_seq,
             literal(self.journal_head),
+            literal(self.nonce),
         )
     }
 
     /// The statement that takes the key, so that the attempt can never commit.
     fn fence(&self) -> String {
-        format!("{} ON CONFLICT DO NOTHING", self.insert_as("void"))
+        self.with_ticket("void")
+    }
+
+    /// The statement that says, before a statement that no transaction can hold, that it is begun.
+    pub(super) fn intent(&self) -> String {
+        self.with_ticket("intent")
+    }
+
+    /// The state of the row when such a statement is done.
+    pub(super) fn done_state(&self) -> &'static str {
+        if self.undoes.is_some() {
+            "undo"
+        } else {
+            "applied"
+        }
+    }
+
+    /// A row and its ticket in one statement, for what needs no transaction of its own.
+    fn with_ticket(&self, state: &str) -> String {
+        format!(
+            "WITH ticket AS (INSERT INTO stagegate.ticket VALUES ({}) ON CONFLICT DO NOTHING) \
+             {} ON CONFLICT DO NOTHING",
+            literal(self.nonce),
+            self.insert_as(state)
+        )
     }
 }
 
@@ -231,6 +291,11 @@ pub async fn fence(session: &Session, row: &NewRow<'_>) -> Result<bool, Postgres
     );
     let found = session.client.query_typed_opt(&sql, &[]).await?;
     Ok(found.is_some_and(|row| row.get(0)))
+}
+
+/// The statement that lets a file's transaction be committed.
+pub(super) fn ticket_sql(nonce: &str) -> String {
+    format!("INSERT INTO stagegate.ticket VALUES ({})", literal(nonce))
 }
 
 /// Quotes a text as an SQL string constant.

@@ -6,7 +6,11 @@
 //! server programs, [`cluster`] runs a private server.
 
 pub mod apply;
+pub mod apply_alone;
+mod apply_flight;
+mod apply_guard;
 pub mod ask;
+mod cancel;
 pub mod catalog;
 pub mod clone_outward;
 pub mod clone_rows;
@@ -14,6 +18,7 @@ pub mod clone_schema;
 pub mod cluster;
 mod cluster_error;
 mod cluster_folder;
+mod commit;
 mod connect;
 mod connection_string;
 pub mod conninfo;
@@ -73,11 +78,14 @@ pub mod tables;
 mod tables_order;
 mod template;
 mod tls;
+pub mod trace;
 mod wire;
+pub mod witness;
 
+pub use cancel::Canceller;
 pub use conninfo::{Conninfo, ConninfoError};
 pub use environment::Environment;
 pub use error::{ConnectError, ConnectFailure, DatabaseError, PostgresError};
 pub use identity::Identity;
 pub use operator_lock::{Holder, OperatorLock, OperatorLockError};
-pub use session::{Canceller, ServerVersion, Session, SessionSettings};
+pub use session::{ServerVersion, Session, SessionSettings};

@@ -1,7 +1,6 @@
 //! One connection to a server, with settings that were made in one round trip and read back.
 
 use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,21 +8,21 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::poll_fn;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::{AsyncMessage, CancelToken, Client, Connection, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Connection, SimpleQueryMessage};
 
+use super::cancel::{self, Canceller};
 use super::connect::{self, Connected, Route};
 use super::conninfo::Conninfo;
 use super::error::{DatabaseError, PostgresError};
 use super::settings;
-use super::wire::{AlreadySecured, Wire};
+use super::wire::Wire;
+use super::witness::Witness;
 
 /// More notices than anybody reads; the rest is counted.
 const NOTICES_KEPT: usize = 1024;
-const CANCEL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a session is set to before anything else happens in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +78,7 @@ pub struct Session {
     info: Conninfo,
     route: Route,
     tls: bool,
+    witness: Arc<Witness>,
     backend_pid: i32,
     version: ServerVersion,
     settings: Vec<(String, String)>,
@@ -119,16 +119,23 @@ impl Session {
             connection,
             route,
             tls,
+            witness,
         } = connected;
-        let backend_pid = announced_pid(&client).await?;
+        let backend_pid = cancel::announced_pid(&client).await?;
         let (sender, receiver) = mpsc::channel(NOTICES_KEPT);
         let notices_dropped = Arc::new(AtomicU64::new(0));
-        let end = End::watch(connection, sender, Arc::clone(&notices_dropped));
+        let end = End::watch(
+            connection,
+            sender,
+            Arc::clone(&notices_dropped),
+            Arc::clone(&witness),
+        );
         Ok(Self {
             client,
             info,
             route,
             tls,
+            witness,
             backend_pid,
             version: ServerVersion {
                 num: 0,
@@ -156,6 +163,14 @@ impl Session {
         &self.settings
     }
 
+    /// Returns what was set when the session was opened, those settings included that a server may
+    /// not know how to keep.
+    pub fn settings_made(&self) -> Vec<(String, String)> {
+        let tcp = matches!(self.info.host, super::conninfo::Host::Tcp(_));
+        let kept = self.settings.iter().cloned();
+        kept.chain(settings::keepalives(tcp)).collect()
+    }
+
     /// Returns the address that the session was opened with.
     pub fn conninfo(&self) -> &Conninfo {
         &self.info
@@ -168,6 +183,11 @@ impl Session {
             hostaddr: self.route.address().or(self.info.hostaddr),
             ..self.info.clone()
         }
+    }
+
+    /// Returns what has seen the ends of this session's transactions.
+    pub fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     pub fn is_tls(&self) -> bool {
@@ -187,10 +207,7 @@ impl Session {
 
     /// Returns what can stop this session's statement from outside.
     pub fn canceller(&self) -> Canceller {
-        Canceller {
-            token: self.client.cancel_token(),
-            route: self.route.clone(),
-        }
+        Canceller::new(self.client.cancel_token(), self.route.clone())
     }
 
     pub fn is_closed(&self) -> bool {
@@ -286,6 +303,7 @@ impl End {
         mut connection: Connection<Wire, Wire>,
         notices: mpsc::Sender<DatabaseError>,
         dropped: Arc<AtomicU64>,
+        witness: Arc<Witness>,
     ) -> Self {
         let (sender, ended) = watch::channel(false);
         let loss = Arc::new(Mutex::new(None));
@@ -296,6 +314,7 @@ impl End {
                 while let Some(message) = messages.next().await {
                     match message {
                         Ok(AsyncMessage::Notice(notice)) => {
+                            witness.notice(notice.routine());
                             let full = notices.try_send(DatabaseError::from(&notice));
                             if matches!(full, Err(mpsc::error::TrySendError::Full(_))) {
                                 dropped.fetch_add(1, Ordering::Relaxed);
@@ -335,60 +354,4 @@ impl Drop for End {
             driver.abort();
         }
     }
-}
-
-/// Stops the statement that a session is running. It goes by a connection of its own, secured
-/// like the session's.
-#[derive(Clone)]
-pub struct Canceller {
-    token: CancelToken,
-    route: Route,
-}
-
-impl Canceller {
-    /// Asks the server to cancel. The session is usable afterwards; if nothing was running,
-    /// nothing happens.
-    pub async fn cancel(&self) -> Result<(), PostgresError> {
-        let request = async {
-            let lost = |error: io::Error| PostgresError::ConnectionLost {
-                reason: format!("the request to cancel did not reach it: {error}"),
-            };
-            let wire = self.route.open_again().await.map_err(lost)?;
-            self.token.cancel_query_raw(wire, AlreadySecured).await?;
-            Ok(())
-        };
-        timeout(CANCEL_DEADLINE, Box::pin(request))
-            .await
-            .map_err(|_| PostgresError::Timeout {
-                what: "asking the server to cancel".to_owned(),
-                after: CANCEL_DEADLINE,
-            })?
-    }
-}
-
-impl fmt::Debug for Canceller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Canceller")
-    }
-}
-
-/// Learns the process number that the server announced. The driver does not tell it, but writes
-/// it into every request to cancel: so one is written to ourselves.
-async fn announced_pid(client: &Client) -> Result<i32, PostgresError> {
-    let (ours, mut other_end) = tokio::io::duplex(64);
-    let wire = Wire::Plain(Box::new(ours));
-    client
-        .cancel_token()
-        .cancel_query_raw(wire, AlreadySecured)
-        .await?;
-    // Length, code, process, key: four bytes each.
-    let mut request = [0; 16];
-    other_end
-        .read_exact(&mut request)
-        .await
-        .map_err(|error| PostgresError::Protocol {
-            reason: format!("the backend's process is not known: {error}"),
-        })?;
-    let [.., a, b, c, d, _, _, _, _] = request;
-    Ok(i32::from_be_bytes([a, b, c, d]))
 }

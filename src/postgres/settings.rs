@@ -89,20 +89,21 @@ const KEEPALIVES: [(&str, &str); 4] = [
     ("tcp_user_timeout", "30000"),
 ];
 
+/// Those settings for a session over the network; none for one through a socket.
+pub(super) fn keepalives(tcp: bool) -> impl Iterator<Item = (String, String)> {
+    let settings = KEEPALIVES.iter().filter(move |_| tcp);
+    settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+}
+
 async fn ask(
     session: &Session,
     wanted: &[(&str, String)],
     tcp: bool,
 ) -> Result<Made, PostgresError> {
-    let keepalives = KEEPALIVES
-        .iter()
-        .filter(|_| tcp)
-        .map(|&(name, value)| (name, value.to_owned()));
-    let values: Vec<String> = wanted
-        .iter()
-        .cloned()
-        .chain(keepalives)
-        .map(|(name, value)| format!("({}, {})", literal(name), literal(&value)))
+    let wanted_here = wanted.iter().map(|(n, v)| ((*n).to_owned(), v.clone()));
+    let values: Vec<String> = wanted_here
+        .chain(keepalives(tcp))
+        .map(|(name, value)| format!("({}, {})", literal(&name), literal(&value)))
         .collect();
     let names: Vec<String> = wanted.iter().map(|(name, _)| literal(name)).collect();
     // Everything is named in full, operators too: the role's search_path may hold others.

@@ -45,6 +45,20 @@ pub async fn lingering(
         .collect())
 }
 
+/// Waits until the session of process `pid` is gone; ends it when it lingers. `name` tells it from
+/// another one that has the number by then.
+///
+/// # Errors
+/// What the server says.
+pub async fn wait_for(
+    session: &Session,
+    pid: i32,
+    name: &str,
+    say: impl FnMut(&str),
+) -> Result<Vec<Lingering>, PostgresError> {
+    wait(session, name, |left| left.pid == pid, say).await
+}
+
 /// Waits until no session carries `application_name`; ends those that linger.
 ///
 /// Returns what is still there after all patience: then nothing may be decided yet.
@@ -54,12 +68,22 @@ pub async fn lingering(
 pub async fn wait_until_gone(
     session: &Session,
     application_name: &str,
+    say: impl FnMut(&str),
+) -> Result<Vec<Lingering>, PostgresError> {
+    wait(session, application_name, |_| true, say).await
+}
+
+async fn wait(
+    session: &Session,
+    application_name: &str,
+    meant: impl Fn(&Lingering) -> bool,
     mut say: impl FnMut(&str),
 ) -> Result<Vec<Lingering>, PostgresError> {
     let started = Instant::now();
     let mut told = false;
     loop {
-        let left = lingering(session, application_name).await?;
+        let mut left = lingering(session, application_name).await?;
+        left.retain(&meant);
         if left.is_empty() || started.elapsed() > PATIENCE + GRACE {
             return Ok(left);
         }

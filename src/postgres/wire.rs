@@ -6,11 +6,14 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::witness::{Watch, Witness};
 
 /// A connected socket of any kind.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -21,12 +24,30 @@ pub(super) type Plain = Box<dyn Duplex>;
 type Secured = <MakeRustlsConnect as MakeTlsConnect<Plain>>::Stream;
 
 /// A connection that is as secure as it is going to be.
-pub(super) enum Wire {
+pub(super) struct Wire {
+    stream: Stream,
+    watch: Option<Watch>,
+}
+
+enum Stream {
     Plain(Plain),
     Tls(Box<Secured>),
 }
 
 impl Wire {
+    pub(super) fn plain(plain: Plain) -> Self {
+        Self {
+            stream: Stream::Plain(plain),
+            watch: None,
+        }
+    }
+
+    /// Shows what arrives to a witness, too.
+    pub(super) fn seen_by(mut self, witness: Arc<Witness>) -> Self {
+        self.watch = Some(Watch::new(witness));
+        self
+    }
+
     /// Does the TLS handshake.
     pub(super) async fn secure(
         plain: Plain,
@@ -42,11 +63,14 @@ impl Wire {
             Err(never) => match never {},
         };
         let secured = handshake.connect(plain).await?;
-        Ok(Self::Tls(Box::new(secured)))
+        Ok(Self {
+            stream: Stream::Tls(Box::new(secured)),
+            watch: None,
+        })
     }
 
     pub(super) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        matches!(self.stream, Stream::Tls(_))
     }
 }
 
@@ -56,10 +80,16 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
+        };
+        if let Some(watch) = &mut this.watch {
+            watch.take(&buf.filled()[before..]);
         }
+        read
     }
 }
 
@@ -69,32 +99,32 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
     }
 }
 
 impl TlsStream for Wire {
     fn channel_binding(&self) -> ChannelBinding {
-        match self {
-            Self::Plain(_) => ChannelBinding::none(),
-            Self::Tls(stream) => stream.channel_binding(),
+        match &self.stream {
+            Stream::Plain(_) => ChannelBinding::none(),
+            Stream::Tls(stream) => stream.channel_binding(),
         }
     }
 }

@@ -36,9 +36,10 @@ pub use going_back::{
 };
 pub use load::{load, load_bytes};
 pub use model::{
-    AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Environment, Exec, FileCheck, Gate,
-    InputKind, Item, KINDS, Kind, Lint, Migrate, Phase, Query, RECOVERY_POINT_CAPTURE,
-    RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target, Window,
+    AllowedHazard, AloneLimits, Backup, BackupFormat, Boundary, Checklist, Environment, Exec,
+    FileCheck, Gate, InputKind, Item, KINDS, Kind, Lint, Migrate, MigrateEngine, Phase, Profile,
+    Query, RECOVERY_POINT_CAPTURE, RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target,
+    Window,
 };
 pub use problem::{Problem, Problems};
 pub use rehearsing::{RehearsalOf, Rehearse, RolesInScratch, SeenAllowed, Take};

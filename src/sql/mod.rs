@@ -2,6 +2,7 @@
 //! is, the hazards of statements, the relations that they write, and the checksum by which a file
 //! is known.
 
+mod alone;
 mod checksum;
 mod classify;
 mod embedded;
@@ -13,6 +14,7 @@ mod script;
 mod split;
 mod statements;
 
+pub use alone::{Alone, NotAlone};
 pub use checksum::{Checksum, normalise};
 pub use classify::{Class, classify};
 pub use embedded::{Embedded, find as find_embedded};

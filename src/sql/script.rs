@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::alone::{Alone, NotAlone};
 use super::classify::{Class, classify};
 use super::split::{Piece, pieces};
 
@@ -34,8 +35,10 @@ pub struct Script {
     /// The normalised text; the very bytes that run.
     pub text: String,
     pub statements: Vec<Statement>,
-    /// Empty when the file can run inside one transaction.
+    /// Empty when the file can be run.
     pub problems: Vec<ScriptProblem>,
+    /// Its statement that no transaction can hold, with its line and first words.
+    alone: Option<(usize, String, Alone)>,
 }
 
 impl Script {
@@ -47,6 +50,7 @@ impl Script {
             statements: Vec::new(),
             problems: Vec::new(),
             text: String::new(),
+            alone: None,
         };
         if let Some(at) = text.find('\0') {
             script.refuse(
@@ -75,7 +79,22 @@ impl Script {
             }
         }
         script.text = text;
+        if let Some((line, named, _)) = &script.alone
+            && script.statements.len() > 1
+        {
+            let (line, message) = (*line, format!("`{named}` cannot run inside a transaction"));
+            script.refuse(
+                line,
+                &message,
+                "put it into a file of its own, and nothing else there",
+            );
+        }
         script
+    }
+
+    /// The statement of a file that no transaction can hold. It is the only one of its file.
+    pub fn alone(&self) -> Option<&Alone> {
+        self.alone.as_ref().map(|(_, _, alone)| alone)
     }
 
     /// The text of a statement.
@@ -110,11 +129,21 @@ impl Script {
                 &format!("`{named}` would begin or end a transaction inside the file"),
                 "take it out: every file runs in one transaction of its own, which stagegate ends",
             ),
-            Class::NonTransactional => self.refuse(
-                line,
-                &format!("`{named}` cannot run inside a transaction, and every file runs in one"),
-                "run it outside of this gate",
-            ),
+            Class::NonTransactional => match Alone::read(statement) {
+                Ok(alone) => self.alone = Some((line, named, alone)),
+                Err(NotAlone::Unnamed) => self.refuse(
+                    line,
+                    &format!(
+                        "`{named}` names no index, and an interrupted one is found by its name"
+                    ),
+                    "give the index a name",
+                ),
+                Err(NotAlone::Foreign) => self.refuse(
+                    line,
+                    &format!("`{named}` cannot run inside a transaction, nor in a migration"),
+                    "run it outside of this gate",
+                ),
+            },
             Class::CopyToStdout => self.refuse(
                 line,
                 "COPY … TO stdout has nobody to write to here",
@@ -228,13 +257,22 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_run_in_a_transaction_is_refused() {
+    fn what_cannot_run_in_a_transaction_has_a_file_of_its_own() {
         for sql in [
             "create unique index concurrently i on t (a)",
             "drop index concurrently i",
             "vacuum full t",
             "alter table t detach partition p concurrently",
             "reindex table concurrently t",
+        ] {
+            assert_eq!(problems(sql).len(), 0, "{sql}");
+            assert!(Script::read(sql).alone().is_some(), "{sql}");
+            let found = problems(&format!("select 1;\n{sql}"));
+            assert_eq!(found.len(), 1, "{sql}");
+            assert_eq!(found[0].0, 2, "{sql}");
+        }
+        for sql in [
+            "create index concurrently on t (a)",
             "create database x",
             "alter system set a = 1",
             "copy t from '/etc/passwd'",

@@ -1,6 +1,7 @@
 //! The one integration binary. Each module tests one part of the product from outside.
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
+mod alone;
 mod back_screens;
 mod backup_command;
 mod clone;
@@ -8,6 +9,7 @@ mod clone_killed;
 mod clone_refused;
 mod clone_world;
 mod cluster;
+mod commit_protocol;
 mod connecting;
 mod connecting_tls;
 mod console_keys;

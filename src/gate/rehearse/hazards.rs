@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::seen::SeenHazard;
-use crate::gate::Context;
 use crate::gate::backup::bytes;
 use crate::gate::lint_survey::same_path;
 use crate::gate::migrate_plan::PlannedFile;
+use crate::gate::{AppliedFile, Context, TracedStatement};
 use crate::postgres::effects::{Effect, Standing};
 use crate::runbook::{Kind, Rehearse};
 use crate::sql::hazard::{self, Hazard};
@@ -14,6 +14,11 @@ use crate::untrusted::clean_line;
 
 /// Words of statements whose text does not say what they do.
 const OPAQUE: [&str; 4] = ["do", "call", "select", "execute"];
+
+/// The lock that nobody can work beside.
+const STOPS_ALL: &str = "AccessExclusiveLock";
+/// A lock that is held shorter than this is told with its statement, and is no hazard.
+const FELT_MS: u64 = 100;
 
 /// A hazard before its place in the file is known.
 pub(super) struct Found {
@@ -75,6 +80,47 @@ fn count_words(rows: u64) -> String {
     match rows {
         1 => "1 row".to_owned(),
         rows => format!("{rows} rows"),
+    }
+}
+
+/// Locks that stop everybody, where they were held for long enough to be felt. They are held until
+/// the transaction ends.
+pub(super) fn of_locks(
+    traced: &[TracedStatement],
+    rows: &BTreeMap<String, u64>,
+    base: &Standing,
+) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (place, statement) in traced.iter().enumerate() {
+        let held: u64 = traced[place..].iter().map(|one| one.trace.took_ms).sum();
+        let strong = statement
+            .trace
+            .locks
+            .iter()
+            .filter(|lock| lock.mode == STOPS_ALL);
+        for lock in strong.filter(|_| held >= FELT_MS) {
+            let mut tables = base.relations.values();
+            let table = tables.find(|r| r.quoted == lock.relation && r.kind != 'S');
+            let Some(table) = table else { continue };
+            let rows = rows
+                .get(&lock.relation)
+                .map_or(String::new(), |rows| format!(", {}", count_words(*rows)));
+            found.push(Found {
+                code: "held-lock",
+                relation: lock.relation.clone(),
+                extent: format!("{held} ms{rows}, {}", bytes(table.bytes)),
+                harmless: false,
+            });
+        }
+    }
+    found
+}
+
+/// How long a file's own statements took: what was asked in between to trace them is no part of it.
+pub(super) fn worked_ms(file: &AppliedFile) -> u64 {
+    match file.traces.as_slice() {
+        [] => file.duration_ms,
+        traced => traced.iter().map(|one| one.trace.took_ms).sum(),
     }
 }
 

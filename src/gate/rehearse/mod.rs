@@ -35,7 +35,7 @@ pub use expected::{Expected, expected, hazards_of, schema_of, verified};
 pub(super) use fit::plan;
 pub use seen::{
     Again, BackState, Rehearsed, RehearsedBack, RehearsedFile, RehearsedGate, SeenHazard, Took,
-    TracedStatement, Verified,
+    Verified,
 };
 
 /// How many steps a rehearsal has, for people.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::expectation::{Finding, Verdict};
-use crate::gate::FileState;
+use crate::gate::{FileState, TracedStatement};
 use crate::sql::hazard::Hazard;
 
 /// How many findings of a kind are named in a verdict; all of them are in the evidence.
@@ -120,21 +120,6 @@ pub struct RehearsedFile {
     pub traced: Vec<TracedStatement>,
     #[serde(default)]
     pub wal_bytes: u64,
-}
-
-/// One statement, as it was traced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TracedStatement {
-    pub line: usize,
-    pub statement: String,
-    pub duration_ms: u64,
-    pub wal_bytes: u64,
-    /// The strongest locks, in words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locks: Vec<String>,
-    /// The tables that were written anew, in words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rewrites: Vec<String>,
 }
 
 /// A hazard that happened.

@@ -124,6 +124,8 @@ impl Work<'_> {
         inner.choices = Choices::none();
         inner.chosen_files = Vec::new();
         inner.planned = None;
+        inner.committed.clear();
+        inner.traced = true;
         inner.remedies = Vec::new();
         inner.values.extend(between.values.clone());
         for (id, evidence) in &between.evidence {
@@ -191,7 +193,7 @@ impl Work<'_> {
             let outcome = migrate::run(&quiet, &inner, &alone(&plan, file)).await;
             self.go_on()?;
             let applied = applied_file(&outcome);
-            took += applied.as_ref().map_or(0, |file| file.duration_ms);
+            took += applied.as_ref().map_or(0, hazards::worked_ms);
             let passed = outcome.finding.verdict == Verdict::Passed;
             let now = self.after(scratch, &inner, look).await?;
             files.push(self.seen_file(file, applied.as_ref(), climb.base, look, &now));
@@ -256,7 +258,9 @@ impl Work<'_> {
             false => Vec::new(),
         };
         let known = |relation: &str| base.relations.values().any(|r| r.quoted == relation);
-        let found = hazards::of_effects(&effects, &self.rows, known);
+        let mut found = hazards::of_effects(&effects, &self.rows, known);
+        let traced = applied.map_or_else(Vec::new, |file| file.traces.clone());
+        found.extend(hazards::of_locks(&traced, &self.rows, base));
         let judge = hazards::Judge {
             gate: self.gate,
             context: self.context,
@@ -267,12 +271,12 @@ impl Work<'_> {
             checksum: file.checksum.normalised.clone(),
             statements: file.script.statements.len(),
             state: applied.map_or(FileState::NotStarted, |file| file.state),
-            duration_ms: applied.map_or(0, |file| file.duration_ms),
+            duration_ms: applied.map_or(0, hazards::worked_ms),
             changes: made.differences.iter().map(change_words).collect(),
             rows: hazards::row_words(&effects),
             hazards: found.into_iter().filter_map(|f| judge.judge(f)).collect(),
-            traced: Vec::new(),
-            wal_bytes: 0,
+            wal_bytes: traced.iter().map(|one| one.trace.wal_bytes).sum(),
+            traced,
         };
         hazards::count(&mut self.rows, &before.rows, &now.rows);
         for hazard in seen.hazards.iter().filter(|hazard| hazard.refused) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::runbook::model::Migrate;
+use crate::runbook::model::{AloneLimits, Migrate, MigrateEngine, Profile};
 use crate::runbook::names::{Names, check_gate, check_template, need_target};
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
@@ -30,12 +30,29 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         seconds(600),
         seconds(86_400),
     );
+    let standby_wait = read_limit(&mut table, "standby_wait", seconds(30), seconds(3600));
     let attempts = table
         .whole("attempts", 1..=100)
         .map_or(5, |n| n.value as u32);
     let out_of_order = read_out_of_order(&mut table);
     let undoes = read_undoes(&mut table, names);
     let record_change = table.flag("record_change", true);
+    let fast = read_word(&mut table, "profile", ["safe", "fast"], "profile");
+    let psql = read_word(&mut table, "engine", ["native", "psql"], "engine");
+    let alone = AloneLimits {
+        lock_timeout: read_limit(
+            &mut table,
+            "alone_lock_timeout",
+            seconds(600),
+            seconds(86_400),
+        ),
+        statement_timeout: read_limit(
+            &mut table,
+            "alone_statement_timeout",
+            seconds(14_400),
+            seconds(604_800),
+        ),
+    };
     table.finish();
     Migrate {
         target,
@@ -44,10 +61,18 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         search_path,
         lock_timeout,
         statement_timeout,
+        standby_wait,
         attempts,
         out_of_order,
         undoes,
         record_change,
+        profile: if fast { Profile::Fast } else { Profile::Safe },
+        engine: if psql {
+            MigrateEngine::Psql
+        } else {
+            MigrateEngine::Native
+        },
+        alone,
     }
 }
 
@@ -97,21 +122,36 @@ fn read_limit(
 }
 
 fn read_out_of_order(table: &mut TableReader<'_, '_>) -> bool {
-    const WORDS: [&str; 2] = ["refuse", "allow"];
-    if let Some(found) = table.any("out_of_order")
+    read_word(
+        table,
+        "out_of_order",
+        ["refuse", "allow"],
+        "rule for files out of order",
+    )
+}
+
+/// One of two words; tells whether it is the second.
+fn read_word(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+    words: [&str; 2],
+    what: &str,
+) -> bool {
+    let [usual, other] = words;
+    if let Some(found) = table.any(key)
         && !found.get_ref().is_str()
     {
-        let help = Some("write out_of_order = \"allow\" or out_of_order = \"refuse\"".to_owned());
-        table.wrong_type("out_of_order", "a string", found, help);
+        let help = Some(format!("write {key} = \"{other}\" or {key} = \"{usual}\""));
+        table.wrong_type(key, "a string", found, help);
         return false;
     }
-    let Some(given) = table.string("out_of_order") else {
+    let Some(given) = table.string(key) else {
         return false;
     };
-    if !WORDS.contains(&given.value.as_str()) {
-        let message = format!("`{}` is no rule for files out of order", given.value);
-        let help = Some(choices(&given.value, &WORDS));
+    if !words.contains(&given.value.as_str()) {
+        let message = format!("`{}` is no {what}", given.value);
+        let help = Some(choices(&given.value, &words));
         table.findings.add(given.span, message, "not known", help);
     }
-    given.value == "allow"
+    given.value == other
 }

@@ -180,6 +180,9 @@ rules! {
     EXPLICIT_LOCK "lock-table" Lock AcquiresAccessExclusiveLock
         "takes a lock by name and keeps it until the transaction ends"
         "leave it out, or keep the transaction short"
+    LOCK_SEEN "held-lock" Lock AcquiresAccessExclusiveLock
+        "stopped everybody who uses the table when it was rehearsed, for"
+        "do less under the lock: NOT VALID first, CONCURRENTLY, or batches"
     RENAME "rename" Lock AcquiresAccessExclusiveLock
         "whatever uses the old name fails from then on"
         "add the new name beside the old one first"

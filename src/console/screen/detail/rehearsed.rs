@@ -185,8 +185,7 @@ fn one_file(doc: &mut Doc, file: &RehearsedFile) {
         doc.hanging(&[span(Ink::Muted, "    ")], Ink::Muted, &clean_line(words));
     }
     for traced in &file.traced {
-        for words in traced.locks.iter().chain(&traced.rewrites) {
-            let words = format!("line {}: {words}", traced.line);
+        for words in traced.words() {
             doc.hanging(
                 &[span(Ink::Muted, "    ")],
                 Ink::Warning,

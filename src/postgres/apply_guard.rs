@@ -1,0 +1,165 @@
+//! What must be true before a file's `COMMIT`, and how the database itself is made to refuse it
+//! otherwise.
+//!
+//! The file's ledger row names a ticket by a foreign key that is checked at the end of the
+//! transaction, and the ticket is only written behind the file's last statement. So whatever ends
+//! the transaction earlier, by whatever way, undoes all of it.
+
+use futures_util::StreamExt as _;
+use std::pin::pin;
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryStream};
+
+use super::PostgresError;
+use super::apply::{FileFailure, FileToApply};
+use super::ledger::{TICKET_KEY, literal, ticket_sql};
+use super::session::Session;
+
+/// Something that is read before a file and again before its `COMMIT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// What it is called before people.
+    pub name: String,
+    /// An expression of SQL that gives a text.
+    sql: String,
+    /// What it gave when the gate began.
+    pub wanted: String,
+    /// Another value keeps the file from being committed; otherwise it is only said.
+    pub binding: bool,
+}
+
+/// Settings that keep others, or the reading of the file, safe. A file may not change them.
+const BINDING: [&str; 6] = [
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "client_connection_check_interval",
+    // Off, the server would cut statements elsewhere than we do.
+    "standard_conforming_strings",
+    "synchronous_commit",
+    // What ends the transaction early is to find nothing that it may write to.
+    "default_transaction_read_only",
+];
+
+/// Settings whose change inside a file is worth a word. They end with its transaction.
+const SAID: [&str; 4] = [
+    "search_path",
+    "statement_timeout",
+    "session_replication_role",
+    "row_security",
+];
+
+/// The database, whoever reads it: a server that hides its identifier leaves it out.
+const PLACE: &str = "pg_catalog.concat_ws(' ', session_user, pg_catalog.current_database(), \
+     (SELECT oid FROM pg_catalog.pg_database \
+      WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), \
+     CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' ELSE pg_catalog.substr( \
+     pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END)";
+
+/// Forbidden to some roles, so it is tried alone.
+const CONTROL: &str = "(SELECT system_identifier::text FROM pg_catalog.pg_control_system())";
+
+/// Reads what must not change, as the check before COMMIT will read it.
+///
+/// # Errors
+/// What the server says.
+pub async fn read(session: &Session) -> Result<Vec<Guard>, PostgresError> {
+    let mut guards: Vec<Guard> = Vec::new();
+    let setting = |name: &str, binding| Guard {
+        name: name.to_owned(),
+        sql: format!("pg_catalog.current_setting('{name}', true)"),
+        wanted: String::new(),
+        binding,
+    };
+    guards.extend(BINDING.map(|name| setting(name, true)));
+    guards.extend(SAID.map(|name| setting(name, false)));
+    let identity = |name: &str, sql: &str| Guard {
+        name: name.to_owned(),
+        sql: sql.to_owned(),
+        wanted: String::new(),
+        binding: true,
+    };
+    guards.push(identity("the database", PLACE));
+    let allowed = session
+        .rows(
+            "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')",
+        )
+        .await?;
+    if allowed.first().and_then(|row| row.first()) == Some(&Some("t".to_owned())) {
+        guards.push(identity("the server", CONTROL));
+    }
+    let list: Vec<&str> = guards.iter().map(|guard| guard.sql.as_str()).collect();
+    let rows = session.rows(&format!("SELECT {}", list.join(", "))).await?;
+    let values = rows.into_iter().next().unwrap_or_default();
+    let known = guards.into_iter().zip(values);
+    Ok(known
+        .filter_map(|(guard, wanted)| {
+            Some(Guard {
+                wanted: wanted?,
+                ..guard
+            })
+        })
+        .collect())
+}
+
+/// Asks back, in the transaction and as ourselves, what must still be true, and writes the ticket
+/// without which the transaction cannot be committed.
+pub(super) fn sql(file: &FileToApply<'_>) -> String {
+    let nonce = literal(file.row.nonce);
+    let guards: String = file
+        .guards
+        .iter()
+        .map(|guard| format!(", {}", guard.sql))
+        .collect();
+    // As ourselves: the file may have taken on a role that may not read the ledger.
+    format!(
+        "SET LOCAL ROLE NONE; SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger \
+         WHERE nonce OPERATOR(pg_catalog.=) {nonce} \
+         AND xmin::text::bigint OPERATOR(pg_catalog.=) \
+         (pg_catalog.pg_current_xact_id()::text::bigint OPERATOR(pg_catalog.&) \
+         4294967295)){guards}; {}",
+        ticket_sql(file.row.nonce)
+    )
+}
+
+/// Reads the answer to [`sql`]. Gives back what is worth saying.
+pub(super) async fn judge(
+    check: SimpleQueryStream,
+    guards: &[Guard],
+    wrong: impl Fn(PostgresError) -> FileFailure,
+) -> Result<Vec<String>, FileFailure> {
+    let mut check = pin!(check);
+    let mut found = None;
+    while let Some(message) = check.next().await {
+        match message.map_err(|error| wrong(error.into()))? {
+            SimpleQueryMessage::Row(row) if found.is_none() => found = Some(row),
+            _ => {}
+        }
+    }
+    let guard = |reason: String| Err(FileFailure::Guard { reason });
+    let Some(row) = found else {
+        return guard("the check before COMMIT gave no answer".into());
+    };
+    if row.get(0) != Some("1") {
+        return Err(FileFailure::Left);
+    }
+    let mut said = Vec::new();
+    for (column, wanted) in guards.iter().enumerate() {
+        let found = row.get(column + 1).unwrap_or("(unset)");
+        if found == wanted.wanted {
+            continue;
+        }
+        let (name, was) = (&wanted.name, &wanted.wanted);
+        if wanted.binding {
+            return guard(format!(
+                "the file changed `{name}` from `{was}` to `{found}`"
+            ));
+        }
+        said.push(format!("it set {name} to `{found}` for its transaction"));
+    }
+    Ok(said)
+}
+
+/// Tells whether the server refused because the ticket was missing: the transaction was ended, or
+/// its constraints were checked, before the file's end.
+pub(super) fn is_missing_ticket(error: &super::DatabaseError) -> bool {
+    error.sqlstate == "23503" && error.constraint.as_deref() == Some(TICKET_KEY)
+}
