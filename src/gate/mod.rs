@@ -113,7 +113,10 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Exec(gate) => exec::run(gate, context).await,
         Kind::File(gate) => file::run(gate, context),
         Kind::Backup(gate) => backup::run(gate, context).await,
-        Kind::Migrate(gate) => migrate::run(gate, context, plan).await,
+        Kind::Migrate(gate) => {
+            let outcome = migrate::run(gate, context, plan).await;
+            rehearse::as_rehearsed(gate, context, outcome).await
+        }
         Kind::Restore(gate) => restore::run(gate, context).await,
         Kind::Observe(gate) => observe::run(gate, context).await,
         Kind::Ramp(gate) => ramp::run(gate, context, plan).await,

@@ -23,6 +23,8 @@ pub struct Globals {
     /// Who belongs to which role: the role, the member, and whether the member may pass it on.
     pub memberships: Vec<(String, String, bool)>,
     pub settings: Vec<Setting>,
+    /// Who may do what with the database itself; `None` is as the server grants it by itself.
+    pub grants: Option<Vec<Grant>>,
     /// The extensions of the database.
     pub extensions: Vec<String>,
 }
@@ -33,6 +35,15 @@ pub struct Role {
     pub name: String,
     /// As `CREATE ROLE` takes them, such as `INHERIT NOBYPASSRLS`.
     pub attributes: String,
+}
+
+/// One right on the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// `None` is everybody.
+    pub role: Option<String>,
+    pub privilege: String,
+    pub may_pass_on: bool,
 }
 
 /// Settings of a database, of a role, or of both together.
@@ -62,6 +73,12 @@ const MEMBERSHIPS: &str = "\
     SELECT DISTINCT pg_catalog.pg_get_userbyid(m.roleid)::text, \
       pg_catalog.pg_get_userbyid(m.member)::text, m.admin_option \
     FROM pg_catalog.pg_auth_members m WHERE m.member >= 16384 ORDER BY 1, 2";
+
+const GRANTS: &str = "\
+    SELECT CASE WHEN a.grantee <> 0 THEN pg_catalog.pg_get_userbyid(a.grantee)::text END, \
+      a.privilege_type::text, a.is_grantable \
+    FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a \
+    WHERE d.datname = pg_catalog.current_database() AND a.grantee <> d.datdba";
 
 const SETTINGS: &str = "\
     SELECT s.setdatabase <> 0, \
@@ -102,6 +119,17 @@ pub async fn read(session: &Session) -> Result<Globals, PostgresError> {
             role: row.get(1),
             values: row.get::<_, Option<Vec<String>>>(2).unwrap_or_default(),
         });
+    }
+    let sql = "SELECT d.datacl IS NOT NULL FROM pg_catalog.pg_database d \
+               WHERE d.datname = pg_catalog.current_database()";
+    if client.query_typed_one(sql, &[]).await?.get(0) {
+        let rows = client.query_typed(GRANTS, &[]).await?;
+        let grant = |row: &tokio_postgres::Row| Grant {
+            role: row.get(0),
+            privilege: row.get(1),
+            may_pass_on: row.get(2),
+        };
+        globals.grants = Some(rows.iter().map(grant).collect());
     }
     let sql = "SELECT extname::text FROM pg_catalog.pg_extension ORDER BY 1";
     let rows = client.query_typed(sql, &[]).await?;
@@ -215,6 +243,39 @@ impl Globals {
             "the locale {} is not installed here: text sorts by bytes, and orders may differ",
             self.icu.as_ref().unwrap_or(&self.collate)
         )])
+    }
+
+    /// Gives the roles that are there their rights on the database itself.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn make_grants(&self, session: &Session) -> Result<(), PostgresError> {
+        let Some(grants) = &self.grants else {
+            return Ok(());
+        };
+        let sql = "SELECT rolname::text FROM pg_catalog.pg_roles";
+        let rows = session.client.query_typed(sql, &[]).await?;
+        let there: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+        let database = identifier(&self.database);
+        let mut statements = format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC;\n");
+        for grant in grants {
+            let role = match &grant.role {
+                None => "PUBLIC".to_owned(),
+                Some(role) if there.contains(role) => identifier(role),
+                Some(_) => continue,
+            };
+            let with = if grant.may_pass_on {
+                " WITH GRANT OPTION"
+            } else {
+                ""
+            };
+            let privilege = &grant.privilege;
+            statements.push_str(&format!(
+                "GRANT {privilege} ON DATABASE {database} TO {role}{with};\n"
+            ));
+        }
+        session.client.batch_execute(&statements).await?;
+        Ok(())
     }
 
     /// Gives the database and the roles that were made their settings.

@@ -20,6 +20,7 @@ const KEYS: usize = 20_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     pub name: String,
+    /// With `ONLY` where it is no partitioned table, which holds no rows of its own.
     pub child: String,
     pub child_columns: Vec<String>,
     pub parent: String,
@@ -29,7 +30,8 @@ pub struct Reference {
 }
 
 const REFERENCES: &str = "\
-    SELECT k.conname::text, pg_catalog.format('%I.%I', cn.nspname, c.relname), \
+    SELECT k.conname::text, CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || \
+      pg_catalog.format('%I.%I', cn.nspname, c.relname), \
       ARRAY(SELECT pg_catalog.quote_ident(a.attname) FROM pg_catalog.unnest(k.conkey) \
         WITH ORDINALITY u (n, o) JOIN pg_catalog.pg_attribute a \
         ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.o), \
@@ -140,7 +142,7 @@ pub async fn complete(
                 return Ok(Vec::new());
             }
             let sql = format!(
-                "DELETE FROM ONLY {} c WHERE {}",
+                "DELETE FROM {} c WHERE {}",
                 reference.child,
                 reference.orphan()
             );
@@ -185,7 +187,7 @@ impl Reference {
             .map(|column| format!("c.{column}::text"))
             .collect();
         let sql = format!(
-            "SELECT DISTINCT {} FROM ONLY {} c WHERE {} LIMIT {KEYS}",
+            "SELECT DISTINCT {} FROM {} c WHERE {} LIMIT {KEYS}",
             listed.join(", "),
             self.child,
             self.orphan()

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::seen::{Rehearsed, RehearsedFile, RehearsedGate};
+use super::source::reading;
+use crate::expectation::{Finding, Verdict};
 use crate::gate::drift::DriftOptions;
-use crate::gate::{Context, Evidence, FileState, change_words};
+use crate::gate::{Context, Evidence, FileState, Outcome, change_words};
+use crate::postgres::catalog;
 use crate::promotion::GateState;
+use crate::runbook::Migrate;
 use crate::schema::Snapshot;
 use crate::sql::hazard::Hazard;
 
@@ -64,6 +68,62 @@ pub fn schema_of(context: &Context, gate: &str, found: &Snapshot) -> Option<Vec<
     let wanted = Snapshot::from_json(&std::fs::read_to_string(path).ok()?).ok()?;
     let compared = options.compare(&wanted, found);
     Some(compared.differences.iter().map(change_words).collect())
+}
+
+/// How many differences are named.
+const NAMED: usize = 10;
+
+/// Compares the schema after a gate's last file with the rehearsed one: what was proved elsewhere is
+/// proved here only if the same came of it.
+pub(in crate::gate) async fn as_rehearsed(
+    gate: &Migrate,
+    context: &Context,
+    mut outcome: Outcome,
+) -> Outcome {
+    let rehearsed = gate_of(context, &context.gate.id).is_some_and(|seen| seen.schema.is_some());
+    if outcome.finding.verdict != Verdict::Passed || !rehearsed || !gate.undoes.is_empty() {
+        return outcome;
+    }
+    let applied = std::mem::replace(&mut outcome.finding, Finding::passed(""));
+    let said = applied.summary.clone();
+    outcome.finding = match found(gate, context)
+        .await
+        .map(|found| schema_of(context, &context.gate.id, &found))
+    {
+        Ok(Some(differences)) if differences.is_empty() => {
+            context.feed.say("the schema is the rehearsed one");
+            applied
+        }
+        Ok(Some(differences)) => {
+            let first =
+                Finding::failed("the schema is not the one that was rehearsed").because(said);
+            let named = differences.into_iter().take(NAMED);
+            named
+                .fold(first, |finding, difference| {
+                    finding.because(format!("since the rehearsal: {difference}"))
+                })
+                .can("find out who else changed it since the backup was taken")
+                .can("take the difference back, then retry this gate: nothing is applied twice")
+        }
+        Ok(None) => applied.because("the rehearsed schema cannot be read any more; not compared"),
+        Err(reason) => {
+            Finding::inconclusive("the schema could not be compared with the rehearsed one")
+                .because(said)
+                .because(reason)
+                .can("retry this gate: nothing is applied twice")
+        }
+    };
+    outcome
+}
+
+async fn found(gate: &Migrate, context: &Context) -> Result<Snapshot, String> {
+    let opened = context
+        .targets
+        .open(&gate.target, &context.gate.id, reading());
+    let (session, _) = opened.await.map_err(|error| error.to_string())?;
+    let read = catalog::read(&session).await;
+    session.close().await;
+    read.map_err(|error| error.to_string())
 }
 
 /// The hazards that a rehearsal saw a file do and that its text does not say.

@@ -31,6 +31,7 @@ use crate::runbook::{Kind, RehearsalOf, Rehearse, Take};
 use crate::system::durable::make_private_folder;
 use crate::untrusted::clean_line;
 use bounds::Bounds;
+pub(super) use expected::as_rehearsed;
 pub use expected::{Expected, expected, hazards_of, schema_of, verified};
 pub(super) use fit::plan;
 pub use seen::{

@@ -255,6 +255,7 @@ impl Work<'_> {
         // Nothing that is rehearsed may reach beyond this server.
         let disarmed = clone_outward::disarm(&scratch.admin).await?;
         self.seen.missing.extend(disarmed);
+        origin.globals.make_grants(&scratch.admin).await?;
         origin.globals.make_settings(&scratch.admin).await?;
         step(self.context, "planner statistics", 3);
         self.execute(&scratch.admin, "ANALYZE").await?;
