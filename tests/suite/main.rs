@@ -55,6 +55,7 @@ mod ramp_choices;
 mod readme;
 mod rehearse;
 mod rehearse_command;
+mod rehearse_console;
 mod release_promotion;
 mod rollback;
 mod rollback_elsewhere;

@@ -13,15 +13,15 @@ use stagegate::postgres::{Session, SessionSettings, programs};
 use crate::server;
 use crate::site::{Ended, Site, ended, names};
 
-const BACKUP: &str = "[[phase.gate]]\nid = \"dump\"\ntitle = \"Backup\"\n[phase.gate.backup]\n\
+pub(crate) const BACKUP: &str = "[[phase.gate]]\nid = \"dump\"\ntitle = \"Backup\"\n[phase.gate.backup]\n\
     target = \"db\"\npath = \"backups\"\n";
-const REHEARSE: &str = "[[phase.gate]]\nid = \"try\"\ntitle = \"Rehearse\"\n[phase.gate.rehearse]\n\
+pub(crate) const REHEARSE: &str = "[[phase.gate]]\nid = \"try\"\ntitle = \"Rehearse\"\n[phase.gate.rehearse]\n\
     backup = \"dump\"\n";
-const MIGRATE: &str = "[[phase.gate]]\nid = \"mig\"\ntitle = \"Migrate\"\n[phase.gate.migrate]\n\
+pub(crate) const MIGRATE: &str = "[[phase.gate]]\nid = \"mig\"\ntitle = \"Migrate\"\n[phase.gate.migrate]\n\
     target = \"db\"\nfiles = [\"db/*.sql\"]\n";
-const LOOK: &str = "[[phase.gate]]\nid = \"count\"\ntitle = \"Count\"\n[phase.gate.query]\n\
+pub(crate) const LOOK: &str = "[[phase.gate]]\nid = \"count\"\ntitle = \"Count\"\n[phase.gate.query]\n\
     target = \"db\"\nsql = \"SELECT count(*) FROM app.notes\"\nexpect = { value = \"= 1\" }\n";
-const BACK: &str = "[[rollback]]\nid = \"back\"\ntitle = \"Back\"\nscope = \"partial\"\n\
+pub(crate) const BACK: &str = "[[rollback]]\nid = \"back\"\ntitle = \"Back\"\nscope = \"partial\"\n\
     valid_from = \"mig\"\nexpect_duration = \"1m\"\n[[rollback.gate]]\nid = \"down\"\n\
     title = \"Down\"\n[rollback.gate.migrate]\ntarget = \"db\"\nfiles = [\"down/*.sql\"]\n\
     undoes = [\"mig\"]\n";
@@ -37,7 +37,7 @@ const WORLD: &str = "CREATE SCHEMA app; \
         FROM generate_series(1, 200) g; \
     INSERT INTO app.orders (person, amount) SELECT 1 + g % 200, g / 7.0 FROM generate_series(1, 900) g";
 
-fn world() -> Site {
+pub(crate) fn world() -> Site {
     let site = Site::new();
     site.sql(WORLD);
     site.write(
@@ -473,4 +473,29 @@ fn a_rehearsal_that_was_killed_is_cleared_away_and_done_again() {
             "{point}"
         );
     }
+}
+
+#[test]
+fn production_must_come_out_as_rehearsed() {
+    let site = world();
+    let meddle = site.write(
+        "meddle.sh",
+        "#!/bin/sh\nexec \"$PSQL\" -Xq \"$DB\" -c 'CREATE INDEX meddled ON app.people (name)'\n",
+    );
+    std::fs::set_permissions(&meddle, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let meddle = "[[phase.gate]]\nid = \"meddle\"\ntitle = \"Meddle\"\n[phase.gate.exec]\n\
+        argv = [\"./meddle.sh\"]\nenv = [\"DB\", \"PSQL\"]\n";
+    site.runbook(&format!("{BACKUP}{REHEARSE}{meddle}{MIGRATE}{LOOK}{BACK}"));
+    let psql = programs::find("psql").unwrap().path;
+    let ran = site.command(&RUN).env("PSQL", psql).output().unwrap();
+    ended(ran)
+        .exits(4)
+        .says("the schema is not the one that was rehearsed")
+        .says("since the rehearsal: added index app.meddled");
+    // Nothing is applied twice, and what is otherwise still counts.
+    site.resume()
+        .exits(4)
+        .says("the schema is not the one that was rehearsed");
+    site.sql("DROP INDEX app.meddled");
+    site.resume().exits(0).shows("0 files applied");
 }

@@ -255,7 +255,10 @@ pub(in crate::runbook) fn check_later(
                     gate.span.clone(),
                     format!("`{}` is no gate that {by} can name", gate.value),
                     "not a gate of this runbook",
-                    Some(choices(&gate.value, &valid)),
+                    Some(match valid.as_slice() {
+                        [] => format!("name a gate of these kinds: {}", rehearsable.join(", ")),
+                        valid => choices(&gate.value, valid),
+                    }),
                 );
             }
         }
