@@ -13,9 +13,12 @@ use crate::digest::digest;
 use crate::expectation::Finding;
 use crate::postgres::apply;
 use crate::postgres::ledger::{self, NewRow};
+use crate::postgres::programs::ProgramMissing;
+use crate::postgres::psql;
 use crate::postgres::session::{Session, SessionSettings};
-use crate::runbook::{Migrate, Profile};
+use crate::runbook::{Migrate, MigrateEngine, Profile};
 use crate::sql::Checksum;
+use crate::untrusted::clean_line;
 
 pub(super) fn settings(gate: &Migrate) -> SessionSettings {
     SessionSettings {
@@ -37,6 +40,11 @@ pub(super) fn nonce(context: &Context, file: &str) -> String {
     ]
     .join("\0");
     digest(parts.as_bytes())[..32].to_owned()
+}
+
+/// The key of the next try within an attempt, where the one before was taken as a fence.
+pub(super) fn next_nonce(nonce: &str, attempts: u32) -> String {
+    digest(format!("{nonce}\0{attempts}").as_bytes())[..32].to_owned()
 }
 
 pub(super) fn new_row<'a>(
@@ -92,11 +100,18 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         .iter()
         .map(|file| first_state(context, file))
         .collect();
-    let fast: &[(&str, &str)] = match gate.profile {
+    let more: &[(&str, &str)] = match gate.profile {
         Profile::Safe => &[],
         Profile::Fast => &[("synchronous_commit", "off")],
     };
-    let renewal = apply::renewal(&session, fast);
+    let psql = match gate.engine {
+        MigrateEngine::Native => None,
+        MigrateEngine::Psql => match psql::find(session.server_version().major()) {
+            Ok(program) => Some(program),
+            Err(missing) => return Outcome::of(no_psql(&missing)),
+        },
+    };
+    let renewal = apply::renewal(&session, more);
     let armed = async {
         session.client.batch_execute(&renewal).await?;
         apply::read_guards(&session).await
@@ -113,6 +128,8 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         settings,
         guards,
         renewal,
+        more,
+        psql,
         unsafe_yet: Mutex::default(),
     };
     let recorder = recorder(gate, context, migration).await;
@@ -137,6 +154,13 @@ async fn recorder<'a>(
             None
         }
     }
+}
+
+fn no_psql(missing: &ProgramMissing) -> Finding {
+    Finding::errored("there is no psql to run the files")
+        .because(clean_line(&missing.to_string()))
+        .because("nothing was run")
+        .can("install it as named above, or take engine = \"psql\" out, then press r")
 }
 
 fn refused(migration: &MigrationPlan) -> Option<Finding> {

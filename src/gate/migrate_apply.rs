@@ -16,13 +16,14 @@ use super::{
 };
 use crate::expectation::Finding;
 use crate::postgres::apply::{ApplyEvent, FileOutcome, FileToApply, Guard, apply_file};
+use crate::postgres::programs::Program;
 use crate::postgres::session::Session;
 use crate::promotion::EffectRecord;
 use crate::runbook::Migrate;
 
 /// The first pause after a lock was not had; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One attempt at a migrate gate.
 pub(super) struct Work<'a> {
@@ -35,6 +36,10 @@ pub(super) struct Work<'a> {
     pub(super) guards: Vec<Guard>,
     /// What makes a used session as good as a new one.
     pub(super) renewal: String,
+    /// Settings beyond the usual ones.
+    pub(super) more: &'a [(&'a str, &'a str)],
+    /// Runs the files, where the runbook wants that.
+    pub(super) psql: Option<Program>,
     /// What is committed and not yet known to be safe.
     pub(super) unsafe_yet: Mutex<Vec<EffectRecord>>,
 }
@@ -62,8 +67,7 @@ impl Work<'_> {
             .pending()
             .map(|f| f.script.statements.len() as u64)
             .sum();
-        let mut done = 0;
-        let mut stop = None;
+        let (mut done, mut stop) = (0, None);
         for (planned, record) in self.migration.files.iter().zip(&mut files) {
             if record.state == FileState::AlreadyApplied {
                 continue;
@@ -155,6 +159,12 @@ impl Work<'_> {
     ) -> (Result<(), Stop>, Result<Session, TargetError>) {
         if let Some(alone) = file.script.alone() {
             return (self.alone(file, alone, record, counted).await, Ok(session));
+        }
+        if let Some(program) = &self.psql {
+            return (
+                self.by_psql(program, file, record, counted).await,
+                Ok(session),
+            );
         }
         let mut pause = FIRST_PAUSE;
         loop {

@@ -1,14 +1,13 @@
 //! What a `migrate` gate would do: its files in order, and where each stands in the ledger.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{Context, Payload, Plan, TargetError, Tone};
 use crate::digest::digest;
-use crate::postgres::ledger::{self, LedgerRow, LedgerState};
+use crate::postgres::ledger::{self, LedgerRow};
 use crate::postgres::session::SessionSettings;
-use crate::runbook::{Migrate, Profile};
-use crate::sql::{Checksum, Script};
+use crate::runbook::{Migrate, MigrateEngine, Profile};
+use crate::sql::{Checksum, Dialect, Script};
 
 /// Where a file stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +81,7 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
         Ok(files) if !gate.undoes.is_empty() => {
             super::migrate_down::stand(gate, context, &files, &rows)
         }
-        Ok(files) => stand(gate, context, files, &rows),
+        Ok(files) => super::migrate_stand::stand(gate, context, files, &rows),
         Err(reasons) => MigrationPlan {
             files: Vec::new(),
             missing: Vec::new(),
@@ -129,7 +128,7 @@ fn read_files(gate: &Migrate, context: &Context) -> Result<Vec<PlannedFile>, Vec
         match read_text(&path) {
             Err(reason) => reasons.push(format!("{name}: {reason}")),
             Ok(text) => {
-                let script = Script::read(&text);
+                let script = Script::read_as(&text, dialect(gate));
                 for problem in &script.problems {
                     let (line, message, help) = (problem.line, &problem.message, &problem.help);
                     reasons.push(format!("{name}:{line}: {message}; {help}"));
@@ -152,6 +151,13 @@ fn read_files(gate: &Migrate, context: &Context) -> Result<Vec<PlannedFile>, Vec
     }
 }
 
+fn dialect(gate: &Migrate) -> Dialect {
+    match gate.engine {
+        MigrateEngine::Native => Dialect::Sql,
+        MigrateEngine::Psql => Dialect::Psql,
+    }
+}
+
 pub(super) fn expand(pattern: &std::path::Path) -> Vec<PathBuf> {
     // A folder's own name may hold what a glob would read as a pattern.
     if pattern.is_file() {
@@ -169,103 +175,6 @@ pub(super) fn read_text(path: &std::path::Path) -> Result<String, String> {
         let at = error.utf8_error().valid_up_to();
         format!("byte {at} is not UTF-8; save the file as UTF-8")
     })
-}
-
-/// Compares the files with the ledger.
-fn stand(
-    gate: &Migrate,
-    context: &Context,
-    mut files: Vec<PlannedFile>,
-    rows: &[LedgerRow],
-) -> MigrationPlan {
-    let applied: Vec<&LedgerRow> = rows
-        .iter()
-        .filter(|row| row.state == LedgerState::Applied)
-        .collect();
-    let mut refusals = Vec::new();
-    let mut later_applied: Option<String> = None;
-    for file in files.iter_mut().rev() {
-        let row = applied.iter().find(|row| row.file == file.name);
-        file.standing = match row {
-            Some(row) if row.checksum == file.checksum.normalised => Standing::Applied {
-                at: row.applied_at.clone(),
-                by: row.applied_by.clone(),
-            },
-            Some(row) => {
-                refusals.push(format!(
-                    "{} was applied on {} and has changed since; make a new file instead",
-                    file.name, row.applied_at
-                ));
-                Standing::Changed {
-                    applied: row.applied_at.clone(),
-                }
-            }
-            None if is_lost(&file.name, context, rows) => {
-                refusals.push(lost_words(&file.name));
-                Standing::Lost
-            }
-            None => match &later_applied {
-                Some(after) => Standing::OutOfOrder {
-                    after: after.clone(),
-                },
-                None => Standing::Pending,
-            },
-        };
-        match &file.standing {
-            Standing::Applied { .. } | Standing::Changed { .. } => {
-                later_applied = Some(file.name.clone());
-            }
-            Standing::OutOfOrder { after } if !gate.out_of_order => refusals.push(format!(
-                "{} is out of order: {after} is applied already; \
-                 give it a later name, or say out_of_order = \"allow\"",
-                file.name
-            )),
-            _ => {}
-        }
-    }
-    refusals.reverse();
-    refusals.extend(applied_elsewhere(&files, &applied));
-    let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    let missing: Vec<String> = applied
-        .iter()
-        .filter(|row| row.collection == context.gate.id && !names.contains(row.file.as_str()))
-        .filter(|_| !is_chosen(gate))
-        .map(|row| row.file.clone())
-        .collect();
-    refusals.extend(missing.iter().map(|file| {
-        format!("{file} is in the ledger, but not among the files; the database is ahead")
-    }));
-    MigrationPlan {
-        files,
-        missing,
-        refusals,
-    }
-}
-
-/// A commit that was acknowledged is gone: the server failed over to a standby that had not
-/// received it, or was restored from before. What was undone since has its row still.
-fn is_lost(file: &str, context: &Context, rows: &[LedgerRow]) -> bool {
-    let known = |row: &LedgerRow| row.file == file && row.state != LedgerState::Void;
-    context.committed.contains(file) && !rows.iter().any(known)
-}
-
-fn lost_words(file: &str) -> String {
-    format!(
-        "{file} was committed in this run, and the server that answers now has no record of it: it \
-         was restored, or it is a standby that took over without it. This run applies nothing over \
-         that. Find out what else is missing there; once that is accepted, a new run applies what \
-         its ledger lacks"
-    )
-}
-
-/// Tells whether whoever runs it chooses the file, as `{file}`: another one is no part of a set, and
-/// those of before are not missed.
-fn is_chosen(gate: &Migrate) -> bool {
-    let chosen = |pattern: &String| {
-        let name = pattern.strip_prefix('{').and_then(|p| p.strip_suffix('}'));
-        name.is_some_and(|name| !name.contains(['{', '}']))
-    };
-    gate.files.iter().all(chosen)
 }
 
 /// The hash of the plan, from the files alone; what is wrong with them is part of it.
@@ -289,30 +198,6 @@ fn plan_digest(gate: &Migrate, files: &[PlannedFile]) -> String {
         .chain([gate.target.clone(), gate.role.clone().unwrap_or_default()])
         .collect();
     digest(inputs.join("\n").as_bytes())
-}
-
-/// A file that is applied already under a name that is not among the files was moved or renamed;
-/// applying it again would do its work twice.
-fn applied_elsewhere(files: &[PlannedFile], applied: &[&LedgerRow]) -> Vec<String> {
-    let named = |name: &str| files.iter().any(|file| file.name == name);
-    files
-        .iter()
-        .filter(|file| {
-            matches!(
-                file.standing,
-                Standing::Pending | Standing::OutOfOrder { .. }
-            )
-        })
-        .filter_map(|file| {
-            let same =
-                |row: &&&LedgerRow| row.checksum == file.checksum.normalised && !named(&row.file);
-            let row = applied.iter().find(same)?;
-            Some(format!(
-                "{} is applied already as {}, on {}; give it that name and place again",
-                file.name, row.file, row.applied_at
-            ))
-        })
-        .collect()
 }
 
 fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
@@ -339,6 +224,11 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
         plan.line(Tone::Bad, format!("refused: {refusal}"));
     }
     plan.line(Tone::Plain, settings_line(gate));
+    if gate.engine == MigrateEngine::Psql {
+        for line in super::migrate_psql::CANNOT {
+            plan.line(Tone::Muted, line);
+        }
+    }
     for file in &migration.files {
         let (tone, word) = match &file.standing {
             Standing::Pending if file.undoes.is_some() => (Tone::Warning, "undoes".to_owned()),

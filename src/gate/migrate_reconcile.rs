@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::migrate::{first_state, new_row, nonce, settings};
 use super::migrate_plan::MigrationPlan;
+use super::migrate_psql::psql_name;
 use super::{AppliedFile, Context, Evidence, FileState, Payload, Reconciled, TargetError};
 use crate::expectation::Finding;
 use crate::postgres::apply_alone::settle_alone;
 use crate::postgres::ledger::{self, LedgerState};
 use crate::postgres::settle;
 use crate::promotion::Resolution;
-use crate::runbook::Migrate;
+use crate::runbook::{Migrate, MigrateEngine};
 
 /// Asks the ledger what became of an attempt that nobody saw end.
 pub(super) async fn reconcile(gate: &Migrate, context: &Context) -> Reconciled {
@@ -34,7 +35,11 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
         .await?;
     session.require_primary().await?;
     let name = context.targets.application_name(&context.gate.id);
-    let left = settle::wait_until_gone(&session, &name, |line| context.feed.say(line)).await?;
+    let mut left = settle::wait_until_gone(&session, &name, |line| context.feed.say(line)).await?;
+    if gate.engine == MigrateEngine::Psql {
+        let name = psql_name(context);
+        left.extend(settle::wait_until_gone(&session, &name, |line| context.feed.say(line)).await?);
+    }
     if let Some(lingering) = left.first() {
         return Ok(Reconciled {
             resolution: None,

@@ -170,7 +170,7 @@ impl Work<'_> {
         }
     }
 
-    async fn fresh(&self) -> Result<Session, TargetError> {
+    pub(super) async fn fresh(&self) -> Result<Session, TargetError> {
         let id = &self.context.gate.id;
         let opened = self
             .context

@@ -27,6 +27,13 @@ pub struct Guard {
     pub binding: bool,
 }
 
+impl Guard {
+    /// The expression that reads it.
+    pub(super) fn sql(&self) -> &str {
+        &self.sql
+    }
+}
+
 /// Settings that keep others, or the reading of the file, safe. A file may not change them.
 const BINDING: [&str; 6] = [
     "lock_timeout",

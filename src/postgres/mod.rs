@@ -53,6 +53,7 @@ pub mod operator_lock;
 pub mod passfile;
 mod postmaster;
 pub mod programs;
+pub mod psql;
 mod refusal;
 pub mod rehearsal_restore;
 pub mod rehearsal_server;

@@ -11,6 +11,7 @@ mod gates;
 mod going_back;
 mod load;
 mod messages;
+mod migrating;
 mod model;
 mod names;
 mod problem;
@@ -35,11 +36,11 @@ pub use going_back::{
     Message, MessageGate, Restore, RestoreMode, Rollback, Scope, Sessions, Shape, Webhook,
 };
 pub use load::{load, load_bytes};
+pub use migrating::{AloneLimits, Migrate, MigrateEngine, Profile};
 pub use model::{
-    AllowedHazard, AloneLimits, Backup, BackupFormat, Boundary, Checklist, Environment, Exec,
-    FileCheck, Gate, InputKind, Item, KINDS, Kind, Lint, Migrate, MigrateEngine, Phase, Profile,
-    Query, RECOVERY_POINT_CAPTURE, RecoveryPoint, Retry, Role, Runbook, Signoff, SqlSource, Target,
-    Window,
+    AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Environment, Exec, FileCheck, Gate,
+    InputKind, Item, KINDS, Kind, Lint, Phase, Query, RECOVERY_POINT_CAPTURE, RecoveryPoint, Retry,
+    Role, Runbook, Signoff, SqlSource, Target, Window,
 };
 pub use problem::{Problem, Problems};
 pub use rehearsing::{RehearsalOf, Rehearse, RolesInScratch, SeenAllowed, Take};

@@ -9,6 +9,7 @@ mod embedded;
 pub mod hazard;
 mod made;
 mod names;
+mod psql;
 mod relations;
 mod script;
 mod split;
@@ -21,7 +22,7 @@ pub use embedded::{Embedded, find as find_embedded};
 pub use made::Made;
 pub use names::possible_relations;
 pub use relations::{Write, is_meant, writes};
-pub use script::{CopyData, Script, ScriptProblem, Statement};
+pub use script::{CopyData, Dialect, Script, ScriptProblem, Statement};
 
 /// Where the lines of a text begin, to name places in it quickly.
 pub struct Places<'a> {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::alone::{Alone, NotAlone};
 use super::classify::{Class, classify};
+use super::psql;
 use super::split::{Piece, pieces};
 
 /// Data that follows a `COPY … FROM stdin`.
@@ -29,6 +30,15 @@ pub struct ScriptProblem {
     pub help: String,
 }
 
+/// Who is going to run a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// We do, statement by statement.
+    Sql,
+    /// The client program `psql`, with those of its commands that stay in its session.
+    Psql,
+}
+
 /// A file that was read, normalised and split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
@@ -37,6 +47,7 @@ pub struct Script {
     pub statements: Vec<Statement>,
     /// Empty when the file can be run.
     pub problems: Vec<ScriptProblem>,
+    pub dialect: Dialect,
     /// Its statement that no transaction can hold, with its line and first words.
     alone: Option<(usize, String, Alone)>,
 }
@@ -44,6 +55,11 @@ pub struct Script {
 impl Script {
     /// Reads a file's text.
     pub fn read(text: &str) -> Script {
+        Script::read_as(text, Dialect::Sql)
+    }
+
+    /// Reads a file's text for whoever runs it.
+    pub fn read_as(text: &str, dialect: Dialect) -> Script {
         let text = super::normalise(text).into_owned();
         let lines = LineStarts::new(&text);
         let mut script = Script {
@@ -51,6 +67,7 @@ impl Script {
             problems: Vec::new(),
             text: String::new(),
             alone: None,
+            dialect,
         };
         if let Some(at) = text.find('\0') {
             script.refuse(
@@ -129,6 +146,13 @@ impl Script {
                 &format!("`{named}` would begin or end a transaction inside the file"),
                 "take it out: every file runs in one transaction of its own, which stagegate ends",
             ),
+            Class::NonTransactional if self.dialect == Dialect::Psql => self.refuse(
+                line,
+                &format!(
+                    "`{named}` cannot run inside a transaction, and psql runs the file in one"
+                ),
+                "put it into a file of its own that a gate with engine = \"native\" runs",
+            ),
             Class::NonTransactional => match Alone::read(statement) {
                 Ok(alone) => self.alone = Some((line, named, alone)),
                 Err(NotAlone::Unnamed) => self.refuse(
@@ -144,6 +168,7 @@ impl Script {
                     "run it outside of this gate",
                 ),
             },
+            Class::CopyToStdout if self.dialect == Dialect::Psql => {}
             Class::CopyToStdout => self.refuse(
                 line,
                 "COPY … TO stdout has nobody to write to here",
@@ -169,8 +194,16 @@ impl Script {
         if matches!(word, "\\restrict" | "\\unrestrict") {
             return;
         }
+        if self.dialect == Dialect::Psql {
+            if let Err(reason) = psql::may_run(command) {
+                let help = "take it out; psql is only let do what stays in its session";
+                self.refuse(line, &reason, help);
+            }
+            return;
+        }
         let message = format!("`{word}` is a command of psql, not SQL");
-        self.refuse(line, &message, "take it out, or write what it does as SQL");
+        let help = "take it out, write what it does as SQL, or say engine = \"psql\"";
+        self.refuse(line, &message, help);
     }
 
     fn refuse(&mut self, line: usize, message: &str, help: &str) {

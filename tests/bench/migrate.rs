@@ -1,11 +1,15 @@
-//! Applying many small files: the whole product against one bare connection, in one run.
+//! Applying many small files: the whole product against loops that do nothing else, in one run.
 //!
-//! `cargo bench --bench migrate [-- FILES [ROUNDS]]`. The peer sends the same statements and a
-//! ledger row for each file over one connection: once statement by statement, once with everything
-//! but `COMMIT` in one message, which is as few round trips as there can be. The product plans,
-//! journals, applies and reports as always. Rounds are interleaved; medians are compared.
+//! `cargo bench --bench migrate [-- FILES [ROUNDS]]`. The peers: one connection that sends each file
+//! and its ledger row in one round trip; `psql` once a file; `sqlx migrate run` where that program
+//! is installed. The product plans, journals, applies and reports as always, with its safe profile
+//! and its fast one. Then: nothing to do over the applied files, against connecting, reading,
+//! hashing and one query; and a link with 20 ms round trips. Rounds are interleaved; medians are
+//! compared.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A measurement says what went wrong by failing.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,6 +40,16 @@ fn statements(number: usize) -> [String; 2] {
     ]
 }
 
+/// What applies the files in one round.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Loop,
+    Safe,
+    Fast,
+    Psql,
+    Sqlx,
+}
+
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     let files = numbers.first().copied().unwrap_or(1000);
@@ -46,35 +60,257 @@ fn main() {
         .build()
         .unwrap();
     for durable in [false, true] {
-        let mut times: [Vec<Duration>; 3] = Default::default();
-        for _ in 0..rounds {
-            for (index, times) in times.iter_mut().enumerate() {
-                let cluster = Cluster::start(&ClusterOptions {
-                    durable,
-                    ..ClusterOptions::default()
-                })
-                .unwrap();
-                times.push(match index {
-                    0 => runtime.block_on(bare(&cluster, files, false)),
-                    1 => runtime.block_on(bare(&cluster, files, true)),
-                    _ => product(&cluster, files, &runtime),
-                });
+        let syncs = if durable { "syncs" } else { "does not sync" };
+        println!("{files} files, server {syncs}:");
+        let mut ways = vec![Way::Loop, Way::Safe, Way::Fast];
+        if !durable {
+            ways.push(Way::Psql);
+        }
+        if installed("sqlx") {
+            ways.push(Way::Sqlx);
+        }
+        let mut times: Vec<Vec<Duration>> = vec![Vec::new(); ways.len()];
+        let mut nothing: [Vec<Duration>; 2] = Default::default();
+        for round in 0..rounds {
+            for (way, times) in ways.iter().zip(&mut times) {
+                if *way == Way::Psql && round > 0 {
+                    continue;
+                }
+                times.push(one_round(*way, durable, files, &runtime, &mut nothing));
             }
         }
-        let [singly, batched, product] = times.map(median);
+        let medians: Vec<Duration> = times.into_iter().map(median).collect();
+        for (way, time) in ways.iter().zip(&medians) {
+            let of = time.as_secs_f64() / medians[0].as_secs_f64();
+            println!("  {:<38}{:>9.1} ms   {of:.2}x", name(*way), ms(*time));
+        }
+        let [bare, product] = nothing.map(median);
         println!(
-            "{files} files, server {}:",
-            if durable { "syncs" } else { "does not sync" }
-        );
-        println!("  bare, statement by statement  {:>8.1} ms", ms(singly));
-        println!("  bare, all but COMMIT at once  {:>8.1} ms", ms(batched));
-        println!(
-            "  stagegate                     {:>8.1} ms   {:.2}x and {:.2}x",
+            "  nothing to do: bare {:.1} ms, stagegate {:.1} ms   {:.2}x",
+            ms(bare),
             ms(product),
-            product.as_secs_f64() / singly.as_secs_f64(),
-            product.as_secs_f64() / batched.as_secs_f64()
+            product.as_secs_f64() / bare.as_secs_f64()
         );
     }
+    over_a_link(100, &runtime);
+}
+
+fn name(way: Way) -> &'static str {
+    match way {
+        Way::Loop => "one connection, a round trip a file",
+        Way::Safe => "stagegate",
+        Way::Fast => "stagegate, profile = \"fast\"",
+        Way::Psql => "psql, once a file",
+        Way::Sqlx => "sqlx migrate run",
+    }
+}
+
+fn installed(program: &str) -> bool {
+    std::process::Command::new(program)
+        .arg("--version")
+        .output()
+        .is_ok()
+}
+
+fn one_round(
+    way: Way,
+    durable: bool,
+    files: usize,
+    runtime: &tokio::runtime::Runtime,
+    nothing: &mut [Vec<Duration>; 2],
+) -> Duration {
+    // The private server of a test has no synchronous commit; a real one has.
+    let settings = match durable {
+        true => Vec::new(),
+        false => vec![("synchronous_commit".to_owned(), "on".to_owned())],
+    };
+    let cluster = Cluster::start(&ClusterOptions {
+        durable,
+        settings,
+        ..ClusterOptions::default()
+    })
+    .unwrap();
+    let url = cluster.url("postgres", "postgres");
+    match way {
+        Way::Loop => runtime.block_on(bare(&url, files)),
+        Way::Safe => {
+            let folder = tempfile::tempdir().unwrap();
+            write_files(folder.path(), files, "safe");
+            let took = product(&url, files, runtime, folder.path());
+            nothing[0].push(runtime.block_on(bare_nothing(&url, folder.path())));
+            nothing[1].push(product(&url, 0, runtime, folder.path()));
+            took
+        }
+        Way::Fast => {
+            let folder = tempfile::tempdir().unwrap();
+            write_files(folder.path(), files, "fast");
+            product(&url, files, runtime, folder.path())
+        }
+        Way::Psql => psql(&url, files),
+        Way::Sqlx => sqlx(&url, files),
+    }
+}
+
+/// A `psql` for each file, with its ledger row in the file's transaction.
+fn psql(url: &str, files: usize) -> Duration {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..files {
+        let text = format!(
+            "{};\nINSERT INTO ledger VALUES ('{number}.sql', now());\n",
+            statements(number).join(";\n")
+        );
+        std::fs::write(folder.path().join(format!("{number}.sql")), text).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let ended = std::process::Command::new("psql")
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{ended:?}");
+    };
+    run(&[
+        "-c",
+        "CREATE TABLE ledger (file text PRIMARY KEY, at timestamptz)",
+    ]);
+    let started = Instant::now();
+    for number in 0..files {
+        let file = folder.path().join(format!("{number}.sql"));
+        run(&["-1", "-f", &file.display().to_string()]);
+    }
+    started.elapsed()
+}
+
+/// The peer from the field; its files are named as it wants them.
+fn sqlx(url: &str, files: usize) -> Duration {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..files {
+        let text = format!("{};\n", statements(number).join(";\n"));
+        let name = format!("{:04}_file.sql", number + 1);
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let started = Instant::now();
+    let ended = std::process::Command::new("sqlx")
+        .args(["migrate", "run", "--source"])
+        .arg(folder.path())
+        .args(["--database-url", url])
+        .output()
+        .unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    started.elapsed()
+}
+
+/// The least that can tell that nothing is to be done: connect, read, hash, ask once.
+async fn bare_nothing(url: &str, folder: &Path) -> Duration {
+    let started = Instant::now();
+    let info = Conninfo::resolve(url, &Environment::default()).unwrap();
+    let (client, connection) = {
+        let (client, connection) = info_connect(&info).await;
+        (client, connection)
+    };
+    let driver = tokio::spawn(connection);
+    let rows = client
+        .query("SELECT file, checksum FROM stagegate.ledger", &[])
+        .await
+        .unwrap();
+    let mut paths: Vec<_> = std::fs::read_dir(folder.join("db"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let mut hashed = 0;
+    for path in &paths {
+        use sha2::Digest as _;
+        let digest = sha2::Sha256::digest(std::fs::read(path).unwrap());
+        hashed += usize::from(digest[0] < 255);
+    }
+    assert!(hashed > 0 && rows.len() >= paths.len());
+    drop(client);
+    let _ = driver.await;
+    started.elapsed()
+}
+
+async fn info_connect(
+    info: &Conninfo,
+) -> (
+    tokio_postgres::Client,
+    tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>,
+) {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .user(&info.user)
+        .dbname(&info.database)
+        .port(info.port);
+    match &info.host {
+        stagegate::postgres::conninfo::Host::Socket(folder) => config.host_path(folder),
+        stagegate::postgres::conninfo::Host::Tcp(name) => config.host(name.as_str()),
+    };
+    config.connect(tokio_postgres::NoTls).await.unwrap()
+}
+
+/// Round trips a file over a slow link, as the time says.
+fn over_a_link(files: usize, runtime: &tokio::runtime::Runtime) {
+    let cluster = Cluster::start(&ClusterOptions {
+        listen_tcp: true,
+        ..ClusterOptions::default()
+    })
+    .unwrap();
+    let port = delayed(cluster.port(), Duration::from_millis(10));
+    let url = format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
+    let mut times = Vec::new();
+    for count in [1, files + 1] {
+        let folder = tempfile::tempdir().unwrap();
+        write_files_from(folder.path(), times.len() * 10_000, count, "safe", false);
+        times.push(product(&url, count, runtime, folder.path()));
+    }
+    let each = (times[1] - times[0]).as_secs_f64() / files as f64;
+    println!(
+        "over a link with 20 ms round trips: {:.1} ms a file, {:.2} round trips",
+        each * 1000.0,
+        each / 0.020
+    );
+}
+
+/// A relay to the server that hands every byte over later. Returns its port.
+fn delayed(server: u16, delay: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            client.set_nodelay(true).unwrap();
+            server.set_nodelay(true).unwrap();
+            let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            later(client, server, delay);
+            later(back.0, back.1, delay);
+        }
+    });
+    port
+}
+
+fn later(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
+    let (sender, receiver) = std::sync::mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 64 * 1024];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            let due = Instant::now() + delay;
+            if sender.send((due, buffer[..read].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        // Nobody speaks on this one: a link takes its time, and that is what is measured.
+        let (_silent, silence) = std::sync::mpsc::channel::<()>();
+        while let Ok((due, bytes)) = receiver.recv() {
+            let _ = silence.recv_timeout(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&bytes).is_err() {
+                return;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
 }
 
 fn ms(time: Duration) -> f64 {
@@ -86,10 +322,9 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// The peer: one connection and nothing else.
-async fn bare(cluster: &Cluster, files: usize, batched: bool) -> Duration {
-    let url = cluster.url("postgres", "postgres");
-    let info = Conninfo::resolve(&url, &Environment::default()).unwrap();
+/// The peer: one connection and nothing else; each file and its row in one message.
+async fn bare(url: &str, files: usize) -> Duration {
+    let info = Conninfo::resolve(url, &Environment::default()).unwrap();
     let session = Session::open(&info, &SessionSettings::default())
         .await
         .unwrap();
@@ -103,27 +338,24 @@ async fn bare(cluster: &Cluster, files: usize, batched: bool) -> Duration {
         let mut parts = vec!["BEGIN".to_owned()];
         parts.extend(statements(number));
         parts.push(format!("INSERT INTO ledger VALUES ('{number}.sql', now())"));
-        if batched {
-            client.batch_execute(&parts.join("; ")).await.unwrap();
-        } else {
-            for part in &parts {
-                client.simple_query(part).await.unwrap();
-            }
-        }
-        client.simple_query("COMMIT").await.unwrap();
+        parts.push("COMMIT".to_owned());
+        client.batch_execute(&parts.join("; ")).await.unwrap();
     }
     started.elapsed()
 }
 
 /// The product, from the operator's start to the recorded end of the gate.
-fn product(cluster: &Cluster, files: usize, runtime: &tokio::runtime::Runtime) -> Duration {
-    let folder = tempfile::tempdir().unwrap();
-    write_files(folder.path(), files);
-    let variables = [("DB".to_owned(), cluster.url("postgres", "postgres"))];
+fn product(
+    url: &str,
+    applied: usize,
+    runtime: &tokio::runtime::Runtime,
+    folder: &Path,
+) -> Duration {
+    let variables = [("DB".to_owned(), url.to_owned())];
     let options = OpenOptions {
-        which: Which::New(folder.path().join("runbook.toml")),
+        which: Which::New(folder.join("runbook.toml")),
         vars: std::collections::BTreeMap::new(),
-        runs_folder: folder.path().join("runs"),
+        runs_folder: folder.join("runs"),
         operator: "bench".to_owned(),
         via: Via::Headless,
         surroundings: Environment::default().with_variables(&variables),
@@ -153,17 +385,26 @@ fn product(cluster: &Cluster, files: usize, runtime: &tokio::runtime::Runtime) -
             .await
             .unwrap();
         assert_eq!(done.run.gates[0].state, GateState::Passed);
-        assert_eq!(done.run.gates[0].effects.len(), files);
+        assert_eq!(done.run.gates[0].effects.len(), applied);
         started.elapsed()
     });
     handle.close();
     took
 }
 
-fn write_files(folder: &Path, files: usize) {
-    std::fs::write(folder.join("runbook.toml"), RUNBOOK).unwrap();
+fn write_files(folder: &Path, files: usize, profile: &str) {
+    write_files_from(folder, 0, files, profile, true);
+}
+
+/// `made` records what the files make of the schema, as the product does by itself.
+fn write_files_from(folder: &Path, first: usize, files: usize, profile: &str, made: bool) {
+    let runbook = RUNBOOK.replace(
+        "] }",
+        &format!("], profile = \"{profile}\", record_change = {made} }}"),
+    );
+    std::fs::write(folder.join("runbook.toml"), runbook).unwrap();
     std::fs::create_dir(folder.join("db")).unwrap();
-    for number in 0..files {
+    for number in first..first + files {
         let text = format!("{};\n", statements(number).join(";\n"));
         std::fs::write(folder.join(format!("db/{number:06}.sql")), text).unwrap();
     }

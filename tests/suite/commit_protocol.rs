@@ -63,6 +63,51 @@ async fn one(session: &Session, sql: &str) -> String {
     rows[0][0].clone().unwrap_or_default()
 }
 
+/// Files that end their transaction, or fail in it.
+const ENDS: [(&str, &str); 11] = [
+    (
+        "commit",
+        "create table t_a (i int); COMMIT; create table t_b (i int)",
+    ),
+    (
+        "chain",
+        "create table t_a (i int); COMMIT AND CHAIN; create table t_b (i int)",
+    ),
+    ("wrapped", "BEGIN; create table t_a (i int); COMMIT;"),
+    (
+        "twice",
+        "create table t_a (i int); COMMIT; BEGIN; create table t_b (i int); COMMIT",
+    ),
+    (
+        "rollback",
+        "create table t_a (i int); ROLLBACK; create table t_b (i int)",
+    ),
+    (
+        "back-chain",
+        "create table t_a (i int); ROLLBACK AND CHAIN; create table t_b (i int)",
+    ),
+    (
+        "abort",
+        "create table t_a (i int); ABORT; BEGIN; create table t_b (i int)",
+    ),
+    (
+        "prepare",
+        "create table t_a (i int); PREPARE TRANSACTION 'x'; create table t_b (i int)",
+    ),
+    (
+        "do",
+        "create table t_a (i int); do $$ begin create table t_b (i int); commit; end $$",
+    ),
+    (
+        "constraints",
+        "create table t_a (i int); SET CONSTRAINTS ALL IMMEDIATE",
+    ),
+    (
+        "error",
+        "create table t_a (i int); select 1 / 0; create table t_b (i int)",
+    ),
+];
+
 #[tokio::test]
 async fn whatever_ends_a_files_transaction_undoes_all_of_it() {
     let cluster = Cluster::start(&ClusterOptions {
@@ -72,49 +117,7 @@ async fn whatever_ends_a_files_transaction_undoes_all_of_it() {
     .unwrap();
     let admin = open(&cluster).await;
     ledger::ensure(&admin).await.unwrap();
-    for (name, sql) in [
-        (
-            "commit",
-            "create table t_a (i int); COMMIT; create table t_b (i int)",
-        ),
-        (
-            "chain",
-            "create table t_a (i int); COMMIT AND CHAIN; create table t_b (i int)",
-        ),
-        ("wrapped", "BEGIN; create table t_a (i int); COMMIT;"),
-        (
-            "twice",
-            "create table t_a (i int); COMMIT; BEGIN; create table t_b (i int); COMMIT",
-        ),
-        (
-            "rollback",
-            "create table t_a (i int); ROLLBACK; create table t_b (i int)",
-        ),
-        (
-            "back-chain",
-            "create table t_a (i int); ROLLBACK AND CHAIN; create table t_b (i int)",
-        ),
-        (
-            "abort",
-            "create table t_a (i int); ABORT; BEGIN; create table t_b (i int)",
-        ),
-        (
-            "prepare",
-            "create table t_a (i int); PREPARE TRANSACTION 'x'; create table t_b (i int)",
-        ),
-        (
-            "do",
-            "create table t_a (i int); do $$ begin create table t_b (i int); commit; end $$",
-        ),
-        (
-            "constraints",
-            "create table t_a (i int); SET CONSTRAINTS ALL IMMEDIATE",
-        ),
-        (
-            "error",
-            "create table t_a (i int); select 1 / 0; create table t_b (i int)",
-        ),
-    ] {
+    for (name, sql) in ENDS {
         let session = open(&cluster).await;
         let outcome = give(&session, name, sql).await;
         let FileOutcome::RolledBack(failure) = outcome else {

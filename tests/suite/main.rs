@@ -50,6 +50,7 @@ mod lint_command;
 mod lost_commit;
 mod operator_lock;
 mod production_to_development;
+mod psql_engine;
 mod pty;
 mod ramp_choices;
 mod readme;

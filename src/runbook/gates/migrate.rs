@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::runbook::model::{AloneLimits, Migrate, MigrateEngine, Profile};
+use crate::runbook::migrating::{AloneLimits, Migrate, MigrateEngine, Profile};
 use crate::runbook::names::{Names, check_gate, check_template, need_target};
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
