@@ -60,7 +60,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Review(arguments) => review::run(&arguments),
         Subcommand::Demo(arguments) => demo::run(&arguments),
         Subcommand::Plan(arguments) => plan::run(arguments),
-        Subcommand::Rehearse(arguments) => rehearse::run(arguments),
+        Subcommand::Rehearse(arguments) => rehearse::run(&arguments),
         Subcommand::Runs(arguments) => runs::run(&arguments),
         Subcommand::Lint(arguments) => lint::run(&arguments),
         Subcommand::Drift(arguments) => drift::run(&arguments),

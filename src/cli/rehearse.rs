@@ -14,13 +14,13 @@ use crate::system::durable::make_private_folder;
 const ID: &str = "rehearse";
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 
-pub(super) fn run(arguments: RehearseArguments) -> Exit {
+pub(super) fn run(arguments: &RehearseArguments) -> Exit {
     let opened = plan::open(&arguments.runbook, arguments.vars.clone(), ID);
     let (runbook, targets, base) = match opened {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
-    let gate = match gate_of(&runbook, &arguments) {
+    let gate = match gate_of(&runbook, arguments) {
         Ok(gate) => gate,
         Err(what) => return usage(what),
     };
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: RehearseArguments) -> Exit {
     context.feed = feed.clone();
     let worked = interruptible::run(|cancel| async move {
         context.cancel = cancel;
-        followed(&context, &feed).await
+        Box::pin(followed(&context, &feed)).await
     });
     let outcome = match worked {
         Ok(outcome) => outcome,

@@ -114,12 +114,12 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Query(gate) => query::run(gate, context).await,
         Kind::Exec(gate) => exec::run(gate, context).await,
         Kind::File(gate) => file::run(gate, context),
-        Kind::Backup(gate) => backup::run(gate, context).await,
+        Kind::Backup(gate) => Box::pin(backup::run(gate, context)).await,
         Kind::Migrate(gate) => {
-            let outcome = migrate::run(gate, context, plan).await;
-            rehearse::as_rehearsed(gate, context, outcome).await
+            let outcome = Box::pin(migrate::run(gate, context, plan)).await;
+            Box::pin(rehearse::as_rehearsed(gate, context, outcome)).await
         }
-        Kind::Restore(gate) => restore::run(gate, context).await,
+        Kind::Restore(gate) => Box::pin(restore::run(gate, context)).await,
         Kind::Observe(gate) => observe::run(gate, context).await,
         Kind::Ramp(gate) => ramp::run(gate, context, plan).await,
         Kind::Commit(gate) => commit::run(gate, context, plan).await,
@@ -129,7 +129,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Drift(gate) => drift::run(gate, context).await,
         Kind::SchemaVersion(gate) => schema_version::run(gate, context).await,
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
-        Kind::Clone(gate) => clone::run(gate, context).await,
+        Kind::Clone(gate) => Box::pin(clone::run(gate, context)).await,
         Kind::Rehearse(gate) => Box::pin(rehearse::run(gate, context)).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")

@@ -442,37 +442,38 @@ fn a_rehearsal_that_is_canceled_leaves_nothing() {
     assert_eq!(state(&site), before);
 }
 
+/// Is killed at a point, taken up again, and comes through.
+fn killed_and_done_again(point: &str) {
+    let site = world();
+    site.runbook(&format!("{BACKUP}{REHEARSE}{MIGRATE}{LOOK}{BACK}"));
+    let before = state(&site);
+    let killed = ended(start(&site, &RUN, point).wait_with_output().unwrap());
+    let (out, err) = (&killed.out, &killed.err);
+    assert_eq!(killed.signal, Some(9), "{point}: {out}{err}");
+    assert_eq!(state(&site), before, "{point}");
+    site.resume()
+        .exits(0)
+        .shows("backup verified: 2 tables, 1100 rows");
+    let folders = names(&site.run_folder().join("rehearsal"));
+    assert_eq!(folders, ["try-2"], "{point}");
+}
+
 #[test]
-fn a_rehearsal_that_was_killed_is_cleared_away_and_done_again() {
-    for point in [
-        "rehearsal_booted",
-        "during_rehearsal_restore:3",
-        "rehearsal_restored",
-        "rehearsal_compared",
-        "rehearsal_up",
-        "rehearsal_down",
-    ] {
-        let site = world();
-        site.runbook(&format!("{BACKUP}{REHEARSE}{MIGRATE}{LOOK}{BACK}"));
-        let before = state(&site);
-        let killed = ended(start(&site, &RUN, point).wait_with_output().unwrap());
-        assert_eq!(
-            killed.signal,
-            Some(9),
-            "{point}: {}{}",
-            killed.out,
-            killed.err
-        );
-        assert_eq!(state(&site), before, "{point}");
-        site.resume()
-            .exits(0)
-            .shows("backup verified: 2 tables, 1100 rows");
-        assert_eq!(
-            names(&site.run_folder().join("rehearsal")),
-            ["try-2"],
-            "{point}"
-        );
-    }
+fn killed_while_it_restores_it_is_done_again() {
+    killed_and_done_again("rehearsal_booted");
+    killed_and_done_again("during_rehearsal_restore:3");
+}
+
+#[test]
+fn killed_while_it_compares_it_is_done_again() {
+    killed_and_done_again("rehearsal_restored");
+    killed_and_done_again("rehearsal_compared");
+}
+
+#[test]
+fn killed_on_its_way_up_or_down_it_is_done_again() {
+    killed_and_done_again("rehearsal_up");
+    killed_and_done_again("rehearsal_down");
 }
 
 #[test]

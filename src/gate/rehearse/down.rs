@@ -141,7 +141,8 @@ impl Work<'_> {
                 reason.unwrap_or_else(|| "nothing undoes it".to_owned()),
             ));
         };
-        let outcome = migrate::run(&quiet, &inner, &alone(&plan, file)).await;
+        let planned = alone(&plan, file);
+        let outcome = Box::pin(migrate::run(&quiet, &inner, &planned)).await;
         self.go_on()?;
         let ran = applied_file(&outcome);
         let mut back = Back {
@@ -200,7 +201,7 @@ impl Work<'_> {
             if let Payload::Migration(migration) = &plan.payload {
                 again.files += migration.pending().count();
             }
-            let outcome = migrate::run(&quiet, &inner, &plan).await;
+            let outcome = Box::pin(migrate::run(&quiet, &inner, &plan)).await;
             self.go_on()?;
             if outcome.finding.verdict != Verdict::Passed {
                 again

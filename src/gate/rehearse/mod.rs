@@ -103,7 +103,7 @@ pub(super) async fn run(gate: &Rehearse, context: &Context) -> Outcome {
                 .can("make room, then retry this gate"),
         );
     }
-    let done = work.all().await;
+    let done = Box::pin(work.all()).await;
     work.stop.cancel();
     let _ = std::fs::remove_dir_all(work.dump_folder());
     work.seen.took.all = started.elapsed().as_millis() as u64;
@@ -156,7 +156,7 @@ impl Work<'_> {
                 self.restore(&archive, &origin, server).await?
             }
         };
-        let done = self.on(&origin, &scratch).await;
+        let done = Box::pin(self.on(&origin, &scratch)).await;
         self.seen.scratch_bytes = self.bounds.most();
         // Stopping a server and removing its files is work that blocks.
         let gone = tokio::task::spawn_blocking(move || drop(scratch));
@@ -175,7 +175,7 @@ impl Work<'_> {
         }
         self.settle(origin, scratch).await?;
         step(self.context, "up", 4);
-        let up = self.up(scratch).await?;
+        let up = Box::pin(self.up(scratch)).await?;
         if self.gate.down && self.seen.gates.iter().all(passed) {
             step(self.context, "down, and up again", 5);
             self.down(scratch, up).await?;

@@ -190,7 +190,8 @@ impl Work<'_> {
         let mut worst = Finding::passed("nothing was left to apply");
         for file in migration.pending() {
             self.go_on()?;
-            let outcome = migrate::run(&quiet, &inner, &alone(&plan, file)).await;
+            let planned = alone(&plan, file);
+            let outcome = Box::pin(migrate::run(&quiet, &inner, &planned)).await;
             self.go_on()?;
             let applied = applied_file(&outcome);
             took += applied.as_ref().map_or(0, hazards::worked_ms);

@@ -342,13 +342,13 @@ pub(super) fn against(doc: &mut Doc, model: &Model, gate: &str, files: &[Applied
 /// Adds whether a backup was restored and compared in this run.
 pub(super) fn of_backup(doc: &mut Doc, model: &Model, gate: &str) {
     let rehearsals = model.snapshot.evidence.iter();
-    let found = rehearsals.filter_map(|(id, evidence)| match evidence.as_ref() {
+    let mut found = rehearsals.filter_map(|(id, evidence)| match evidence.as_ref() {
         Evidence::Rehearse { rehearsed, .. } if rehearsed.backup.as_deref() == Some(gate) => {
             Some((id, rehearsed.verified.is_some()))
         }
         _ => None,
     });
-    match found.last() {
+    match found.next_back() {
         Some((id, true)) => doc.pair(
             "verified",
             Ink::Good,
