@@ -227,13 +227,19 @@ impl TracedStatement {
             _ => None,
         };
         let line = self.line;
-        let locks = self.trace.locks.iter().filter_map(|lock| {
-            let stops = strong(&lock.mode)?;
-            Some(format!(
-                "line {line}: {stops} {} until it commits",
-                lock.relation
-            ))
-        });
+        let mut strongest: BTreeMap<&str, &str> = BTreeMap::new();
+        for lock in &self.trace.locks {
+            let Some(stops) = strong(&lock.mode) else {
+                continue;
+            };
+            let held = strongest.entry(&lock.relation).or_insert(stops);
+            if stops.len() > held.len() {
+                *held = stops;
+            }
+        }
+        let locks = strongest
+            .into_iter()
+            .map(|(relation, stops)| format!("line {line}: {stops} {relation} until it commits"));
         let rewrites = self.trace.rewrites.iter();
         let rewrites =
             rewrites.map(|rewrite| format!("line {line}: wrote {} anew", rewrite.relation));

@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
+use crate::demo_console::Demo;
 use crate::site::{Site, names};
 
 const MIGRATE: &str = "[[phase.gate]]\nid = \"mig\"\ntitle = \"Migrate\"\n[phase.gate.migrate]\n\
@@ -140,4 +141,24 @@ fn an_interrupt_leaves_nothing() {
     assert_eq!(output.status.code(), Some(130));
     assert!(!folder.exists(), "the private server is left");
     assert!(names(&temporary).is_empty(), "{:?}", names(&temporary));
+}
+
+#[test]
+fn the_demos_promotion_is_rehearsed() {
+    let demo = Demo::new(None);
+    let ended = demo.command("rehearse", &[]).exits(0);
+    let out = &ended.out;
+    assert!(out.contains("passed: backup verified:"), "{out}");
+    assert!(out.contains("eng-migrations: 10 files applied"), "{out}");
+    // Views are made by files that nothing undoes, and what they are made of cannot go before them.
+    assert!(
+        out.contains("no way back            db/views/vh_readonly_views.sql"),
+        "{out}"
+    );
+    println!("{out}");
+    let demo = Demo::new(Some("failing-migration"));
+    demo.command("rehearse", &[])
+        .exits(4)
+        .shows("failed: `vh-migrations` does not pass in rehearsal")
+        .shows("(23505)");
 }

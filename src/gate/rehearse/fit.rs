@@ -141,6 +141,13 @@ pub(super) async fn size(gate: &Rehearse, context: &Context) -> Result<u64, Targ
     Ok(dump::survey(&session).await?.database_bytes)
 }
 
+/// A hazard that is allowed by a code that no rule has: a mistake that would allow nothing.
+pub(super) fn unknown_code(gate: &Rehearse) -> Option<String> {
+    let mut codes = gate.allow.iter().map(|allow| &allow.hazard);
+    let unknown = codes.find(|code| !crate::sql::hazard::is_code(code))?;
+    Some(format!("no rule has the code `{unknown}`"))
+}
+
 /// The folder of one attempt, in the run's folder.
 pub(super) fn folder(context: &Context) -> PathBuf {
     let name = format!("{}-{}", context.gate.id, context.attempt);
@@ -156,6 +163,7 @@ pub(in crate::gate) async fn plan(gate: &Rehearse, context: &Context) -> Plan {
     let mut inputs = vec![format!("{gate:?}")];
     inputs.extend(steps.gates.iter().map(|gate| format!("{gate:?}")));
     inputs.extend(super::inputs(gate, context));
+    let unknown = unknown_code(gate);
     let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
     let summary = format!(
         "rehearse {} gates of {} on a private server",
@@ -171,6 +179,10 @@ pub(in crate::gate) async fn plan(gate: &Rehearse, context: &Context) -> Plan {
             plan.line(Tone::Bad, &reason);
             plan.refuses = Some(reason);
         }
+    }
+    if let Some(reason) = unknown {
+        plan.line(Tone::Bad, &reason);
+        plan.refuses = Some(reason);
     }
     plan.line(Tone::Plain, format!("bound    {} s", gate.within.as_secs()));
     if let RehearsalOf::Backup(backup) = &gate.of

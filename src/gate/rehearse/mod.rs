@@ -116,6 +116,12 @@ pub(super) async fn run(gate: &Rehearse, context: &Context) -> Outcome {
 impl Work<'_> {
     async fn all(&mut self) -> Result<(), Halt> {
         step(self.context, "look at the source", 0);
+        if let Some(reason) = fit::unknown_code(self.gate) {
+            return Err(Finding::errored(reason)
+                .because("nothing was started")
+                .can("write the code of a rule, such as DS102, into `allow`")
+                .into());
+        }
         let origin = self.origin().await?;
         let fit = fit::fit(self.gate, origin.database_bytes);
         self.seen.database_bytes = origin.database_bytes;
@@ -231,7 +237,7 @@ fn step(context: &Context, name: &str, done: u64) {
         label,
         done,
         total: Some(STEPS),
-        unit: Unit::Files,
+        unit: Unit::Steps,
         detail: String::new(),
     });
 }

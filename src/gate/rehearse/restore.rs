@@ -290,7 +290,7 @@ fn told(context: &crate::gate::Context, progress: RestoreProgress) {
             label: "step 2 of 6: restore".to_owned(),
             done: done as u64,
             total: Some(total as u64),
-            unit: Unit::Files,
+            unit: Unit::Entries,
             detail: "tables are compared with the source as they come".to_owned(),
         }),
         RestoreProgress::Compared { table, done, total } => {

@@ -225,12 +225,17 @@ impl Work<'_> {
         let mut gate = rehearsed(climb.gate, &worst, started);
         gate.duration_ms = took;
         gate.files = files;
-        gate.schema = Some(DriftOptions::default().checksum(&look.schema));
-        match export_snapshot(&inner, "rehearsed", &look.schema) {
+        self.note_schema(&inner, &mut gate, &look.schema);
+        Ok(gate)
+    }
+
+    /// Keeps the schema that production must have after a gate.
+    fn note_schema(&mut self, inner: &Context, gate: &mut RehearsedGate, schema: &Snapshot) {
+        gate.schema = Some(DriftOptions::default().checksum(schema));
+        match export_snapshot(inner, "rehearsed", schema) {
             Ok(name) => gate.exported = Some(self.in_run_folder(&name)),
             Err(reason) => self.seen.missing.push(reason),
         }
-        Ok(gate)
     }
 
     /// Looks again once the sessions of the gate have ended: then the server has counted their rows.

@@ -128,13 +128,7 @@ fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Op
         findings.add(span, format!("{name} has no kind"), label, help);
     }
     if let Some(kind) = &kind {
-        names.gates.insert(id.clone(), kind.name());
-        if let Kind::Backup(backup) = kind {
-            names.backed_up.insert(id.clone(), backup.target.clone());
-        }
-        if let Kind::Rehearse(rehearsal) = kind {
-            names.rehearsed.insert(rehearsal.target.clone());
-        }
+        note(kind, &id, names);
     }
     Some(Gate {
         id,
@@ -145,6 +139,20 @@ fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Op
         retry,
         kind: kind?,
     })
+}
+
+/// Remembers what later gates may say of this one.
+fn note(kind: &Kind, id: &str, names: &mut Names) {
+    names.gates.insert(id.to_owned(), kind.name());
+    match kind {
+        Kind::Backup(backup) => {
+            names.backed_up.insert(id.to_owned(), backup.target.clone());
+        }
+        Kind::Rehearse(rehearsal) => {
+            names.rehearsed.insert(rehearsal.target.clone());
+        }
+        _ => {}
+    }
 }
 
 fn read_retry(mut table: TableReader<'_, '_>) -> Retry {

@@ -58,12 +58,14 @@ pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord, height: u
 fn progress(doc: &mut Doc, progress: &Progress) {
     let count = |value: u64| match progress.unit {
         Unit::Bytes => bytes(value),
-        Unit::Statements | Unit::Files => value.to_string(),
+        Unit::Statements | Unit::Files | Unit::Steps | Unit::Entries => value.to_string(),
     };
     let unit = match progress.unit {
         Unit::Bytes => "",
         Unit::Statements => " statements",
         Unit::Files => " files",
+        Unit::Steps => " steps",
+        Unit::Entries => " entries",
     };
     let room = doc.width();
     match progress.total.filter(|total| *total > 0) {
