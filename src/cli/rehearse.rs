@@ -138,6 +138,7 @@ fn everything(target: String) -> Rehearse {
         missing: Vec::new(),
         deny: vec!["data-loss".to_owned(), "host-level".to_owned()],
         allow: Vec::new(),
+        may_leave: Vec::new(),
     }
 }
 

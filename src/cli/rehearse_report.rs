@@ -94,6 +94,7 @@ fn backs(text: &mut String, seen: &Rehearsed) {
         let word = match back.state {
             BackState::Reversed => "undone",
             BackState::NotReversed => "not reversed",
+            BackState::Leaves => "undone, leaves",
             BackState::Failed => "way back failed",
             BackState::NoWay => "no way back",
             BackState::NotTried => "not undone",

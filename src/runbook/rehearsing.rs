@@ -25,6 +25,8 @@ pub struct Rehearse {
     /// The classes of hazards that refuse when they are seen, by their words.
     pub deny: Vec<String>,
     pub allow: Vec<SeenAllowed>,
+    /// Files whose way back may leave a difference, such as a label of an enum.
+    pub may_leave: Vec<String>,
 }
 
 /// What is restored.

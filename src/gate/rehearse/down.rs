@@ -10,6 +10,7 @@ use super::{Halt, Work, step};
 use crate::digest::digest;
 use crate::expectation::Verdict;
 use crate::gate::drift::DriftOptions;
+use crate::gate::lint_survey::same_path;
 use crate::gate::migrate_plan::{expand, read_text};
 use crate::gate::{Context, Payload, change_words, migrate, migrate_plan};
 use crate::runbook::{Gate, Kind, Migrate, Runbook};
@@ -85,7 +86,7 @@ impl Work<'_> {
             } else {
                 self.back(scratch, applied, &mut now, &stays).await?
             };
-            if back.state != BackState::Reversed {
+            if !matches!(back.state, BackState::Reversed | BackState::Leaves) {
                 stopped.push(applied.gate.id.clone());
                 stays.push(applied.file.clone());
             }
@@ -100,7 +101,8 @@ impl Work<'_> {
         }
         self.seen.took.down = started.elapsed().as_millis() as u64;
         fault::point("rehearsal_down");
-        let reversed = |back: &RehearsedBack| back.state == BackState::Reversed;
+        let reversed =
+            |back: &RehearsedBack| matches!(back.state, BackState::Reversed | BackState::Leaves);
         if self.seen.backs.iter().any(reversed) {
             self.again(scratch, &up).await?;
         }
@@ -166,7 +168,11 @@ impl Work<'_> {
         let then = std::mem::replace(now, self.schema(scratch).await?);
         back.said = left(applied, &then, now);
         if !back.said.is_empty() {
-            back.state = BackState::NotReversed;
+            let allowed = |file: &String| same_path(&self.context.fill(file), &applied.file);
+            back.state = match self.gate.may_leave.iter().any(allowed) {
+                true => BackState::Leaves,
+                false => BackState::NotReversed,
+            };
         }
         Ok(back)
     }

@@ -161,6 +161,8 @@ pub enum BackState {
     Reversed,
     /// It ran, and left a difference.
     NotReversed,
+    /// It left a difference, and the runbook says that it may.
+    Leaves,
     Failed,
     /// There is nothing that undoes it.
     NoWay,
@@ -343,10 +345,17 @@ impl Rehearsed {
                 finding = finding.because(format!("{}: {said}", back.file));
             }
         }
-        Some(finding.can(format!(
-            "mend {by} so that it takes back all that {} does, then retry this gate",
-            first.file
-        )))
+        Some(
+            finding
+                .can(format!(
+                    "mend {by} so that it takes back all that {} does, then retry this gate",
+                    first.file
+                ))
+                .can(format!(
+                    "or say that it may: may_leave = [\"{}\"]",
+                    first.file
+                )),
+        )
     }
 
     fn not_again(&self) -> Option<Finding> {

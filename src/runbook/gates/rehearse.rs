@@ -48,6 +48,10 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Rehears
     let missing = table.strings("missing", "[\"pg_cron\"]");
     let deny = read_deny(&mut table);
     let allow = read_allow(&mut table, names);
+    let may_leave = table.strings("may_leave", "[\"db/migrations/007.sql\"]");
+    for file in may_leave.iter().flatten() {
+        check_template(file, &table, names);
+    }
     table.finish();
     let plain = |list: Option<Vec<At<String>>>| -> Option<Vec<String>> {
         list.map(|list| list.into_iter().map(|one| one.value).collect())
@@ -64,6 +68,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Rehears
         missing: plain(missing).unwrap_or_default(),
         deny,
         allow,
+        may_leave: plain(may_leave).unwrap_or_default(),
     }
 }
 

@@ -204,6 +204,7 @@ fn way_back(doc: &mut Doc, seen: &Rehearsed) {
         let (mark, ink, word) = match back.state {
             BackState::Reversed => ("✓ ", Ink::Good, "undone"),
             BackState::NotReversed => ("✗ ", Ink::Bad, "leaves a difference"),
+            BackState::Leaves => ("! ", Ink::Warning, "leaves what it may"),
             BackState::Failed => ("✗ ", Ink::Bad, "failed"),
             BackState::NoWay => ("! ", Ink::Warning, "no way back"),
             BackState::NotTried => ("· ", Ink::Muted, "not tried"),
