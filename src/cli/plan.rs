@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::{Format, PlanArguments};
 use super::{Exit, runtime, say};
 use crate::engine::OpenError;
-use crate::gate::{self, Choices, Context, Feed, Plan, Targets, Tone};
+use crate::gate::{self, Choices, Context, Feed, Plan, Signals, Targets, Tone};
 use crate::postgres::environment::Environment;
 use crate::runbook::{self, Gate, Runbook};
 
@@ -111,6 +111,7 @@ pub(super) fn context(
         effects: tokio::sync::mpsc::channel(1).0,
         cancel: CancellationToken::new(),
         choices: Choices::none(),
+        signals: Signals::none(),
         remedies: Vec::new(),
         reviews: std::collections::BTreeMap::new(),
         planned: None,

@@ -13,6 +13,7 @@ use super::screen::git::{GitScreen, Watched};
 use super::screen::input::Input;
 use super::screen::journal::JournalScreen;
 use super::screen::layout::Layout;
+use super::screen::locks::LocksScreen;
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
 use super::screen::text::Doc;
@@ -91,6 +92,7 @@ pub struct Model {
     pub diff: DiffScreen,
     pub git: GitScreen,
     pub files: FilesScreen,
+    pub locks: LocksScreen,
     pub log: LogScreen,
     pub journal: JournalScreen,
     /// The closing page.
@@ -151,6 +153,7 @@ impl Model {
             diff: DiffScreen::default(),
             git: GitScreen::default(),
             files: FilesScreen::default(),
+            locks: LocksScreen::default(),
             log: LogScreen::default(),
             journal: JournalScreen::default(),
             closing: Pager::default(),
@@ -282,8 +285,11 @@ impl Model {
     /// Tells whether keys must wait a moment longer than until the question is drawn: where one key
     /// alone would answer it. A name that is typed letter by letter is no accident.
     pub fn dwells(&self) -> bool {
-        let named =
-            matches!(&self.dialog, Some(Dialog::Start(sheet)) if sheet.subject.name.is_some());
+        let named = match &self.dialog {
+            Some(Dialog::Start(sheet)) => sheet.subject.name.is_some(),
+            Some(Dialog::Signal(sheet)) => sheet.is_typed(),
+            _ => false,
+        };
         self.dialog.is_some() && !named
     }
 
@@ -323,9 +329,12 @@ impl Model {
         match self.screen {
             Screen::Log => true,
             // What a gate asks is said on both.
-            Screen::Run | Screen::Diff | Screen::Files | Screen::Git | Screen::Journal => {
-                self.run().at_work().is_some()
-            }
+            Screen::Run
+            | Screen::Diff
+            | Screen::Files
+            | Screen::Git
+            | Screen::Locks
+            | Screen::Journal => self.run().at_work().is_some(),
             Screen::Closing => false,
         }
     }

@@ -56,6 +56,7 @@ pub(super) fn on_mouse(model: &mut Model, mouse: MouseEvent) -> Vec<Effect> {
         }
         Screen::Git if layout.list.contains(at) => model.git.list.by(turn),
         Screen::Git => model.git.pager.by(turn),
+        Screen::Locks => model.locks.pager.by(turn),
         Screen::Log => model.log.pager.by(turn),
         Screen::Journal => model.journal.by(turn),
         Screen::Closing => model.closing.by(turn),

@@ -8,6 +8,7 @@ use super::screen::dialog::Dialog;
 use super::screen::layout::{Layout, dialog_height, dialog_width};
 use super::screen::text::DocLine;
 use super::screen::{Screen, closing, detail};
+use super::view::locks_area;
 
 impl Model {
     /// Brings everything that depends on size or state up to date; called before a frame.
@@ -29,6 +30,10 @@ impl Model {
         }
         if self.screen == Screen::Git {
             self.git.fit(&layout, self.now);
+        }
+        if self.screen == Screen::Locks {
+            let area = locks_area(&layout);
+            self.settle_locks(usize::from(area.width), body);
         }
         self.journal.fit(self.snapshot.records.len(), body);
         if let Some(Dialog::Help(pager)) = &mut self.dialog {

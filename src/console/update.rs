@@ -12,7 +12,7 @@ use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, diff, git, review, run};
+use super::screen::{Screen, act, back, choose, diff, git, locks, review, run};
 use crate::engine::CommandError;
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -42,6 +42,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.dirty |= feed.revision != model.feed.revision;
             model.feed = feed;
             choose::renew(model);
+            locks::renew(model);
             Vec::new()
         }
         Msg::Done {
@@ -149,6 +150,7 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Run => show(model, Screen::Run),
         Action::Diff => diff::open(model),
         Action::Git => git::open(model),
+        Action::Locks => locks::open(model),
         Action::Log => show(model, Screen::Log),
         Action::Journal => show(model, Screen::Journal),
         Action::Search => model.search = Some(Input::default()),
@@ -162,6 +164,7 @@ fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
                 Screen::Diff => diff::act(model, action),
                 Screen::Files => review::act(model, action),
                 Screen::Git => git::act(model, action),
+                Screen::Locks => locks::act(model, action),
                 Screen::Log => reading_log(model, action),
                 Screen::Journal => reading_journal(model, action),
                 Screen::Closing => reading_closing(model, action),
@@ -268,6 +271,12 @@ fn on_done(
             }
             match command {
                 Command::Cancel { .. } => model.say(Tone::Info, "cancel requested"),
+                Command::SignalBlocker { blocker, .. } => {
+                    model.say(
+                        Tone::Info,
+                        format!("recorded; pid {} is asked", blocker.pid),
+                    );
+                }
                 Command::Note { .. } => model.say(Tone::Good, "noted in the journal"),
                 Command::ReviewFile { path, .. } => {
                     model.say(Tone::Good, format!("reviewed: {}", clean_line(path)));

@@ -14,7 +14,8 @@ use super::store::Store;
 use super::work::{self, Report, Tasks};
 use crate::gate::{Chosen, Feed, Targets};
 use crate::promotion::{
-    Actor, Command, Event, GateDefinition, Moment, Nature, Record, Refusal, Run, decide,
+    Actor, BlockerRecord, Command, Event, GateDefinition, Moment, Nature, Record, Refusal, Run,
+    decide,
 };
 use crate::runbook::Runbook;
 
@@ -34,6 +35,8 @@ pub(super) struct Engine {
     pub(super) cancel: CancellationToken,
     /// Takes what a person chooses to the work in flight.
     pub(super) chosen: Option<mpsc::Sender<Chosen>>,
+    /// Takes what a person asks of sessions in our way to the watcher.
+    pub(super) signals: Option<mpsc::Sender<BlockerRecord>>,
     pub(super) operator: Actor,
     pub(super) records: Vec<Arc<Record>>,
     pub(super) view: Snapshot,
@@ -118,6 +121,7 @@ impl Engine {
         self.look_again(command);
         self.check_start(command)?;
         let place = self.check_choice(command)?;
+        let signal = self.check_signal(command)?;
         let now = jiff::Timestamp::now();
         let at = Moment {
             now,
@@ -153,6 +157,9 @@ impl Engine {
         }
         if let Some((place, chosen)) = place {
             place.send(chosen);
+        }
+        if let Some((place, blocker)) = signal {
+            place.send(blocker);
         }
         if let Some((gate, attempt)) = started {
             self.view.retrying = None;

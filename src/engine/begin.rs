@@ -15,6 +15,7 @@ use super::store::Store;
 use super::work::{Report, Tasks};
 use crate::gate::{Evidence, Feed, Targets};
 use crate::promotion::{Actor, Command, Moment, Record, Run, decide};
+use crate::runbook::Runbook;
 
 /// How many requests and reports may wait. Senders wait when there are more.
 const QUEUE: usize = 1024;
@@ -73,21 +74,9 @@ impl Engine {
         let run = first_record(&mut store, &mut records, &first, &actor)?;
         let feed = Feed::default();
         let folder = store.folder().to_owned();
-        let view = Snapshot {
-            run: Arc::new(run.clone()),
-            runbook: runbook.clone(),
-            records: Arc::new(records.clone()),
-            plans: BTreeMap::new(),
-            planning: BTreeSet::new(),
-            evidence: stored_evidence(&run, &folder),
-            targets: targets.statuses(),
-            reconciling: None,
-            doubts: BTreeMap::new(),
-            retrying: None,
-            held: None,
-            journal_error: None,
-            notices,
-        };
+        let mut view = first_view(&run, &runbook, &records, &folder);
+        view.targets = targets.statuses();
+        view.notices = notices;
         let (snapshots, watching) = watch::channel(Arc::new(view.clone()));
         let (requests, asked) = mpsc::channel(QUEUE);
         let (reports, reported) = mpsc::channel(QUEUE);
@@ -102,6 +91,7 @@ impl Engine {
             run,
             cancel: CancellationToken::new(),
             chosen: None,
+            signals: None,
             operator: actor.clone(),
             records,
             view,
@@ -124,6 +114,30 @@ impl Engine {
             }))),
             thread: Mutex::new(None),
         })
+    }
+}
+
+/// What is known before anything has begun.
+fn first_view(
+    run: &Run,
+    runbook: &Arc<Runbook>,
+    records: &[Arc<Record>],
+    folder: &Path,
+) -> Snapshot {
+    Snapshot {
+        run: Arc::new(run.clone()),
+        runbook: runbook.clone(),
+        records: Arc::new(records.to_vec()),
+        plans: BTreeMap::new(),
+        planning: BTreeSet::new(),
+        evidence: stored_evidence(run, folder),
+        targets: BTreeMap::new(),
+        reconciling: None,
+        doubts: BTreeMap::new(),
+        retrying: None,
+        held: None,
+        journal_error: None,
+        notices: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::Engine;
 use super::handle::CommandError;
 use super::work::{self, Report};
-use crate::gate::{Choices, Evidence, TargetStatus};
+use crate::gate::{Evidence, TargetStatus};
 use crate::promotion::{Actor, Command, Event, GateState, Moment, Nature, Via, decide};
 use crate::runbook::Kind;
 
@@ -86,6 +86,7 @@ impl Engine {
     pub(super) fn one_report(&mut self, report: Report) {
         match report {
             Report::Effect { .. } => {}
+            Report::Signaled(gate, attempt, ended) => self.signaled(gate, attempt, ended),
             Report::Ended {
                 gate,
                 attempt,
@@ -125,7 +126,7 @@ impl Engine {
 
     pub(super) fn ended(&mut self, gate: &str, attempt: u32, outcome: crate::gate::Outcome) {
         self.feed.end();
-        self.chosen = None;
+        self.disconnect();
         self.view.plans.remove(gate);
         if outcome.held {
             self.view.held = Some(gate.to_owned());
@@ -275,9 +276,7 @@ impl Engine {
         let Some(mut context) = self.context(gate, attempt) else {
             return;
         };
-        let (chosen, choices) = Choices::channel();
-        context.choices = choices;
-        self.chosen = Some(chosen);
+        let signaled = self.connect(&mut context);
         let log = self
             .store
             .folder()
@@ -287,7 +286,7 @@ impl Engine {
         let plan = self.view.plans.get(gate).cloned();
         self.in_flight += 1;
         crate::system::fault::point("after_intent");
-        work::run(context, plan, &self.tasks, &self.reports);
+        work::run(context, signaled, plan, &self.tasks, &self.reports);
     }
 
     pub(super) fn begin_reconcile(&mut self, gate: &str) {

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use super::actor::Engine;
 use super::announce::Posted;
 use crate::expectation::Finding;
-use crate::gate::{self, Choices, Context, Outcome, Plan, Reconciled, Targets};
-use crate::promotion::EffectRecord;
+use crate::gate::{self, Choices, Context, Outcome, Plan, Reconciled, Signals, Targets};
+use crate::promotion::{BlockerEnd, EffectRecord};
 
 /// Where work runs. Empty until the engine begins: nothing is started before that.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,8 @@ pub(super) enum Report {
         attempt: u32,
         effect: EffectRecord,
     },
+    /// What became of a session that was asked to stop or to go: gate, attempt, end.
+    Signaled(String, u32, BlockerEnd),
     Ended {
         gate: String,
         attempt: u32,
@@ -103,6 +105,7 @@ impl Engine {
             effects: mpsc::channel(1).0,
             cancel: self.cancel.clone(),
             choices: Choices::none(),
+            signals: Signals::none(),
             planned: record.and_then(|record| record.plan.clone()),
             committed: record
                 .map(|record| record.committed.clone())
@@ -120,6 +123,7 @@ impl Engine {
 /// Runs a gate; its effects and its end are reported in order.
 pub(super) fn run(
     mut context: Context,
+    mut signaled: mpsc::Receiver<BlockerEnd>,
     plan: Option<Arc<Plan>>,
     tasks: &Tasks,
     reports: &mpsc::Sender<Report>,
@@ -141,14 +145,14 @@ pub(super) fn run(
             outcome.unwrap_or_else(|_| panicked())
         };
         let forward = async {
-            while let Some(effect) = received.recv().await {
-                let _ = reports
-                    .send(Report::Effect {
-                        gate: gate.clone(),
-                        attempt,
-                        effect,
-                    })
-                    .await;
+            loop {
+                let gate = gate.clone();
+                let report = tokio::select! {
+                    Some(effect) = received.recv() => Report::Effect { gate, attempt, effect },
+                    Some(ended) = signaled.recv() => Report::Signaled(gate, attempt, ended),
+                    else => break,
+                };
+                let _ = reports.send(report).await;
             }
         };
         let (outcome, ()) = tokio::join!(work, forward);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Choices, Evidence, Feed, Targets};
+use super::{Choices, Evidence, Feed, Signals, Targets};
 use crate::promotion::{EffectRecord, GateState, RemedyRecord, Reviews};
 use crate::runbook::{self, Gate, Runbook};
 
@@ -37,6 +37,8 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// Brings what a person chooses while the gate is at work.
     pub choices: Choices,
+    /// Brings what a person asks of sessions that are in the way, and takes what became of it.
+    pub signals: Signals,
     /// The plan that the attempt carries out, as the journal names it.
     pub planned: Option<String>,
     /// The parts of the gate's work that the journal says were committed, in whichever attempt.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::choices::{Choice, Question};
+use super::locks::LockScene;
 use super::watched::Watched;
 use crate::system::durable::open_private;
 use crate::untrusted::clean_line;
@@ -96,6 +97,7 @@ struct State {
     dropped: u64,
     progress: Option<Progress>,
     asked: Asked,
+    locks: Option<Arc<LockScene>>,
     revision: u64,
     log: Option<BufWriter<File>>,
     logged: u64,
@@ -108,6 +110,8 @@ pub struct FeedView {
     pub dropped: u64,
     pub progress: Option<Progress>,
     pub asked: Asked,
+    /// The locks around a transaction at work.
+    pub locks: Option<Arc<LockScene>>,
     pub revision: u64,
 }
 
@@ -125,6 +129,7 @@ impl Feed {
         state.gate = Some(Arc::from(gate));
         state.progress = None;
         state.asked = Asked::default();
+        state.locks = None;
         state.logged = 0;
         state.log = log
             .and_then(|path| open_private(path).ok())
@@ -137,6 +142,7 @@ impl Feed {
         let mut state = self.lock();
         state.progress = None;
         state.asked = Asked::default();
+        state.locks = None;
         if let Some(mut log) = state.log.take() {
             let _ = log.flush();
         }
@@ -185,6 +191,20 @@ impl Feed {
         self.lock().asked.clone()
     }
 
+    /// Replaces what is known of the locks.
+    pub fn locks(&self, locks: Option<Arc<LockScene>>) {
+        let mut state = self.lock();
+        if state.locks != locks {
+            state.locks = locks;
+            self.touch(state);
+        }
+    }
+
+    /// What is known of the locks now.
+    pub fn lock_scene(&self) -> Option<Arc<LockScene>> {
+        self.lock().locks.clone()
+    }
+
     /// Counts every change; equal numbers mean that nothing changed.
     pub fn revision(&self) -> u64 {
         self.lock().revision
@@ -199,6 +219,7 @@ impl Feed {
             dropped: state.dropped + skip as u64,
             progress: state.progress.clone(),
             asked: state.asked.clone(),
+            locks: state.locks.clone(),
             revision: state.revision,
         }
     }

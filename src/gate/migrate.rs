@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::locks::{LockWatch, Patience, Rules, Tolerated};
 use super::migrate_apply::Work;
 use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile, Standing, read_text};
@@ -26,6 +27,19 @@ pub(super) fn settings(gate: &Migrate) -> SessionSettings {
         statement_timeout: gate.statement_timeout,
         search_path: gate.search_path.clone(),
         ..SessionSettings::default()
+    }
+}
+
+/// What keeps others from waiting long behind a migration.
+pub(super) fn lock_rules(gate: &Migrate) -> Rules {
+    Rules {
+        target: gate.target.clone(),
+        lock_timeout: gate.lock_timeout,
+        tolerated: Tolerated {
+            waiters: gate.queueing.queue_limit,
+            wait: gate.queueing.queue_wait,
+        },
+        patience: Patience::new(gate.attempts, gate.queueing.budget),
     }
 }
 
@@ -76,13 +90,10 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
             Finding::errored("there is no plan that could be carried out").because(reason),
         );
     };
-    if let Some(finding) = refused(migration) {
-        return Outcome::of(finding);
-    }
-    if let Some(finding) = changed_since_review(migration) {
-        return Outcome::of(finding);
-    }
-    if let Some(finding) = not_chosen(migration, context) {
+    let reason = refused(migration)
+        .or_else(|| changed_since_review(migration))
+        .or_else(|| not_chosen(migration, context));
+    if let Some(finding) = reason {
         return Outcome::of(finding);
     }
     if let Err(error) = context.targets.hold(&gate.target).await {
@@ -95,11 +106,11 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         Ok(prepared) => prepared,
         Err(error) => return unreachable(&gate.target, &error),
     };
-    let evidence = migration
-        .files
-        .iter()
-        .map(|file| first_state(context, file))
-        .collect();
+    if let Some(outcome) = super::migrate_beside::check(gate, &session, migration).await {
+        return outcome;
+    }
+    let files = migration.files.iter();
+    let evidence = files.map(|file| first_state(context, file)).collect();
     let more: &[(&str, &str)] = match gate.profile {
         Profile::Safe => &[],
         Profile::Fast => &[("synchronous_commit", "off")],
@@ -131,9 +142,12 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         more,
         psql,
         unsafe_yet: Mutex::default(),
+        locks: LockWatch::begin(context, lock_rules(gate)),
     };
     let recorder = recorder(gate, context, migration).await;
-    work.run(session, server, evidence, recorder).await
+    let outcome = work.run(session, server, evidence, recorder).await;
+    work.locks.end().await;
+    outcome
 }
 
 /// Looks at the schema while the files are applied, where the runbook wants that and it can.

@@ -8,6 +8,7 @@ use super::migrate::{new_row, settings};
 use super::migrate_apply::{Stop, Work};
 use super::migrate_plan::PlannedFile;
 use super::migrate_session::{cancel_when_asked, forward_notices, jittered};
+use super::migrate_words::blocked_by;
 use super::query::{error_seen, unreachable};
 use super::{AppliedFile, FileState, Progress, TargetError, Unit};
 use crate::expectation::Finding;
@@ -68,8 +69,8 @@ impl Work<'_> {
                 }
                 AloneOutcome::Failed(failure) => failure,
             };
-            let again = is_transient(&failure) && record.attempts < self.gate.attempts;
-            if !again {
+            let again = self.locks.pause(record.attempts).is_some();
+            if !(again && is_transient(&failure)) {
                 return Err(self.alone_failed(file, record, &failure).await);
             }
             let ms = pause.as_millis();
@@ -130,10 +131,14 @@ impl Work<'_> {
             row: new_row(context, file, &record.nonce),
             role: self.gate.role.as_deref(),
         };
+        let lock_timeout = self.gate.alone.lock_timeout;
+        let around = self
+            .locks
+            .around_alone(session, &file.name, record.attempts, lock_timeout);
         let outcome = apply_alone(session, to_run, |line| context.feed.say(line)).await;
         ended.store(true, Ordering::SeqCst);
         canceller.abort();
-        outcome
+        around.end_alone(outcome)
     }
 
     async fn alone_failed(
@@ -154,6 +159,9 @@ impl Work<'_> {
             return Stop::Canceled;
         }
         let mut finding = Finding::failed(text);
+        if is_transient(failure) {
+            finding = blocked_by(finding, &self.locks.seen(record.attempts));
+        }
         match leftover(failure) {
             Some(what) => {
                 finding = finding
@@ -221,6 +229,7 @@ impl Work<'_> {
 
 fn is_transient(failure: &AloneFailure) -> bool {
     let sqlstate = match failure {
+        AloneFailure::Stopped { .. } => return true,
         AloneFailure::Statement { error, .. } => Some(error.sqlstate.as_str()),
         AloneFailure::Before(error) => error.sqlstate(),
         _ => None,
@@ -230,9 +239,9 @@ fn is_transient(failure: &AloneFailure) -> bool {
 
 fn leftover(failure: &AloneFailure) -> Option<&str> {
     match failure {
-        AloneFailure::Statement { leftover, .. } | AloneFailure::Canceled { leftover } => {
-            leftover.as_deref()
-        }
+        AloneFailure::Statement { leftover, .. }
+        | AloneFailure::Stopped { leftover, .. }
+        | AloneFailure::Canceled { leftover } => leftover.as_deref(),
         AloneFailure::NotValid { what } => Some(what),
         _ => None,
     }
@@ -246,6 +255,9 @@ fn words(failure: &AloneFailure) -> String {
             format!("{} ({})", clean_line(&error.message), error.sqlstate)
         }
         AloneFailure::Canceled { .. } => "canceled".to_owned(),
+        AloneFailure::Stopped { reason, .. } => {
+            format!("stopped, so that nobody waits longer: {reason}")
+        }
         AloneFailure::NotValid { what } => format!("the server took it, and left {what}"),
     }
 }

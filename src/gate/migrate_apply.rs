@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::locks::LockWatch;
 use super::migrate::new_row;
 use super::migrate_made::Recorder;
 use super::migrate_plan::{MigrationPlan, PlannedFile};
@@ -42,6 +43,8 @@ pub(super) struct Work<'a> {
     pub(super) psql: Option<Program>,
     /// What is committed and not yet known to be safe.
     pub(super) unsafe_yet: Mutex<Vec<EffectRecord>>,
+    /// Watches the locks around each transaction.
+    pub(super) locks: LockWatch,
 }
 
 /// Why the files after one are not started.
@@ -166,7 +169,6 @@ impl Work<'_> {
                 Ok(session),
             );
         }
-        let mut pause = FIRST_PAUSE;
         loop {
             record.attempts += 1;
             self.context.feed.say(format!("{}: begin", file.name));
@@ -176,23 +178,18 @@ impl Work<'_> {
                 return self.settled(session, file, record, outcome).await;
             };
             let text = failure_text(file, failure);
-            if !failure.is_transient() || record.attempts >= self.gate.attempts {
+            let pause = self.locks.pause(record.attempts).map(jittered);
+            let Some(pause) = pause.filter(|_| failure.is_transient()) else {
                 return self.settled(session, file, record, outcome).await;
-            }
-            self.context.feed.say(format!(
-                "{text}; rolled back, attempt {} of {} in {} ms",
-                record.attempts + 1,
-                self.gate.attempts,
-                pause.as_millis()
-            ));
+            };
+            self.locks.pausing(record.attempts, pause, &text);
             tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.context.cancel.cancelled() => {
                     record.state = FileState::RolledBack;
                     return (Err(Stop::Canceled), Ok(session));
                 }
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -204,6 +201,7 @@ impl Work<'_> {
         (done, total): (u64, u64),
     ) -> (FileOutcome, Session) {
         let context = self.context;
+        let around = self.locks.around(&session, &file.name, record.attempts);
         let nonce = record.nonce.clone();
         record.traces.clear();
         let committing = Arc::new(AtomicBool::new(false));
@@ -218,18 +216,23 @@ impl Work<'_> {
             traced: context.traced,
         };
         let statements = file.script.statements.len();
-        let outcome = apply_file(&session, to_apply, &context.cancel, |event| match event {
-            ApplyEvent::Waiting { index } => context.feed.progress(Progress {
+        let say = |done, detail| {
+            context.feed.progress(Progress {
                 label: file.name.clone(),
-                done: done + index as u64,
+                done,
                 total: Some(total),
                 unit: Unit::Statements,
-                detail: format!(
-                    "statement {} of {statements}, line {}",
-                    index + 1,
-                    file.script.statements[index].line
-                ),
-            }),
+                detail,
+            });
+        };
+        let outcome = apply_file(&session, to_apply, around.stop(), |event| match event {
+            ApplyEvent::Waiting { index } => {
+                let line = file.script.statements[index].line;
+                around.statement(line);
+                let (at, tried) = (index + 1, around.tried());
+                let detail = format!("statement {at} of {statements}, line {line}{tried}");
+                say(done + index as u64, detail);
+            }
             ApplyEvent::Done { index, rows, took } => {
                 if statements <= 200 || took > Duration::from_millis(200) {
                     let head = first_words(file.script.statement(index));
@@ -242,21 +245,19 @@ impl Work<'_> {
                 statement: first_words(file.script.statement(index)),
                 trace,
             }),
-            ApplyEvent::WaitsForStandby { waited } => context.feed.progress(Progress {
-                label: file.name.clone(),
-                done: done + statements as u64,
-                total: Some(total),
-                unit: Unit::Statements,
-                detail: format!(
-                    "committed here, waits for a standby, {} s",
-                    waited.as_secs()
-                ),
-            }),
+            ApplyEvent::WaitsForStandby { waited } => {
+                let seconds = waited.as_secs();
+                let detail = format!("committed here, waits for a standby, {seconds} s");
+                say(done + statements as u64, detail);
+            }
             ApplyEvent::Said(said) => context.feed.say(format!("  {said}")),
-            ApplyEvent::Committing => committing.store(true, Ordering::SeqCst),
+            ApplyEvent::Committing => {
+                committing.store(true, Ordering::SeqCst);
+                around.committing();
+            }
         })
         .await;
         canceller.abort();
-        (outcome, session)
+        (around.end(outcome), session)
     }
 }

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Payload, Plan, TargetError, Tone};
+use super::{Context, Payload, Plan, Tone};
 use crate::digest::digest;
-use crate::postgres::ledger::{self, LedgerRow};
-use crate::postgres::session::SessionSettings;
-use crate::runbook::{Migrate, MigrateEngine, Profile};
+use crate::runbook::{Migrate, MigrateEngine};
 use crate::sql::{Checksum, Dialect, Script};
 
 /// Where a file stands.
@@ -67,16 +65,17 @@ impl MigrationPlan {
 
 pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     let read = read_files(gate, context);
-    let rows = match ledger_rows(gate, context).await {
-        Ok(rows) => rows,
-        Err(error) => {
-            let reason = format!("{} cannot be asked: {error}", gate.target);
-            let mut plan = Plan::new(format!("apply SQL files to {}", gate.target), &[&reason]);
-            plan.line(Tone::Bad, &reason);
-            plan.refuses = Some(reason);
-            return plan;
-        }
-    };
+    let (rows, beside) =
+        match super::migrate_beside::ask(gate, context, read.as_ref().map_or(0, Vec::len)).await {
+            Ok(asked) => asked,
+            Err(error) => {
+                let reason = format!("{} cannot be asked: {error}", gate.target);
+                let mut plan = Plan::new(format!("apply SQL files to {}", gate.target), &[&reason]);
+                plan.line(Tone::Bad, &reason);
+                plan.refuses = Some(reason);
+                return plan;
+            }
+        };
     let migration = match read {
         Ok(files) if !gate.undoes.is_empty() => {
             super::migrate_down::stand(gate, context, &files, &rows)
@@ -88,19 +87,9 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
             refusals: reasons,
         },
     };
-    describe(gate, migration)
-}
-
-async fn ledger_rows(gate: &Migrate, context: &Context) -> Result<Vec<LedgerRow>, TargetError> {
-    let settings = SessionSettings {
-        read_only: true,
-        ..SessionSettings::default()
-    };
-    let (session, _) = context
-        .targets
-        .open(&gate.target, &context.gate.id, settings)
-        .await?;
-    Ok(ledger::rows(&session).await?)
+    let mut plan = describe(gate, migration);
+    super::migrate_beside::describe(&mut plan, gate, &beside);
+    plan
 }
 
 /// Finds and reads the files, each once.
@@ -223,7 +212,7 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
     for refusal in &migration.refusals {
         plan.line(Tone::Bad, format!("refused: {refusal}"));
     }
-    plan.line(Tone::Plain, settings_line(gate));
+    plan.line(Tone::Plain, super::migrate_session::settings_line(gate));
     if gate.engine == MigrateEngine::Psql {
         for line in super::migrate_psql::CANNOT {
             plan.line(Tone::Muted, line);
@@ -264,21 +253,4 @@ fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
     plan.refuses = migration.refusals.first().cloned();
     plan.payload = Payload::Migration(Box::new(migration));
     plan
-}
-
-fn settings_line(gate: &Migrate) -> String {
-    let role = gate
-        .role
-        .as_ref()
-        .map_or(String::new(), |role| format!(", as role {role}"));
-    let fast = match gate.profile {
-        Profile::Safe => "",
-        Profile::Fast => ", commits waited for once at the end",
-    };
-    format!(
-        "one transaction a file{fast}; lock_timeout {} ms, statement_timeout {} ms, {} attempts{role}",
-        gate.lock_timeout.as_millis(),
-        gate.statement_timeout.as_millis(),
-        gate.attempts
-    )
 }

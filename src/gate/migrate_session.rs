@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::migrate_plan::PlannedFile;
 use super::{Context, Source};
+use crate::postgres::locks::whole;
 use crate::postgres::session::Session;
+use crate::runbook::{Migrate, Profile};
 
 /// Passes the server's notices on for as long as the session lives.
 pub(super) fn forward_notices(session: &mut Session, context: &Context) {
@@ -70,10 +72,32 @@ pub(super) fn changes_settings(file: &PlannedFile) -> bool {
         || (0..file.script.statements.len()).any(|index| {
             matches!(
                 first_word(index).as_str(),
-                "set" | "reset" | "discard" | "load"
+                "set" | "reset" | "discard" | "load" | "prepare" | "deallocate"
             )
         })
         || (text.contains("set ")
             && (0..file.script.statements.len())
                 .any(|index| matches!(first_word(index).as_str(), "do" | "call")))
+}
+
+/// The limits of a gate in one line, for its plan.
+pub(super) fn settings_line(gate: &Migrate) -> String {
+    let role = gate
+        .role
+        .as_ref()
+        .map_or(String::new(), |role| format!(", as role {role}"));
+    let fast = match gate.profile {
+        Profile::Safe => "",
+        Profile::Fast => ", commits waited for once at the end",
+    };
+    format!(
+        "one transaction a file{fast}; lock_timeout {} ms, statement_timeout {} ms, {} attempts{role}; \
+         tried again for {}; stopped when {} wait behind it, or one for {}",
+        gate.lock_timeout.as_millis(),
+        gate.statement_timeout.as_millis(),
+        gate.attempts,
+        whole(gate.queueing.budget),
+        gate.queueing.queue_limit.saturating_add(1),
+        whole(gate.queueing.queue_wait),
+    )
 }

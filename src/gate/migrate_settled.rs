@@ -44,7 +44,12 @@ impl Work<'_> {
                 self.rolled_back(file, record, &failure).await;
                 let stop = match failure {
                     FileFailure::Canceled => Stop::Canceled,
-                    failure => Stop::Failed(failure_finding(file, &failure, self.migration)),
+                    failure => Stop::Failed(failure_finding(
+                        file,
+                        &failure,
+                        self.migration,
+                        &self.locks.seen(record.attempts),
+                    )),
                 };
                 (Err(stop), Ok(session))
             }
@@ -120,7 +125,12 @@ impl Work<'_> {
                     reason: reason.to_owned(),
                 };
                 self.rolled_back(file, record, &failure).await;
-                let finding = failure_finding(file, &failure, self.migration);
+                let finding = failure_finding(
+                    file,
+                    &failure,
+                    self.migration,
+                    &self.locks.seen(record.attempts),
+                );
                 (Err(Stop::Failed(finding)), Ok(session))
             }
             Ok((session, None)) => (

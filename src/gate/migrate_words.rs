@@ -1,9 +1,11 @@
 //! A failed migration in words: where, which statement, what the server said, what stands now.
 
+use super::locks::Seen;
 use super::migrate_plan::{MigrationPlan, PlannedFile};
 use crate::expectation::Finding;
 use crate::postgres::DatabaseError;
 use crate::postgres::apply::FileFailure;
+use crate::postgres::locks::Look;
 use crate::untrusted::{clean, clean_line, clip};
 
 /// How many lines of a failing statement are shown.
@@ -32,6 +34,9 @@ pub(super) fn failure_text(file: &PlannedFile, failure: &FileFailure) -> String 
         FileFailure::Guard { reason } => format!("{name}: {reason}"),
         FileFailure::Left => format!("{name}: it left its transaction before its end"),
         FileFailure::Canceled => format!("{name}: canceled"),
+        FileFailure::Stopped { reason } => {
+            format!("{name}: stopped, so that nobody waits longer: {reason}")
+        }
         FileFailure::ConnectionLost { reason } => {
             format!("{name}: the connection was lost before COMMIT: {reason}")
         }
@@ -47,6 +52,7 @@ pub(super) fn failure_finding(
     file: &PlannedFile,
     failure: &FileFailure,
     migration: &MigrationPlan,
+    seen: &Seen,
 ) -> Finding {
     let mut finding = Finding::failed(failure_text(file, failure));
     match failure {
@@ -82,10 +88,10 @@ pub(super) fn failure_finding(
             "{position} files before it are applied, {after} after it were not started"
         ));
     }
+    if failure.is_transient() {
+        return in_the_way(finding, failure, seen);
+    }
     match failure.sqlstate() {
-        Some("55P03" | "40P01") => finding
-            .can("find out who holds the lock (pg_blocking_pids), wait until it is free")
-            .can("then press r: the file is tried again from its beginning"),
         Some("55P04") => finding
             .can("a new enum value can be used only after its commit: split it into two files")
             .can("then press r: the file is tried again from its beginning"),
@@ -93,6 +99,67 @@ pub(super) fn failure_finding(
             .can("the server ran out of room: make some, then press r; nothing was half done"),
         Some("42501") => finding.can("give the user that connects the privilege, then press r"),
         _ => finding.can("mend the data or the file, then press r: only what is pending runs"),
+    }
+}
+
+/// How many of those in the way are named.
+const NAMED: usize = 5;
+
+/// Says who was in the way when the server was last looked at.
+pub(super) fn blocked_by(mut finding: Finding, seen: &Seen) -> Finding {
+    finding = finding.because(seen.exhausted.clone());
+    let look = seen.look.as_deref();
+    let blockers = look.map_or(&[][..], |look| &look.blockers);
+    if let Some(wait) = look.and_then(|look| look.wait.as_ref()) {
+        finding = finding.because(format!("it waited for {} on {}", wait.mode, wait.on));
+    }
+    for blocker in blockers.iter().take(NAMED) {
+        let whose = match blocker.depth {
+            0 => "blocked by",
+            _ => "which is blocked by",
+        };
+        finding = finding.because(format!("{whose} {}", blocker.sentence()));
+    }
+    if let Some(unseen) = look.and_then(Look::unseen) {
+        finding = finding.because(unseen);
+    }
+    if let Some(trouble) = &seen.trouble {
+        finding = finding.because(format!("nobody looked who was in the way: {trouble}"));
+    }
+    finding
+}
+
+/// Says so, and what can be done about it.
+fn in_the_way(finding: Finding, failure: &FileFailure, seen: &Seen) -> Finding {
+    let mut finding = blocked_by(finding, seen);
+    let look = seen.look.as_deref();
+    let blockers = look.map_or(&[][..], |look| &look.blockers);
+    let again = "then press r: the file is tried again from its beginning";
+    if matches!(failure, FileFailure::Stopped { .. }) {
+        let queue = look.map(|look| look.queue.on.iter().map(|(on, n)| format!("{on} ({n})")));
+        let on: Vec<String> = queue.into_iter().flatten().take(NAMED).collect();
+        if !on.is_empty() {
+            finding = finding.because(format!("they waited for {}", on.join(", ")));
+        }
+        return finding
+            .can("choose a quieter time, or make the statement shorter, then press r")
+            .can("queue_limit and queue_wait in the runbook say how much is tolerated");
+    }
+    match blockers.iter().find(|blocker| blocker.who.pid != 0) {
+        Some(blocker) => finding
+            .can(format!(
+                "wait until pid {} has ended, or let {} end it",
+                blocker.who.pid,
+                blocker.who.who()
+            ))
+            .can(again)
+            .can("while it waits, 4 shows who is in the way, and can end them"),
+        None if !blockers.is_empty() => finding
+            .can("COMMIT PREPARED or ROLLBACK PREPARED ends a prepared transaction")
+            .can(again),
+        None => finding
+            .can("find out who holds the lock (pg_blocking_pids), wait until it is free")
+            .can(again),
     }
 }
 

@@ -281,7 +281,7 @@ fn gave_up(stuck: &StuckWait, error: &DumpError) -> Finding {
         clean_line(&stuck.lock)
     ));
     for holder in stuck.holders.iter().take(NAMED) {
-        finding = finding.because(format!("held by {}", clean_line(&holder.to_string())));
+        finding = finding.because(format!("held by {}", holder.sentence()));
     }
     if stuck.holders.is_empty() {
         finding = finding.because("who held it was gone when it was asked");
@@ -289,10 +289,10 @@ fn gave_up(stuck: &StuckWait, error: &DumpError) -> Finding {
     finding = finding
         .because(clean(&error.to_string()).into_owned())
         .because("it is one transaction and was rolled back: nothing was changed");
-    for holder in stuck.holders.iter().filter(|holder| holder.pid != 0) {
+    for holder in stuck.holders.iter().filter(|holder| holder.who.pid != 0) {
         finding = finding.can(format!(
             "when nobody needs that session: SELECT pg_terminate_backend({})",
-            holder.pid
+            holder.who.pid
         ));
     }
     finding.can("let it end, then retry this gate; lock_timeout in the runbook sets the limit")

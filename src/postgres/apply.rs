@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::apply_flight::{Flight, finish, send};
+use super::apply_guard::{self, is_missing_ticket, judge};
 pub use super::apply_guard::{Guard, read as read_guards};
-use super::apply_guard::{is_missing_ticket, judge};
 use super::commit::{self, Answer};
 use super::ledger::{NewRow, identifier, literal};
 use super::session::Session;
@@ -33,7 +33,7 @@ pub struct FileToApply<'a> {
     pub guards: &'a [Guard],
     /// How long the server may wait for a standby to confirm the commit.
     pub standby_wait: Duration,
-    /// Said after `DISCARD ALL`, so that nothing of the file before it is left in the session.
+    /// Said before it ([`renewal`]), so that nothing of the file before it is left in the session.
     pub renewal: Option<&'a str>,
     /// Each statement is sent when the one before it is done, and what it did is looked at.
     pub traced: bool,
@@ -89,6 +89,8 @@ pub enum FileFailure {
     Left,
     /// It was asked to stop.
     Canceled,
+    /// Too many waited behind it for too long, so it was stopped.
+    Stopped { reason: String },
     /// The connection ended before `COMMIT` was sent.
     ConnectionLost { reason: String },
     /// Something else went wrong before `COMMIT` was sent.
@@ -108,7 +110,8 @@ impl FileFailure {
 
     /// Tells whether the same transaction may do better a moment later: a lock or a deadlock.
     pub fn is_transient(&self) -> bool {
-        matches!(self.sqlstate(), Some("55P03" | "40P01" | "40001"))
+        matches!(self, FileFailure::Stopped { .. })
+            || matches!(self.sqlstate(), Some("55P03" | "40P01" | "40001"))
     }
 }
 
@@ -133,8 +136,11 @@ pub async fn apply_file(
     outcome
 }
 
-/// What makes a session as it was when it was opened, after `DISCARD ALL`, with `more` settings;
-/// everything in it is read only but for what [`apply_file`] begins.
+/// What makes a session as it was when it was opened, with `more` settings; everything in it is read
+/// only but for what [`apply_file`] begins.
+///
+/// It is what `DISCARD ALL` does, but for the plans: those of the ledger's own key are kept, and a
+/// file that prepares statements is followed by another connection.
 pub fn renewal(session: &Session, more: &[(&str, &str)]) -> String {
     let mut settings = session.settings_made();
     settings.extend(more.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
@@ -146,7 +152,11 @@ pub fn renewal(session: &Session, more: &[(&str, &str)]) -> String {
             format!("pg_catalog.set_config({name}, {value}, false)")
         })
         .collect();
-    format!("SELECT {}", set.join(", "))
+    format!(
+        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; SELECT {}; \
+         SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES",
+        set.join(", ")
+    )
 }
 
 /// Makes a small change and waits until it is safe, on the standbys too where the server wants
@@ -205,11 +215,12 @@ async fn run_body(
     observe: &mut impl FnMut(ApplyEvent),
 ) -> Result<(), FileFailure> {
     if let Some(renewal) = file.renewal {
-        // Both are answered before BEGIN is; one that failed leaves the session read only or not
-        // as it is guarded, and the file is not committed.
-        for sql in ["DISCARD ALL", renewal] {
-            drop(send(session, sql).await.map_err(refused_at_begin)?);
-        }
+        // It is answered before BEGIN is; were it to fail, the session would not be as it is
+        // guarded, and the file would not be committed.
+        drop(send(session, renewal).await.map_err(refused_at_begin)?);
+    }
+    if let Some(prepare) = apply_guard::to_prepare(session, file) {
+        drop(send(session, &prepare).await.map_err(refused_at_begin)?);
     }
     let mut begin = Some(
         send(session, &begin_sql(file))

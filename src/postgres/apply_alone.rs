@@ -68,6 +68,11 @@ pub enum AloneFailure {
     Canceled {
         leftover: Option<String>,
     },
+    /// Too many waited behind it for too long, so it was stopped.
+    Stopped {
+        reason: String,
+        leftover: Option<String>,
+    },
     /// The server took it, and what it was to make is not valid.
     NotValid {
         what: String,

@@ -107,24 +107,50 @@ pub async fn read(session: &Session) -> Result<Vec<Guard>, PostgresError> {
         .collect())
 }
 
+/// The check's statement in a session, which is planned once and not for each file.
+const PREPARED: &str = "stagegate_check";
+
+fn check(nonce: &str, guards: &[Guard]) -> String {
+    let guards: String = guards
+        .iter()
+        .map(|guard| format!(", {}", guard.sql))
+        .collect();
+    format!(
+        "SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger \
+         WHERE nonce OPERATOR(pg_catalog.=) {nonce} \
+         AND xmin::text::bigint OPERATOR(pg_catalog.=) \
+         (pg_catalog.pg_current_xact_id()::text::bigint OPERATOR(pg_catalog.&) \
+         4294967295)){guards}"
+    )
+}
+
+/// Tells whether a file may take prepared statements away.
+fn discards(file: &FileToApply<'_>) -> bool {
+    let text = file.script.text.to_ascii_lowercase();
+    text.contains("deallocate") || text.contains("discard") || text.contains("prepare")
+}
+
+/// What is still to be said so that [`sql`] finds its statement.
+pub(super) fn to_prepare(session: &Session, file: &FileToApply<'_>) -> Option<String> {
+    if discards(file) || session.prepares_check() {
+        return None;
+    }
+    let check = check("$1", file.guards);
+    Some(format!("PREPARE {PREPARED} (text) AS {check}"))
+}
+
 /// Asks back, in the transaction and as ourselves, what must still be true, and writes the ticket
 /// without which the transaction cannot be committed.
 pub(super) fn sql(file: &FileToApply<'_>) -> String {
     let nonce = literal(file.row.nonce);
-    let guards: String = file
-        .guards
-        .iter()
-        .map(|guard| format!(", {}", guard.sql))
-        .collect();
+    let check = if discards(file) {
+        check(&nonce, file.guards)
+    } else {
+        format!("EXECUTE {PREPARED} ({nonce})")
+    };
     // As ourselves: the file may have taken on a role that may not read the ledger.
-    format!(
-        "SET LOCAL ROLE NONE; SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger \
-         WHERE nonce OPERATOR(pg_catalog.=) {nonce} \
-         AND xmin::text::bigint OPERATOR(pg_catalog.=) \
-         (pg_catalog.pg_current_xact_id()::text::bigint OPERATOR(pg_catalog.&) \
-         4294967295)){guards}; {}",
-        ticket_sql(file.row.nonce)
-    )
+    let ticket = ticket_sql(file.row.nonce);
+    format!("SET LOCAL ROLE NONE; {check}; {ticket}")
 }
 
 /// Reads the answer to [`sql`]. Gives back what is worth saying.

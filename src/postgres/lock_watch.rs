@@ -3,48 +3,17 @@
 //! `pg_restore` switches the lock timeout off in its own session, whatever it was started with. A
 //! statement of it that waits holds up everybody who comes after it, so another session watches.
 
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::PostgresError;
 use super::ledger::literal;
+use super::locks::{self, Blocker, ON, TAG};
 use super::session::Session;
 
 const POLL: Duration = Duration::from_millis(100);
 /// How long a program may take to end by itself after its statement was canceled.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Somebody who has a lock that another one waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockHolder {
-    /// 0 where no session has it but a prepared transaction.
-    pub pid: i32,
-    pub user: String,
-    pub application: String,
-    pub state: String,
-    /// How long ago its last statement began.
-    pub query_age: String,
-}
-
-impl fmt::Display for LockHolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.pid == 0 {
-            return f.write_str("a prepared transaction; see pg_prepared_xacts");
-        }
-        write!(f, "pid {}, user {}", self.pid, self.user)?;
-        if !self.application.is_empty() {
-            write!(f, ", application {}", self.application)?;
-        }
-        if !self.state.is_empty() {
-            write!(f, ", {}", self.state)?;
-        }
-        if !self.query_age.is_empty() {
-            write!(f, ", its last query began {} ago", self.query_age)?;
-        }
-        Ok(())
-    }
-}
 
 /// A wait that was ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +21,7 @@ pub struct StuckWait {
     pub waited: Duration,
     /// The lock and what it is on, such as `AccessExclusiveLock on app.t`.
     pub lock: String,
-    pub holders: Vec<LockHolder>,
+    pub holders: Vec<Blocker>,
 }
 
 /// A session of ours that waits for a lock now.
@@ -94,7 +63,7 @@ pub async fn end_when_stuck(
             put(Some(StuckWait {
                 waited,
                 lock: one.lock,
-                holders: holders(session, one.pid).await?,
+                holders: holders(session, one.pid, application_name).await?,
             }));
             if end(session, one.pid, application_name).await? {
                 return Ok(());
@@ -108,11 +77,8 @@ pub async fn end_when_stuck(
 async fn waiting(session: &Session, application_name: &str) -> Result<Vec<Waiting>, PostgresError> {
     // The key of the lock tells one wait from the next; servers before 14 do not say since when.
     let sql = format!(
-        "SELECT l.pid, concat_ws(' ', l.pid, a.query_start, l.locktype, l.relation, l.page, \
-         l.tuple, l.virtualxid, l.transactionid, l.classid, l.objid, l.mode), \
-         l.mode || ' on ' || coalesce((SELECT format('%I.%I', n.nspname, c.relname) \
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.oid = l.relation), l.locktype) \
+        "SELECT l.pid, concat_ws(' ', l.pid, a.query_start, {TAG}, l.mode), \
+         l.mode || ' on ' || {ON} \
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
          WHERE NOT l.granted AND a.application_name = {} AND a.datname = current_database() \
          AND a.pid <> pg_backend_pid()",
@@ -129,24 +95,15 @@ async fn waiting(session: &Session, application_name: &str) -> Result<Vec<Waitin
         .collect())
 }
 
-async fn holders(session: &Session, pid: i32) -> Result<Vec<LockHolder>, PostgresError> {
-    let sql = format!(
-        "SELECT DISTINCT b.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), \
-         coalesce(a.state, ''), coalesce(date_trunc('second', now() - a.query_start)::text, '') \
-         FROM unnest(pg_catalog.pg_blocking_pids({pid})) b (pid) \
-         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid ORDER BY 1"
-    );
-    let rows = session.client.query_typed(&sql, &[]).await?;
-    Ok(rows
-        .iter()
-        .map(|row| LockHolder {
-            pid: row.get(0),
-            user: row.get(1),
-            application: row.get(2),
-            state: row.get(3),
-            query_age: row.get(4),
-        })
-        .collect())
+/// Who stands before a session, those that it waits for itself.
+async fn holders(
+    session: &Session,
+    pid: i32,
+    application_name: &str,
+) -> Result<Vec<Blocker>, PostgresError> {
+    let mut look = locks::around(session, pid, application_name).await?;
+    look.blockers.retain(|blocker| blocker.depth == 0);
+    Ok(look.blockers)
 }
 
 /// Cancels the statement that waits, and ends its session where that was not enough. Tells

@@ -48,6 +48,7 @@ mod json_write;
 mod keywords;
 pub mod ledger;
 pub mod lock_watch;
+pub mod locks;
 pub mod mask;
 pub mod operator_lock;
 pub mod passfile;

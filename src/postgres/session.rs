@@ -1,7 +1,7 @@
 //! One connection to a server, with settings that were made in one round trip and read back.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct Session {
     settings: Vec<(String, String)>,
     notices: Option<mpsc::Receiver<DatabaseError>>,
     notices_dropped: Arc<AtomicU64>,
+    /// Whether the check before a file's COMMIT was prepared in it.
+    check_prepared: AtomicBool,
     end: End,
 }
 
@@ -144,6 +146,7 @@ impl Session {
             settings: Vec::new(),
             notices: Some(receiver),
             notices_dropped,
+            check_prepared: AtomicBool::new(false),
             end,
         })
     }
@@ -183,6 +186,11 @@ impl Session {
             hostaddr: self.route.address().or(self.info.hostaddr),
             ..self.info.clone()
         }
+    }
+
+    /// Tells whether the check before a file's COMMIT was prepared before; it is from now on.
+    pub(super) fn prepares_check(&self) -> bool {
+        self.check_prepared.swap(true, Ordering::Relaxed)
     }
 
     /// Returns what has seen the ends of this session's transactions.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Definition, EffectRecord, Remedy};
+use super::{BlockerEnd, BlockerRecord, Decision, Definition, EffectRecord, Remedy};
 use crate::expectation::Finding;
 
 /// Who asks, and from where.
@@ -105,6 +105,13 @@ pub enum Command {
         question: u64,
         choice: String,
     },
+    /// Asks a session that is in the way of the gate at work to stop or to go.
+    SignalBlocker {
+        gate: String,
+        blocker: BlockerRecord,
+        /// Its process number, as a person typed it.
+        typed_pid: Option<String>,
+    },
     /// Lets the run go past a gate that did not pass; only where the runbook allows it.
     Waive { gate: String, reason: String },
     /// Says what is done about the difference that a gate found, and who approved that.
@@ -170,6 +177,12 @@ pub enum Command {
         gate: String,
         attempt: u32,
         effect: EffectRecord,
+    },
+    /// The watcher reports what became of a session that was asked to stop or to go.
+    RecordSignal {
+        gate: String,
+        attempt: u32,
+        ended: BlockerEnd,
     },
     /// A worker reports how the gate ended.
     Finish {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Definition, Remedy, Resolution, Statement};
+use super::{BlockerEnd, BlockerRecord, Definition, Remedy, Resolution, Statement};
 use crate::expectation::Finding;
 
 /// How one part of an acting gate ended.
@@ -81,6 +81,18 @@ pub enum Event {
         attempt: u32,
         question: u64,
         choice: String,
+    },
+    /// A person asked a session that is in the way to stop or to go; written before it is asked.
+    BlockerSignaled {
+        gate: String,
+        attempt: u32,
+        blocker: BlockerRecord,
+    },
+    /// What became of that.
+    BlockerSignalEnded {
+        gate: String,
+        attempt: u32,
+        ended: BlockerEnd,
     },
     GateCanceled {
         gate: String,
@@ -200,6 +212,8 @@ impl Event {
             | Event::GateFinished { gate, .. }
             | Event::CancelRequested { gate, .. }
             | Event::ChoiceMade { gate, .. }
+            | Event::BlockerSignaled { gate, .. }
+            | Event::BlockerSignalEnded { gate, .. }
             | Event::GateCanceled { gate, .. }
             | Event::GateInDoubt { gate, .. }
             | Event::GateReconciled { gate, .. }
@@ -255,6 +269,8 @@ impl Event {
             }
             Event::CancelRequested { .. } => "cancel requested".into(),
             Event::ChoiceMade { choice, .. } => format!("chosen: {choice}"),
+            Event::BlockerSignaled { blocker, .. } => blocker.words(),
+            Event::BlockerSignalEnded { ended, .. } => ended.words(),
             Event::GateCanceled { finding, .. } => format!("canceled: {}", finding.summary),
             Event::GateInDoubt { finding, .. } => format!("in doubt: {}", finding.summary),
             Event::GateReconciled {
@@ -263,14 +279,7 @@ impl Event {
                 ..
             } => format!("reconciled as {}: {}", resolution.word(), finding.summary),
             Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
-            Event::ItemConfirmed {
-                item,
-                value: Some(value),
-                ..
-            } => {
-                format!("item {} confirmed: {value}", item + 1)
-            }
-            Event::ItemConfirmed { item, .. } => format!("item {} confirmed", item + 1),
+            Event::ItemConfirmed { item, value, .. } => confirmed(*item, value.as_deref()),
             Event::GateWaived { reason, .. } => format!("waived: {reason}"),
             Event::RemedyDecided {
                 remedy,
@@ -294,6 +303,14 @@ impl Event {
             Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
             Event::RunClosed => "run closed".into(),
         }
+    }
+}
+
+fn confirmed(item: usize, value: Option<&str>) -> String {
+    let item = item + 1;
+    match value {
+        Some(value) => format!("item {item} confirmed: {value}"),
+        None => format!("item {item} confirmed"),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod announce;
 mod apply;
+mod blocker;
 mod command;
 mod decide;
 mod definition;
@@ -20,6 +21,7 @@ mod statement;
 mod window;
 
 pub use announce::message_fields;
+pub use blocker::{BlockerAct, BlockerEnd, BlockerOutcome, BlockerRecord};
 pub use command::{Actor, Command, Moment, Opening, Resolution, Via};
 pub use decide::decide;
 pub use definition::{

@@ -57,6 +57,10 @@ pub enum Refusal {
     NameNotTyped { gate: String, name: String },
     #[error("gate `{gate}` does not offer `{choice}` now; look at what it asks")]
     NotOffered { gate: String, choice: String },
+    #[error("type the process number {pid} to confirm")]
+    PidNotTyped { pid: i32 },
+    #[error("pid {pid} is not in the way of gate `{gate}` any more; nothing was done")]
+    NotInTheWay { gate: String, pid: i32 },
     #[error("{what} needs a person at a console; this front end has none")]
     NeedsPerson { what: String },
     #[error("gate `{gate}` has no item {item}")]
@@ -133,6 +137,7 @@ impl Refusal {
             Refusal::NeedsPerson { .. }
                 | Refusal::MovedByPeople(_)
                 | Refusal::NameNotTyped { .. }
+                | Refusal::PidNotTyped { .. }
                 | Refusal::RollbackNameNotTyped { .. }
         )
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::queueing::Queueing;
+
 /// SQL files to apply, one transaction each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrate {
@@ -17,6 +19,7 @@ pub struct Migrate {
     pub standby_wait: Duration,
     /// How often a transaction that met a lock or a deadlock is tried in all.
     pub attempts: u32,
+    pub queueing: Queueing,
     /// Files that sort before an applied one are applied as well rather than refused.
     pub out_of_order: bool,
     /// The gates whose applied files these files undo, by the same file name; empty forward.

@@ -15,6 +15,7 @@ mod migrating;
 mod model;
 mod names;
 mod problem;
+mod queueing;
 mod reader;
 mod rehearsing;
 mod roles;
@@ -43,6 +44,7 @@ pub use model::{
     Role, Runbook, Signoff, SqlSource, Target, Window,
 };
 pub use problem::{Problem, Problems};
+pub use queueing::Queueing;
 pub use rehearsing::{RehearsalOf, Rehearse, RolesInScratch, SeenAllowed, Take};
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};

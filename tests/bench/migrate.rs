@@ -384,7 +384,8 @@ fn product(
             .wait_for(|s| s.run.gates[0].state != GateState::Running)
             .await
             .unwrap();
-        assert_eq!(done.run.gates[0].state, GateState::Passed);
+        let finding = &done.run.gates[0].finding;
+        assert_eq!(done.run.gates[0].state, GateState::Passed, "{finding:?}");
         assert_eq!(done.run.gates[0].effects.len(), applied);
         started.elapsed()
     });

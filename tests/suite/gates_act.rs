@@ -73,7 +73,7 @@ fn what_leaves_the_transaction_is_refused_before_anything_runs() {
         ),
         ("\\i other.sql\n", "db/2.sql:1: `\\i` is a command of psql"),
         (
-            "CREATE INDEX CONCURRENTLY ON t (n);",
+            "SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (n);",
             "cannot run inside a transaction",
         ),
         (
@@ -147,7 +147,7 @@ fn a_file_cannot_take_the_safety_off() {
     site.write("db/1.sql", "SET lock_timeout = 0; CREATE TABLE t (n int);");
     migrate(&site)
         .exits(4)
-        .says("the file changed `lock_timeout` from `3s` to `0`");
+        .says("the file changed `lock_timeout` from `2s` to `0`");
     assert_eq!(site.one("SELECT to_regclass('t') IS NULL"), "t");
 }
 

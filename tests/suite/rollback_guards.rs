@@ -46,7 +46,7 @@ fn a_restore_in_place_gives_up_where_it_waits_too_long_for_a_lock() {
     assert_eq!(state, GateState::Failed, "{finding}");
     for said in [
         "AccessExclusiveLock on app.t",
-        &format!("held by pid {held}, user postgres, application stagegate"),
+        &format!("held by pid {held}, postgres@stagegate"),
         "idle in transaction",
         "nothing was changed",
         &format!("pg_terminate_backend({held})"),

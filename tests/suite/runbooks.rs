@@ -245,10 +245,14 @@ const VERSIONING_KEYS: [&str; 16] = [
     "remote",
     "reviewed",
 ];
-const MORE_KEYS: [&str; 7] = [
+const MORE_KEYS: [&str; 11] = [
     "search_path",
     "lock_timeout",
     "statement_timeout",
+    "budget",
+    "queue_limit",
+    "queue_wait",
+    "dumps",
     "out_of_order",
     "roles",
     "distinct",
@@ -332,7 +336,15 @@ fn values_mean_what_they_say() {
     let Kind::Migrate(rest) = &runbook.gate("migrate-rest").unwrap().kind else {
         panic!("a migration");
     };
-    assert_eq!(rest.lock_timeout, Duration::from_secs(3));
+    assert_eq!(rest.lock_timeout, Duration::from_secs(2));
+    assert_eq!(rest.queueing.budget, Duration::from_secs(300));
+    assert_eq!(
+        (
+            rest.queueing.queue_limit,
+            rest.queueing.queue_wait.as_secs()
+        ),
+        (50, 5)
+    );
     assert_eq!(rest.statement_timeout, Duration::from_secs(600));
     assert_eq!((rest.attempts, rest.out_of_order), (5, false));
     let runbook = valid("observe-and-ramp.toml");

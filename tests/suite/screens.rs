@@ -70,6 +70,7 @@ fn at_work() -> World {
     lines.push(line(Source::Own, "db/20251121_002_order_index.sql: begin"));
     world.feed = FeedView {
         asked: stagegate::gate::Asked::default(),
+        locks: None,
         lines,
         dropped: 0,
         progress: Some(Progress {

@@ -22,6 +22,8 @@ pub enum On {
     Diff,
     /// The repository.
     Git,
+    /// The locks.
+    Locks,
     /// The changed files.
     Files,
     /// The differences and the changed files: two texts, compared.

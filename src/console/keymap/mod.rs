@@ -3,6 +3,7 @@
 
 mod binding;
 mod comparing;
+mod locks;
 mod repository;
 mod table;
 
@@ -12,6 +13,7 @@ pub use binding::{Binding, Key, On};
 
 use self::binding::Key::{Char, Code, Control};
 use self::comparing::COMPARING;
+use self::locks::LOCKS;
 use self::repository::{FILES, REPOSITORY};
 use self::table::{DIALOGS, TABLE};
 use super::model::Model;
@@ -67,6 +69,11 @@ pub enum Action {
     Git,
     /// Look at the repository at once.
     LookAgain,
+    Locks,
+    CancelBlocker,
+    EndBlocker,
+    /// Do nothing about a lock.
+    Wait,
     Log,
     Journal,
     Help,
@@ -85,6 +92,7 @@ impl Binding {
             On::Diff => screen == Screen::Diff,
             On::Git => screen == Screen::Git,
             On::Files => screen == Screen::Files,
+            On::Locks => screen == Screen::Locks,
             On::Compared => matches!(screen, Screen::Diff | Screen::Files),
             On::Panes => matches!(
                 screen,
@@ -93,7 +101,12 @@ impl Binding {
             On::Reading => matches!(screen, Screen::Log | Screen::Journal),
             On::Searched => matches!(
                 screen,
-                Screen::Diff | Screen::Files | Screen::Git | Screen::Log | Screen::Journal
+                Screen::Diff
+                    | Screen::Files
+                    | Screen::Git
+                    | Screen::Locks
+                    | Screen::Log
+                    | Screen::Journal
             ),
             // They count by the question, before the screen's own keys.
             On::Question => false,
@@ -104,7 +117,8 @@ impl Binding {
 /// All lines of the table, most useful first.
 pub fn bindings() -> impl Iterator<Item = &'static Binding> {
     // The first are where the screen of differences is, or where there is anything to compare.
-    COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(TABLE)
+    let first = COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(LOCKS);
+    first.chain(TABLE)
 }
 
 /// What a key asks for on a screen.
@@ -174,13 +188,14 @@ fn fitting<'a>(
     out
 }
 
-const SECTIONS: [(On, &str); 10] = [
+const SECTIONS: [(On, &str); 11] = [
     (On::Run, "On the run"),
     (On::Question, "At a flag that is raised, on the run"),
     (On::Diff, "In the differences"),
     (On::Compared, "In the differences and in changed files"),
     (On::Files, "In changed files"),
     (On::Git, "On the repository"),
+    (On::Locks, "On the locks"),
     (
         On::Panes,
         "On the run, the differences, changed files and the repository",
@@ -240,11 +255,12 @@ pub fn table_markdown() -> String {
         On::Question => "run, at a ramp",
         On::Diff => "differences",
         On::Git => "git",
+        On::Locks => "locks",
         On::Files => "files",
         On::Compared => "differences, files",
         On::Panes => "run, differences, files, git",
         On::Reading => "log, journal",
-        On::Searched => "differences, files, git, log, journal",
+        On::Searched => "differences, files, git, locks, log, journal",
         On::Everywhere => "everywhere",
     };
     for (on, _) in SECTIONS {
@@ -270,6 +286,7 @@ mod tests {
             Screen::Diff,
             Screen::Files,
             Screen::Git,
+            Screen::Locks,
             Screen::Log,
             Screen::Journal,
             Screen::Closing,

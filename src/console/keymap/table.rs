@@ -222,6 +222,14 @@ pub(super) const TABLE: &[Binding] = &[
         super::repository::opens,
     ),
     shown(
+        &[Char('4')],
+        "4",
+        Action::Locks,
+        On::Everywhere,
+        "the locks: what the statement at work waits for, who has that, and who waits behind it",
+        super::locks::opens,
+    ),
+    shown(
         &[Char('5')],
         "5",
         Action::Log,
@@ -353,6 +361,10 @@ pub(super) const DIALOGS: &[(&str, &str)] = &[
         "confirm; on production only after the target's name was typed",
     ),
     ("y", "confirm a gate that acts elsewhere"),
+    (
+        "Enter",
+        "confirm what is asked of a session in the way, after its process number was typed",
+    ),
     ("Esc", "leave it, nothing is done"),
     ("Ctrl-S Ctrl-P", "copy a message, post it to its webhook"),
     (
@@ -377,6 +389,7 @@ fn searched(model: &Model) -> bool {
         Screen::Diff => !model.diff.pattern.is_empty(),
         Screen::Files => !model.files.pattern.is_empty(),
         Screen::Git => !model.git.pattern.is_empty(),
+        Screen::Locks => !model.locks.pattern.is_empty(),
         _ => false,
     }
 }

@@ -14,6 +14,7 @@ pub fn copy(model: &Model) -> Vec<Effect> {
         Screen::Diff => super::diff::to_copy(model),
         Screen::Files => ("files".to_owned(), super::review::told(&model.files)),
         Screen::Git => ("repository".to_owned(), model.git.page.plain()),
+        Screen::Locks => ("locks".to_owned(), model.locks.page.plain()),
         Screen::Closing => (
             "closing".to_owned(),
             super::closing::page(model, 100).plain(),

@@ -16,6 +16,7 @@ pub mod git;
 pub mod input;
 pub mod journal;
 pub mod layout;
+pub mod locks;
 pub mod log;
 pub mod pager;
 pub mod reading;
@@ -42,6 +43,8 @@ pub enum Screen {
     Git,
     /// The files that differ between two revisions.
     Files,
+    /// Who waits for whom around the statement at work.
+    Locks,
     Log,
     Journal,
     /// What became of a run that has ended.

@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::dialog::is_interrupt;
 use super::review::files_say;
-use super::{Screen, diff, git, run};
+use super::{Screen, diff, git, locks, run};
 use crate::console::keymap::Action;
 use crate::console::model::{Model, Tone};
 use crate::console::msg::Effect;
@@ -41,6 +41,7 @@ fn search(model: &mut Model, text: String) {
             files_say(model, said);
         }
         Screen::Git => git::search(model, text),
+        Screen::Locks => locks::search(model, text),
         Screen::Log => {
             model.log.pattern = text;
             find(model, true);

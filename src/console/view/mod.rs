@@ -10,9 +10,11 @@ mod git;
 mod header;
 mod journal;
 mod list;
+mod locks;
 mod page;
 pub mod theme;
 
+pub(super) use locks::area as locks_area;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
@@ -47,6 +49,7 @@ pub fn draw(buffer: &mut Buffer, model: &Model, theme: &Theme) -> Option<Positio
         Screen::Diff => diff::draw(&mut canvas, &layout, model, theme),
         Screen::Files => files::draw(&mut canvas, &layout, &model.files, theme),
         Screen::Git => git::draw(&mut canvas, &layout, model, theme),
+        Screen::Locks => locks::draw(&mut canvas, &layout, model, theme),
         Screen::Log => page::log(&mut canvas, layout.body, model, theme),
         Screen::Journal => journal::draw(&mut canvas, layout.body, model, theme),
         Screen::Closing => {
@@ -101,6 +104,7 @@ fn rule(canvas: &mut Canvas<'_>, area: Rect, divider: u16, model: &Model, theme:
             let titles = ("Repository", "Where it stands");
             two_titles(canvas, area, divider, titles, focused, theme);
         }
+        Screen::Locks => title(1, "Locks", width, true),
         Screen::Log => title(1, "Log", width, true),
         Screen::Journal => {
             let zone = model.zone.iana_name().unwrap_or("local time");

@@ -3,6 +3,7 @@
 mod back;
 mod conditions;
 mod course;
+mod locks;
 mod people;
 mod reports;
 mod review;
@@ -22,6 +23,13 @@ fn granted_after_the_end(run: &Run, command: &Command) -> bool {
     }
 }
 
+fn not_ended(run: &Run, command: &Command) -> Result<(), Refusal> {
+    if run.status.is_terminal() && !granted_after_the_end(run, command) {
+        return Err(Refusal::Ended(run.status.word().to_owned()));
+    }
+    Ok(())
+}
+
 /// Decides what a command makes of a run: the events to record, or why not.
 pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
     let run = match (run, command) {
@@ -30,9 +38,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         (Some(_), Command::Open(_)) => return Err(Refusal::AlreadyOpened),
         (Some(run), _) => run,
     };
-    if run.status.is_terminal() && !granted_after_the_end(run, command) {
-        return Err(Refusal::Ended(run.status.word().to_owned()));
-    }
+    not_ended(run, command)?;
     match command {
         Command::Open(_) => Err(Refusal::AlreadyOpened),
         Command::Continue { version } => {
@@ -65,6 +71,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
             question,
             choice,
         } => start::choose(run, at, gate, *question, choice),
+        Command::SignalBlocker { .. } => locks::signal(run, at, command),
         Command::Hold { reason } => Ok(vec![Event::RunHeld {
             reason: conditions::said(reason),
         }]),
@@ -86,6 +93,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::Abandon { reason } => course::abandon(run, at, reason),
         Command::Close => course::close(run),
         Command::RecordEffect { .. }
+        | Command::RecordSignal { .. }
         | Command::Finish { .. }
         | Command::Lose { .. }
         | Command::Resolve { .. }

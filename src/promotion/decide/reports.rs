@@ -1,7 +1,7 @@
 //! Takes what workers report. A report counts only for the attempt that it is about.
 
-use super::Decided;
 use super::conditions::{definition, find, in_state, same_attempt};
+use super::{Decided, locks};
 use crate::expectation::{Finding, Verdict};
 use crate::promotion::run::has_work;
 use crate::promotion::{Command, Event, GateState, Moment, Refusal, Resolution, Run, Via};
@@ -11,6 +11,7 @@ pub(super) fn report(run: &Run, command: &Command, at: &Moment) -> Decided {
     from_work(run, command, at)?;
     match command {
         Command::RecordEffect { gate, attempt, .. }
+        | Command::RecordSignal { gate, attempt, .. }
         | Command::Finish { gate, attempt, .. }
         | Command::Lose { gate, attempt, .. } => {
             let record = find(run, gate)?;
@@ -41,6 +42,7 @@ pub(super) fn report(run: &Run, command: &Command, at: &Moment) -> Decided {
 fn from_work(run: &Run, command: &Command, at: &Moment) -> Result<(), Refusal> {
     let (gate, ends) = match command {
         Command::RecordEffect { gate, .. }
+        | Command::RecordSignal { gate, .. }
         | Command::Finish { gate, .. }
         | Command::Lose { gate, .. }
         | Command::Resolve { gate, .. } => (gate, true),
@@ -80,6 +82,7 @@ fn fact(command: Command) -> Option<Event> {
             attempt,
             effect,
         },
+        Command::RecordSignal { .. } => return locks::ended(command),
         Command::Finish {
             gate,
             attempt,

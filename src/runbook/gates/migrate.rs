@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use crate::runbook::Queueing;
 use crate::runbook::migrating::{AloneLimits, Migrate, MigrateEngine, Profile};
 use crate::runbook::names::{Names, check_gate, check_template, need_target};
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
+
+/// What is refused unless it is allowed.
+const ALLOWED: [&str; 2] = ["refuse", "allow"];
 
 pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let target = need_target(&mut table, names);
@@ -23,7 +27,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let role = table.string("role").map(|r| r.value);
     let search_path = table.string("search_path").map(|s| s.value);
     let seconds = Duration::from_secs;
-    let lock_timeout = read_limit(&mut table, "lock_timeout", seconds(3), seconds(60));
+    let lock_timeout = read_limit(&mut table, "lock_timeout", seconds(2), seconds(60));
     let statement_timeout = read_limit(
         &mut table,
         "statement_timeout",
@@ -34,25 +38,18 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let attempts = table
         .whole("attempts", 1..=100)
         .map_or(5, |n| n.value as u32);
-    let out_of_order = read_out_of_order(&mut table);
+    let queueing = read_queueing(&mut table);
+    let out_of_order = read_word(
+        &mut table,
+        "out_of_order",
+        ALLOWED,
+        "rule for files out of order",
+    );
     let undoes = read_undoes(&mut table, names);
     let record_change = table.flag("record_change", true);
     let fast = read_word(&mut table, "profile", ["safe", "fast"], "profile");
     let psql = read_word(&mut table, "engine", ["native", "psql"], "engine");
-    let alone = AloneLimits {
-        lock_timeout: read_limit(
-            &mut table,
-            "alone_lock_timeout",
-            seconds(600),
-            seconds(86_400),
-        ),
-        statement_timeout: read_limit(
-            &mut table,
-            "alone_statement_timeout",
-            seconds(14_400),
-            seconds(604_800),
-        ),
-    };
+    let alone = read_alone(&mut table);
     table.finish();
     Migrate {
         target,
@@ -63,6 +60,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         statement_timeout,
         standby_wait,
         attempts,
+        queueing,
         out_of_order,
         undoes,
         record_change,
@@ -73,6 +71,31 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
             MigrateEngine::Native
         },
         alone,
+    }
+}
+
+fn read_alone(table: &mut TableReader<'_, '_>) -> AloneLimits {
+    let seconds = Duration::from_secs;
+    AloneLimits {
+        lock_timeout: read_limit(table, "alone_lock_timeout", seconds(600), seconds(86_400)),
+        statement_timeout: read_limit(
+            table,
+            "alone_statement_timeout",
+            seconds(14_400),
+            seconds(604_800),
+        ),
+    }
+}
+
+fn read_queueing(table: &mut TableReader<'_, '_>) -> Queueing {
+    let seconds = Duration::from_secs;
+    Queueing {
+        budget: read_limit(table, "budget", seconds(300), seconds(86_400)),
+        queue_limit: table
+            .whole("queue_limit", 0..=10_000)
+            .map_or(50, |n| n.value as u32),
+        queue_wait: read_limit(table, "queue_wait", seconds(5), seconds(3_600)),
+        beside_dumps: read_word(table, "dumps", ALLOWED, "rule for a pg_dump at work"),
     }
 }
 
@@ -113,21 +136,16 @@ fn read_limit(
                 table.name,
                 longest.as_secs()
             ),
-            "0 would mean no limit at all",
+            if given.value.is_zero() {
+                "0 would mean no limit at all"
+            } else {
+                "that is not in between"
+            },
             None,
         );
         return default;
     }
     given.value
-}
-
-fn read_out_of_order(table: &mut TableReader<'_, '_>) -> bool {
-    read_word(
-        table,
-        "out_of_order",
-        ["refuse", "allow"],
-        "rule for files out of order",
-    )
 }
 
 /// One of two words; tells whether it is the second.

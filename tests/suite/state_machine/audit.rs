@@ -80,6 +80,19 @@ impl Auditor {
                     self.set(gate, GateState::InDoubt);
                 }
             }
+            Event::BlockerSignaled {
+                gate,
+                attempt,
+                blocker,
+            } => {
+                assert_eq!(record.actor.via, Via::Console);
+                assert_eq!(self.at_work().as_ref(), Some(gate));
+                assert_eq!(self.gates[gate].attempt, *attempt);
+                assert!(blocker.pid > 0 && !blocker.backend_start.is_empty());
+            }
+            Event::BlockerSignalEnded { gate, attempt, .. } => {
+                self.reported(record, gate, *attempt);
+            }
             Event::ChoiceMade { gate, attempt, .. } => {
                 assert_eq!(record.actor.via, Via::Console);
                 assert_eq!(self.at_work().as_ref(), Some(gate));

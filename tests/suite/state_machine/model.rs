@@ -115,6 +115,7 @@ impl Model {
                 person && may && self.reached(gate) && self.gates[gate].state == S::Failed
             }
             Move::Cancel { gate } => self.at_work() == Some(gate),
+            Move::Signal { gate, mistyped } => person && !mistyped && self.at_work() == Some(gate),
             Move::Choose { gate, blank } => person && !blank && self.at_work() == Some(gate),
             Move::Hold => self.course(true, "held"),
             Move::Resume => self.course(true, "open"),

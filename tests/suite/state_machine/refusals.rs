@@ -2,12 +2,13 @@
 
 use stagegate::expectation::{Finding, Verdict};
 use stagegate::promotion::{
-    Command, Decision, Event, GateState, Refusal, Resolution, RunStatus, Via, WindowDefinition,
+    BlockerEnd, BlockerOutcome, Command, Decision, Event, GateState, Refusal, Resolution,
+    RunStatus, Via, WindowDefinition,
 };
 
 use super::world::{
-    ANA, GATES, REASON, SAM, World, confirm, definition, finish, invalidate, lose, resolve, retry,
-    sign, start, waive,
+    ANA, GATES, REASON, SAM, World, blocker, confirm, definition, finish, invalidate, lose,
+    resolve, retry, sign, start, waive,
 };
 
 /// Asks for a command and gives the words of its refusal.
@@ -288,4 +289,55 @@ fn a_whole_run_closes_once() {
     assert_eq!(world.replayed(), world.run);
     let again = world.ask(Via::Console, &Command::Close);
     assert_eq!(again, Err(Refusal::Ended("closed".into())));
+}
+
+#[test]
+fn a_blocker_is_ended_by_a_person_who_typed_its_number_while_the_gate_works() {
+    let mut world = World::opened().up_to("migrate");
+    let signal = |pid, typed: Option<&str>| Command::SignalBlocker {
+        gate: "migrate".into(),
+        blocker: blocker(pid),
+        typed_pid: typed.map(str::to_owned),
+    };
+    assert_eq!(
+        refused(&mut world, Via::Console, &signal(4711, Some("4711"))),
+        "gate `migrate` is pending; it cannot be unblocked"
+    );
+    world.console(&start("migrate"));
+    assert_eq!(
+        refused(&mut world, Via::Headless, &signal(4711, Some("4711"))),
+        "terminating pid 4711 needs a person at a console; this front end has none"
+    );
+    for typed in [None, Some("4712"), Some(" 4711"), Some("")] {
+        assert_eq!(
+            refused(&mut world, Via::Console, &signal(4711, typed)),
+            "type the process number 4711 to confirm"
+        );
+    }
+    // No session belongs to a prepared transaction.
+    let words = refused(&mut world, Via::Console, &signal(0, Some("0")));
+    assert!(words.contains("pid 0 is not in the way"), "{words}");
+    world.console(&signal(4711, Some("4711")));
+    let words = world.records.last().unwrap().event.words();
+    assert_eq!(
+        words,
+        "terminate pid 4711, ana@psql, local socket, begun 2025-11-22T00:59:00.123456+00:00: SELECT 1"
+    );
+    let ended = |attempt| Command::RecordSignal {
+        gate: "migrate".into(),
+        attempt,
+        ended: BlockerEnd {
+            act: blocker(1).act,
+            pid: 4711,
+            outcome: BlockerOutcome::Ended,
+            detail: String::new(),
+        },
+    };
+    assert!(world.ask(Via::Console, &ended(1)).is_err());
+    assert!(world.ask(Via::Engine, &ended(2)).is_err());
+    world.engine(&ended(1));
+    let words = world.records.last().unwrap().event.words();
+    assert_eq!(words, "pid 4711: it was terminated");
+    assert_eq!(world.state("migrate"), GateState::Running);
+    assert_eq!(world.replayed(), world.run);
 }

@@ -50,6 +50,10 @@ pub(crate) enum Move {
         gate: usize,
         blank: bool,
     },
+    Signal {
+        gate: usize,
+        mistyped: bool,
+    },
     Hold,
     Resume,
     Note,
@@ -126,6 +130,7 @@ fn any_move() -> impl Strategy<Value = Move> {
             .prop_map(|(gate, person, long)| Move::Decide { gate, person, long }),
         2 => gate().prop_map(|gate| Move::Cancel { gate }),
         2 => (gate(), seldom()).prop_map(|(gate, blank)| Move::Choose { gate, blank }),
+        1 => (gate(), seldom()).prop_map(|(gate, mistyped)| Move::Signal { gate, mistyped }),
         1 => Just(Move::Hold),
         2 => Just(Move::Resume),
         1 => Just(Move::Note),
@@ -187,6 +192,7 @@ fn aim(run: &Run, asked: &mut Move) -> bool {
         | Move::Waive { gate, .. }
         | Move::Decide { gate, .. }
         | Move::Choose { gate, .. }
+        | Move::Signal { gate, .. }
         | Move::Cancel { gate } => (gate, run.current(), false),
         Move::Effect { gate, .. }
         | Move::Finish { gate, .. }
@@ -304,6 +310,11 @@ pub(crate) fn command(run: &Run, asked: &Move) -> Command {
             gate: text(GATES[gate]),
             question: 1,
             choice: text(if blank { " " } else { "go on" }),
+        },
+        Move::Signal { gate, mistyped } => Command::SignalBlocker {
+            gate: text(GATES[gate]),
+            blocker: super::world::blocker(4711),
+            typed_pid: Some(text(if mistyped { "4712" } else { "4711" })),
         },
         Move::Hold => Command::Hold {
             reason: text("load"),

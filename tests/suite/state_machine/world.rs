@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use stagegate::expectation::{Finding, Verdict};
 use stagegate::promotion::{
-    Actor, Command, Decision, Definition, GateDefinition, GateState, InputKind, ItemDefinition,
-    Journal, Moment, Nature, Opening, PhaseDefinition, Record, Refusal, Remedy, Resolution,
-    RoleDefinition, Run, Via, decide,
+    Actor, BlockerAct, BlockerRecord, Command, Decision, Definition, GateDefinition, GateState,
+    InputKind, ItemDefinition, Journal, Moment, Nature, Opening, PhaseDefinition, Record, Refusal,
+    Remedy, Resolution, RoleDefinition, Run, Via, decide,
 };
 
 /// The gates of the definition, in order.
@@ -311,5 +311,16 @@ pub(crate) fn invalidate(gate: &str) -> Command {
     Command::Invalidate {
         gate: gate.into(),
         reason: "its files have changed".into(),
+    }
+}
+
+/// Somebody who is in the way.
+pub(crate) fn blocker(pid: i32) -> BlockerRecord {
+    BlockerRecord {
+        act: BlockerAct::Terminate,
+        pid,
+        backend_start: "2025-11-22T00:59:00.123456+00:00".into(),
+        who: "ana@psql, local socket".into(),
+        query: "SELECT 1".into(),
     }
 }

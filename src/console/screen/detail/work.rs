@@ -31,6 +31,9 @@ pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord, height: u
             &format!("running for {elapsed}"),
         );
     }
+    if let Some((ink, text)) = crate::console::screen::locks::line(model) {
+        doc.hanging(&[span(ink, "! ")], ink, &text);
+    }
     super::watch::live(doc, model, height);
     if let Some(seen) = &model.feed.progress {
         progress(doc, seen);

@@ -10,6 +10,7 @@ mod fields;
 mod message;
 mod prompt;
 mod sign;
+mod signal;
 mod start;
 mod ways;
 
@@ -19,6 +20,7 @@ pub use decide::DecideSheet;
 pub use message::MessageSheet;
 pub use prompt::{Prompt, PromptKind};
 pub use sign::{Field, SignSheet};
+pub use signal::SignalSheet;
 pub use start::{StartSheet, Subject};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -39,6 +41,8 @@ pub enum Dialog {
     /// A choice at a gate that is at work.
     Choose(ChooseSheet),
     Decide(DecideSheet),
+    /// Something is canceled or ended because of a lock.
+    Signal(Box<SignalSheet>),
     /// Work is in flight and the operator wants to leave.
     Quit,
     Help(Pager),
@@ -98,6 +102,7 @@ impl Dialog {
             | Dialog::Sign(_)
             | Dialog::Back(_)
             | Dialog::Decide(_)
+            | Dialog::Signal(_)
             | Dialog::Choose(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
             Dialog::Help(_) | Dialog::Message(_) => false,
@@ -114,6 +119,7 @@ impl Dialog {
             Dialog::Prompt(prompt) => prompt.key(key),
             Dialog::Sign(sheet) => sheet.key(key),
             Dialog::Decide(sheet) => sheet.key(key),
+            Dialog::Signal(sheet) => sheet.key(key),
             Dialog::Back(sheet) => sheet.key(key),
             Dialog::Message(sheet) => sheet.key(key),
             Dialog::Choose(sheet) => sheet.key(key),
@@ -130,6 +136,7 @@ impl Dialog {
     pub fn paste(&mut self, text: &str) {
         match self {
             Dialog::Start(sheet) => sheet.refuse_paste(),
+            Dialog::Signal(sheet) => sheet.refuse_paste(),
             Dialog::Prompt(prompt) => prompt.paste(text),
             Dialog::Sign(sheet) => sheet.paste(text),
             Dialog::Decide(sheet) => sheet.paste(text),
@@ -146,6 +153,7 @@ impl Dialog {
             Dialog::Prompt(prompt) => prompt.refused(reason),
             Dialog::Sign(sheet) => sheet.refused(reason),
             Dialog::Decide(sheet) => sheet.refused(reason),
+            Dialog::Signal(sheet) => sheet.refused(reason),
             Dialog::Back(sheet) => sheet.refused(reason),
             Dialog::Message(sheet) => sheet.refused(reason),
             Dialog::Choose(sheet) => sheet.refused(reason),
@@ -160,6 +168,7 @@ impl Dialog {
             Dialog::Prompt(prompt) => prompt.sheet(width),
             Dialog::Sign(sheet) => sheet.sheet(width),
             Dialog::Decide(sheet) => sheet.sheet(width),
+            Dialog::Signal(sheet) => sheet.sheet(width),
             Dialog::Back(sheet) => sheet.sheet(width),
             Dialog::Message(sheet) => sheet.sheet(width),
             Dialog::Choose(sheet) => sheet.sheet(width),

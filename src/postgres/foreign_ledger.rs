@@ -1,0 +1,184 @@
+//! What other tools have recorded as applied. It is read, and never written.
+
+use super::PostgresError;
+use super::session::Session;
+
+/// Tables of other tools, as a runbook names them.
+pub const TABLES: [&str; 4] = [
+    "schema_migrations",
+    "flyway_schema_history",
+    "_sqlx_migrations",
+    "alembic_version",
+];
+
+/// One such table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignLedger {
+    /// Its name, without a schema.
+    pub table: String,
+    /// Quoted and qualified.
+    pub relation: String,
+    /// What it says is applied, as it writes it.
+    pub versions: Vec<String>,
+    /// It holds the last version only: all before it are applied too.
+    pub up_to: bool,
+    /// Why it cannot be trusted as it stands.
+    pub broken: Option<String>,
+}
+
+/// Reads every such table of the database.
+///
+/// # Errors
+/// What the server says.
+pub async fn read(session: &Session) -> Result<Vec<ForeignLedger>, PostgresError> {
+    let names: Vec<String> = TABLES.iter().map(|name| format!("'{name}'")).collect();
+    let sql = format!(
+        "SELECT c.relname::text, pg_catalog.format('%I.%I', n.nspname, c.relname), \
+         coalesce(string_agg(a.attname::text, ' '), '') \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 \
+              AND NOT a.attisdropped \
+         WHERE c.relkind IN ('r', 'p') AND c.relname IN ({}) AND n.nspname !~ '^pg_' \
+         GROUP BY 1, 2 ORDER BY 1, 2",
+        names.join(", ")
+    );
+    let mut found = Vec::new();
+    for row in session.rows(&sql).await? {
+        let mut fields = row.into_iter().flatten();
+        let (Some(table), Some(relation), Some(columns)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let has = |column: &str| columns.split(' ').any(|c| c == column);
+        let ledger = match table.as_str() {
+            "flyway_schema_history" if has("version") && has("success") => {
+                flyway(session, table, relation).await?
+            }
+            "_sqlx_migrations" if has("version") && has("success") => {
+                sqlx(session, table, relation).await?
+            }
+            "schema_migrations" if has("version") && has("dirty") => {
+                golang_migrate(session, table, relation).await?
+            }
+            "schema_migrations" if has("version") => {
+                let sql = format!("SELECT version::text FROM {relation} ORDER BY 1");
+                plain(session, table, relation, &sql).await?
+            }
+            "alembic_version" if has("version_num") => {
+                let sql = format!("SELECT version_num::text FROM {relation} ORDER BY 1");
+                plain(session, table, relation, &sql).await?
+            }
+            // A table of an application that only has the name.
+            _ => continue,
+        };
+        found.push(ledger);
+    }
+    Ok(found)
+}
+
+async fn flyway(
+    session: &Session,
+    table: String,
+    relation: String,
+) -> Result<ForeignLedger, PostgresError> {
+    let sql = format!(
+        "SELECT version, success, type FROM {relation} WHERE version IS NOT NULL \
+         ORDER BY installed_rank"
+    );
+    let mut versions: Vec<String> = Vec::new();
+    let mut broken = None;
+    let mut up_to = false;
+    for row in session.rows(&sql).await? {
+        let [Some(version), success, kind] = row.as_slice() else {
+            continue;
+        };
+        if success.as_deref() != Some("t") {
+            broken = Some(format!("its version {version} failed and was not repaired"));
+        }
+        match kind.as_deref() {
+            Some("UNDO_SQL" | "DELETE") => versions.retain(|v| v != version),
+            Some("BASELINE") => {
+                up_to = true;
+                versions.push(version.clone());
+            }
+            _ => versions.push(version.clone()),
+        }
+    }
+    // A baseline stands for all before it; what is behind it is listed one by one.
+    Ok(ForeignLedger {
+        table,
+        relation,
+        versions,
+        up_to,
+        broken,
+    })
+}
+
+async fn sqlx(
+    session: &Session,
+    table: String,
+    relation: String,
+) -> Result<ForeignLedger, PostgresError> {
+    let sql = format!("SELECT version::text, success FROM {relation} ORDER BY version");
+    let mut versions = Vec::new();
+    let mut broken = None;
+    for row in session.rows(&sql).await? {
+        let [Some(version), success] = row.as_slice() else {
+            continue;
+        };
+        if success.as_deref() != Some("t") {
+            broken = Some(format!("its version {version} did not succeed"));
+        }
+        versions.push(version.clone());
+    }
+    Ok(ForeignLedger {
+        table,
+        relation,
+        versions,
+        up_to: false,
+        broken,
+    })
+}
+
+async fn golang_migrate(
+    session: &Session,
+    table: String,
+    relation: String,
+) -> Result<ForeignLedger, PostgresError> {
+    let sql = format!("SELECT version::text, dirty FROM {relation} ORDER BY version");
+    let mut versions = Vec::new();
+    let mut broken = None;
+    for row in session.rows(&sql).await? {
+        let [Some(version), dirty] = row.as_slice() else {
+            continue;
+        };
+        if dirty.as_deref() == Some("t") {
+            broken = Some(format!("its version {version} is marked dirty"));
+        }
+        versions.push(version.clone());
+    }
+    Ok(ForeignLedger {
+        table,
+        relation,
+        versions,
+        up_to: true,
+        broken,
+    })
+}
+
+async fn plain(
+    session: &Session,
+    table: String,
+    relation: String,
+    sql: &str,
+) -> Result<ForeignLedger, PostgresError> {
+    let rows = session.rows(sql).await?;
+    Ok(ForeignLedger {
+        table,
+        relation,
+        versions: rows.into_iter().flatten().flatten().collect(),
+        up_to: false,
+        broken: None,
+    })
+}
