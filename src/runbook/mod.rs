@@ -17,6 +17,7 @@ mod names;
 mod problem;
 mod queueing;
 mod reader;
+mod rehearsing;
 mod roles;
 mod rollbacks;
 mod secrets;
@@ -44,6 +45,7 @@ pub use model::{
 };
 pub use problem::{Problem, Problems};
 pub use queueing::Queueing;
+pub use rehearsing::{RehearsalOf, Rehearse, RolesInScratch, SeenAllowed, Take};
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};
