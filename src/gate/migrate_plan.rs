@@ -89,6 +89,7 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     };
     let mut plan = describe(gate, migration);
     super::migrate_beside::describe(&mut plan, gate, &beside);
+    super::rehearse::foretell(&mut plan, context);
     plan
 }
 

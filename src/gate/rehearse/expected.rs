@@ -8,7 +8,7 @@ use super::seen::{Rehearsed, RehearsedFile, RehearsedGate};
 use super::source::reading;
 use crate::expectation::{Finding, Verdict};
 use crate::gate::drift::DriftOptions;
-use crate::gate::{Context, Evidence, FileState, Outcome, change_words};
+use crate::gate::{Context, Evidence, FileState, Outcome, Payload, Plan, Tone, change_words};
 use crate::postgres::catalog;
 use crate::promotion::GateState;
 use crate::runbook::Migrate;
@@ -124,6 +124,33 @@ async fn found(gate: &Migrate, context: &Context) -> Result<Snapshot, String> {
     let read = catalog::read(&session).await;
     session.close().await;
     read.map_err(|error| error.to_string())
+}
+
+/// Puts what a rehearsal saw the files of this gate do into its plan, before they run.
+pub(in crate::gate) fn foretell(plan: &mut Plan, context: &Context) {
+    let Payload::Migration(migration) = &plan.payload else {
+        return;
+    };
+    let Some(gate) = gate_of(context, &context.gate.id) else {
+        return;
+    };
+    let pending: Vec<&str> = migration.pending().map(|file| file.name.as_str()).collect();
+    let files = gate.files.iter();
+    let seen: Vec<&RehearsedFile> = files
+        .filter(|seen| pending.contains(&seen.file.as_str()))
+        .collect();
+    if seen.is_empty() {
+        return;
+    }
+    plan.line(Tone::Heading, "Seen in the rehearsal");
+    for file in seen {
+        let took = format!("{}  {} ms", file.file, file.duration_ms);
+        plan.line(Tone::Plain, took);
+        for seen in &file.hazards {
+            let said = format!("  {}, {}", seen.hazard.message, seen.extent);
+            plan.line(Tone::Warning, said);
+        }
+    }
 }
 
 /// The hazards that a rehearsal saw a file do and that its text does not say.

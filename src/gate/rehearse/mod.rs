@@ -31,8 +31,8 @@ use crate::runbook::{Kind, RehearsalOf, Rehearse, Take};
 use crate::system::durable::make_private_folder;
 use crate::untrusted::clean_line;
 use bounds::Bounds;
-pub(super) use expected::as_rehearsed;
 pub use expected::{Expected, expected, hazards_of, schema_of, verified};
+pub(super) use expected::{as_rehearsed, foretell};
 pub(super) use fit::plan;
 pub use seen::{
     Again, BackState, Rehearsed, RehearsedBack, RehearsedFile, RehearsedGate, SeenHazard, Took,
