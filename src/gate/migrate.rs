@@ -12,6 +12,7 @@ use super::query::unreachable;
 use super::{AppliedFile, Context, FileState, Outcome, Payload, Plan, TargetError};
 use crate::digest::digest;
 use crate::expectation::Finding;
+use crate::postgres::PostgresError;
 use crate::postgres::apply;
 use crate::postgres::ledger::{self, NewRow};
 use crate::postgres::programs::ProgramMissing;
@@ -112,10 +113,6 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     }
     let files = migration.files.iter();
     let evidence = files.map(|file| first_state(context, file)).collect();
-    let more: &[(&str, &str)] = match gate.profile {
-        Profile::Safe => &[],
-        Profile::Fast => &[("synchronous_commit", "off")],
-    };
     let psql = match gate.engine {
         MigrateEngine::Native => None,
         MigrateEngine::Psql => match psql::find(session.server_version().major()) {
@@ -123,13 +120,8 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
             Err(missing) => return Outcome::of(no_psql(&missing)),
         },
     };
-    let renewal = apply::renewal(&session, more);
-    let armed = async {
-        session.client.batch_execute(&renewal).await?;
-        apply::read_guards(&session).await
-    };
-    let guards = match armed.await {
-        Ok(guards) => guards,
+    let (more, renewal, guards) = match arm(gate, &session).await {
+        Ok(armed) => armed,
         Err(error) => return unreachable(&gate.target, &error.into()),
     };
     let settings = session.settings_read_back().to_vec();
@@ -149,6 +141,22 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     let outcome = work.run(session, server, evidence, recorder).await;
     work.locks.end().await;
     outcome
+}
+
+/// What a session of the gate has beyond its settings, what makes it new for each file, and what
+/// must be as it was before each COMMIT.
+type Armed = (Vec<(&'static str, String)>, String, Vec<apply::Guard>);
+
+async fn arm(gate: &Migrate, session: &Session) -> Result<Armed, PostgresError> {
+    let waits = gate.profile == Profile::Safe;
+    let more = vec![(
+        "synchronous_commit",
+        apply::durability(session, waits).await?,
+    )];
+    let renewal = apply::renewal(session, &more);
+    session.client.batch_execute(&renewal).await?;
+    let guards = apply::read_guards(session).await?;
+    Ok((more, renewal, guards))
 }
 
 /// Looks at the schema while the files are applied, where the runbook wants that and it can.

@@ -51,6 +51,8 @@ impl Work<'_> {
             drop(session);
             let failure = match outcome {
                 AloneOutcome::Done { took, .. } => {
+                    // Its commits are the server's own; whether standbys have them is asked.
+                    record.unconfirmed = true;
                     self.committed(file, record, took).await;
                     return Ok(());
                 }
@@ -59,6 +61,7 @@ impl Work<'_> {
                         "{}: it was done by an attempt whose end nobody saw",
                         file.name
                     ));
+                    record.unconfirmed = true;
                     self.committed(file, record, Duration::ZERO).await;
                     return Ok(());
                 }
@@ -173,7 +176,9 @@ impl Work<'_> {
                 finding = finding.because("nothing of it is left behind");
             }
         }
-        if let AloneFailure::InTheWay { what } = failure {
+        if let AloneFailure::NotThere { .. } = failure {
+            finding = finding.can("correct the name in the file, or say IF EXISTS, then press r");
+        } else if let AloneFailure::InTheWay { what } = failure {
             finding = finding
                 .because("no attempt of this file made it, so it is not removed by itself")
                 .can(format!(
@@ -204,11 +209,12 @@ impl Work<'_> {
                 return Ok(None);
             }
             let row = new_row(self.context, file, &record.nonce);
-            let done = settle_alone(&session, alone, &row).await?;
+            let done = settle_alone(&session, alone, &row, self.gate.role.as_deref()).await?;
             Ok::<_, TargetError>(Some(done))
         };
         match asked.await {
             Ok(Some(true)) => {
+                record.unconfirmed = true;
                 self.committed(file, record, Duration::ZERO).await;
                 Ok(())
             }
@@ -228,6 +234,9 @@ impl Work<'_> {
 }
 
 fn is_transient(failure: &AloneFailure) -> bool {
+    if matches!(failure, AloneFailure::Busy { .. }) {
+        return true;
+    }
     let sqlstate = match failure {
         AloneFailure::Stopped { .. } => return true,
         AloneFailure::Statement { error, .. } => Some(error.sqlstate.as_str()),
@@ -251,6 +260,10 @@ fn words(failure: &AloneFailure) -> String {
     match failure {
         AloneFailure::Before(error) => clean_line(&error.to_string()),
         AloneFailure::InTheWay { what } => format!("{what} stands in its place"),
+        AloneFailure::NotThere { what } => format!("there is no {what}"),
+        AloneFailure::Busy { what, pid } => {
+            format!("{what} is being worked on by process {pid}; it is left alone")
+        }
         AloneFailure::Statement { error, .. } => {
             format!("{} ({})", clean_line(&error.message), error.sqlstate)
         }

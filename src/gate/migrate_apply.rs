@@ -38,7 +38,7 @@ pub(super) struct Work<'a> {
     /// What makes a used session as good as a new one.
     pub(super) renewal: String,
     /// Settings beyond the usual ones.
-    pub(super) more: &'a [(&'a str, &'a str)],
+    pub(super) more: Vec<(&'static str, String)>,
     /// Runs the files, where the runbook wants that.
     pub(super) psql: Option<Program>,
     /// What is committed and not yet known to be safe.

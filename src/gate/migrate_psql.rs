@@ -52,6 +52,8 @@ impl Work<'_> {
             };
             match self.became(file, record).await {
                 Ok(Some(true)) => {
+                    // Nobody saw what psql was told about standbys.
+                    record.unconfirmed = true;
                     self.committed(file, record, started.elapsed()).await;
                     return Ok(());
                 }
@@ -107,11 +109,7 @@ impl Work<'_> {
         let mut settings = self.settings.clone();
         settings.retain(|(name, _)| name != "application_name");
         settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
-        settings.extend(
-            self.more
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned())),
-        );
+        settings.extend(self.more.iter().map(|(n, v)| ((*n).to_owned(), v.clone())));
         let to_run = PsqlFile {
             program,
             info: &info,

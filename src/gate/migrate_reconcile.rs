@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::migrate::{first_state, new_row, nonce, settings};
 use super::migrate_plan::MigrationPlan;
 use super::migrate_psql::psql_name;
+use super::migrate_safe::{confirm, unconfirmed};
 use super::{AppliedFile, Context, Evidence, FileState, Payload, Reconciled, TargetError};
 use crate::expectation::Finding;
+use crate::postgres::Session;
 use crate::postgres::apply_alone::settle_alone;
-use crate::postgres::ledger::{self, LedgerState};
+use crate::postgres::ledger::{self, LedgerState, NewRow};
 use crate::postgres::settle;
 use crate::promotion::Resolution;
 use crate::runbook::{Migrate, MigrateEngine};
@@ -68,10 +70,10 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
         let committed = match file.script.alone() {
             // What it made stands in the catalog; its row is the intent, or the result from now on.
             Some(alone) => {
-                settle_alone(&session, alone, &row).await?;
+                settle_alone(&session, alone, &row, gate.role.as_deref()).await?;
                 false
             }
-            None => ledger::fence(&session, &row).await?,
+            None => fence_all(gate, &session, row).await?,
         };
         if committed {
             return Err(TargetError::Lock(
@@ -85,14 +87,67 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
         .filter(|row| matches!(row.state, LedgerState::Applied | LedgerState::Undo))
         .map(|row| (row.file.as_str(), row))
         .collect();
-    Ok(report(
+    let reconciled = report(
         gate,
         context,
         (&plan.digest, migration),
         &by_file,
         identity.describe(),
         session.settings_read_back(),
-    ))
+    );
+    Ok(confirmed(gate, context, reconciled).await)
+}
+
+/// Nobody saw whether the standbys, or the disk, have what the ledger has: it is asked now.
+async fn confirmed(gate: &Migrate, context: &Context, mut found: Reconciled) -> Reconciled {
+    if let Some(Evidence::Migrate { files, .. }) = &mut found.evidence {
+        let ours = |file: &&mut AppliedFile| file.state == FileState::Applied;
+        files
+            .iter_mut()
+            .filter(ours)
+            .for_each(|file| file.unconfirmed = true);
+        let waits = files.iter().any(|file| file.unconfirmed);
+        if found.resolution == Some(Resolution::Passed) && waits {
+            match confirm(gate, context).await {
+                Ok(true) => files.iter_mut().for_each(|file| file.unconfirmed = false),
+                Ok(false) => {
+                    found.resolution = Some(Resolution::Pending);
+                    found.finding = unconfirmed(&gate.target);
+                }
+                Err(error) => {
+                    found.resolution = None;
+                    found.finding = Finding::inconclusive(format!(
+                        "{} cannot be asked yet whether it is safe",
+                        gate.target
+                    ))
+                    .because(crate::untrusted::clean_line(&error.to_string()))
+                    .can("when it answers again, press Enter: it is asked once more");
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Takes every key that the attempt may have used: psql gets another one for each try.
+async fn fence_all(
+    gate: &Migrate,
+    session: &Session,
+    row: NewRow<'_>,
+) -> Result<bool, TargetError> {
+    let tries = match gate.engine {
+        MigrateEngine::Native => 1,
+        MigrateEngine::Psql => gate.attempts,
+    };
+    let mut key = row.nonce.to_owned();
+    for tried in 1..=tries {
+        let row = NewRow { nonce: &key, ..row };
+        if ledger::fence(session, &row).await? {
+            return Ok(true);
+        }
+        key = super::migrate::next_nonce(&key, tried);
+    }
+    Ok(false)
 }
 
 fn report(

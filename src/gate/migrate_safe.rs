@@ -78,7 +78,7 @@ pub(super) async fn settle_earlier(gate: &Migrate, context: &Context) -> Option<
     Some(outcome)
 }
 
-async fn confirm(gate: &Migrate, context: &Context) -> Result<bool, TargetError> {
+pub(super) async fn confirm(gate: &Migrate, context: &Context) -> Result<bool, TargetError> {
     let id = &context.gate.id;
     context.feed.say(match gate.profile {
         Profile::Safe => "asking whether the standbys have it all",
@@ -91,7 +91,7 @@ async fn confirm(gate: &Migrate, context: &Context) -> Result<bool, TargetError>
     Ok(apply::confirm(&session, gate.standby_wait).await?)
 }
 
-fn unconfirmed(target: &str) -> Finding {
+pub(super) fn unconfirmed(target: &str) -> Finding {
     Finding::inconclusive(format!(
         "committed on {target}, and no standby has confirmed it"
     ))

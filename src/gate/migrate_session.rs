@@ -68,7 +68,9 @@ pub(super) fn changes_settings(file: &PlannedFile) -> bool {
             .to_ascii_lowercase()
     };
     // A block may set what it likes; asking for a new session is cheap beside finding out.
-    text.contains("set_config")
+    ["set_config", "deallocate", "discard", "prepare"]
+        .iter()
+        .any(|word| text.contains(word))
         || (0..file.script.statements.len()).any(|index| {
             matches!(
                 first_word(index).as_str(),

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_postgres::SimpleQueryStream;
 use tokio_util::sync::CancellationToken;
 
 use super::apply_flight::{Flight, finish, send};
@@ -136,14 +137,40 @@ pub async fn apply_file(
     outcome
 }
 
+/// What a file's commit waits for, whatever the role says of it: for nothing, or at least for this
+/// server's disk.
+///
+/// # Errors
+/// What the server says; that the session's role switches the triggers off by which the database
+/// refuses a file that ends its transaction.
+pub async fn durability(session: &Session, waits: bool) -> Result<String, PostgresError> {
+    let sql = "SELECT CASE reset_val WHEN 'off' THEN 'on' WHEN 'local' THEN 'on' \
+               ELSE reset_val END, pg_catalog.current_setting('session_replication_role') \
+               FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'synchronous_commit'";
+    let row = session.rows(sql).await?.into_iter().next();
+    let mut fields = row.into_iter().flatten().flatten();
+    let (commit, role) = (fields.next(), fields.next());
+    if role.as_deref() != Some("origin") {
+        return Err(PostgresError::SettingNotKept {
+            name: "session_replication_role".to_owned(),
+            wanted: "origin".to_owned(),
+            found: role.unwrap_or_default(),
+        });
+    }
+    Ok(match waits {
+        true => commit.unwrap_or_else(|| "on".to_owned()),
+        false => "off".to_owned(),
+    })
+}
+
 /// What makes a session as it was when it was opened, with `more` settings; everything in it is read
 /// only but for what [`apply_file`] begins.
 ///
 /// It is what `DISCARD ALL` does, but for the plans: those of the ledger's own key are kept, and a
 /// file that prepares statements is followed by another connection.
-pub fn renewal(session: &Session, more: &[(&str, &str)]) -> String {
+pub fn renewal(session: &Session, more: &[(&str, String)]) -> String {
     let mut settings = session.settings_made();
-    settings.extend(more.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())));
+    settings.extend(more.iter().map(|(n, v)| ((*n).to_owned(), v.clone())));
     settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
     let set: Vec<String> = settings
         .iter()
@@ -219,7 +246,7 @@ async fn run_body(
     if (file.traced || file.row.undoes.is_some())
         && let Some(begin) = begin.take()
     {
-        begun(begin, file).await?;
+        begun(session, begin, file).await?;
     }
     let mut tracer = None;
     if file.traced {
@@ -232,7 +259,7 @@ async fn run_body(
         let wrong = |error| classify(index, error);
         flight.fill(index).await.map_err(wrong)?;
         if let Some(begin) = begin.take() {
-            begun(begin, file).await?;
+            begun(session, begin, file).await?;
         }
         observe(ApplyEvent::Waiting { index });
         let rows = flight.land(index).await.map_err(wrong)?;
@@ -255,7 +282,7 @@ async fn run_body(
     let wrong = |error| classify(index.saturating_sub(1), error);
     flight.fill(index).await.map_err(wrong)?;
     if let Some(begin) = begin.take() {
-        begun(begin, file).await?;
+        begun(session, begin, file).await?;
     }
     if let Some(check) = flight.check {
         for said in judge(check, file.guards, wrong).await? {
@@ -268,20 +295,32 @@ async fn run_body(
     Ok(())
 }
 
+/// What was sent before the file, in order; the ledger row is written by the last.
+struct Ahead {
+    before: Vec<SimpleQueryStream>,
+    row: SimpleQueryStream,
+    prepares: bool,
+}
+
 /// Sends what comes before the file, and waits for none of it.
-async fn start(
-    session: &Session,
-    file: &FileToApply<'_>,
-) -> Result<tokio_postgres::SimpleQueryStream, PostgresError> {
+///
+/// `BEGIN` is a message of its own that nothing can be wrong with: whatever the server may refuse
+/// in the row, the file is in a transaction by then, and one that is aborted.
+async fn start(session: &Session, file: &FileToApply<'_>) -> Result<Ahead, PostgresError> {
+    let mut before = Vec::new();
     if let Some(renewal) = file.renewal {
-        // It is answered before BEGIN is; were it to fail, the session would not be as it is
-        // guarded, and the file would not be committed.
-        drop(send(session, renewal).await?);
+        before.push(send(session, renewal).await?);
     }
-    if let Some(prepare) = apply_guard::to_prepare(session, file) {
-        drop(send(session, &prepare).await?);
+    let prepare = apply_guard::to_prepare(session, file);
+    if let Some(prepare) = &prepare {
+        before.push(send(session, prepare).await?);
     }
-    send(session, &begin_sql(file)).await
+    before.push(send(session, "BEGIN READ WRITE").await?);
+    Ok(Ahead {
+        before,
+        row: send(session, &row_sql(file)).await?,
+        prepares: prepare.is_some(),
+    })
 }
 
 /// The session is in no transaction any more: an answer that is on its way may say why.
@@ -293,11 +332,14 @@ async fn why_it_left(mut flight: Flight<'_>, index: usize) -> FileFailure {
 }
 
 /// Waits until the transaction stands, with its ledger row.
-async fn begun(
-    begin: tokio_postgres::SimpleQueryStream,
-    file: &FileToApply<'_>,
-) -> Result<(), FileFailure> {
-    let rows = finish(begin).await.map_err(refused_at_begin)?;
+async fn begun(session: &Session, ahead: Ahead, file: &FileToApply<'_>) -> Result<(), FileFailure> {
+    for stream in ahead.before {
+        finish(stream).await.map_err(refused_at_begin)?;
+    }
+    if ahead.prepares {
+        session.check_is_prepared();
+    }
+    let rows = finish(ahead.row).await.map_err(refused_at_begin)?;
     match file.row.undoes {
         // Between the plan and now somebody else undid it; nothing of the file is run.
         Some(up) if rows == 0 => Err(FileFailure::Guard {
@@ -307,8 +349,8 @@ async fn begun(
     }
 }
 
-fn begin_sql(file: &FileToApply<'_>) -> String {
-    let mut sql = format!("BEGIN READ WRITE; {}", file.row.insert());
+fn row_sql(file: &FileToApply<'_>) -> String {
+    let mut sql = file.row.insert();
     if let Some(role) = file.role {
         sql.push_str(&format!("; SET LOCAL ROLE {}", identifier(role)));
     }

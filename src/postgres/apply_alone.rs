@@ -5,26 +5,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::alone_seen::{Seen, at_work, look};
 use super::ledger::{NewRow, identifier, literal};
 use super::session::Session;
 use super::{DatabaseError, PostgresError};
 use crate::sql::Alone;
 use crate::system::fault;
-
-/// What the catalog says of such a statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    /// What it is to make, or to remove, is made or removed.
-    Done,
-    NotDone,
-    /// Something invalid was left behind; these statements remove it or bring it to its end.
-    Leftover {
-        what: String,
-        mend: Vec<String>,
-    },
-    /// The catalog does not say; to run it once more does no harm.
-    Untold,
-}
 
 /// A statement and its row.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +47,15 @@ pub enum AloneFailure {
     InTheWay {
         what: String,
     },
+    /// What it is to remove is not there.
+    NotThere {
+        what: String,
+    },
+    /// Another session works on what looks left behind.
+    Busy {
+        what: String,
+        pid: i32,
+    },
     Statement {
         error: Box<DatabaseError>,
         leftover: Option<String>,
@@ -85,16 +80,16 @@ pub async fn apply_alone(
     file: AloneFile<'_>,
     mut say: impl FnMut(String),
 ) -> AloneOutcome {
-    match prepare(session, &file, &mut say).await {
-        Ok(true) => return AloneOutcome::WasDone,
-        Ok(false) => {}
+    let before = match prepare(session, &file, &mut say).await {
+        Ok(Ready::Done) => return AloneOutcome::WasDone,
+        Ok(Ready::Go(seen)) => seen,
         Err(AloneFailure::Before(error)) if error.is_connection_lost() => {
             return AloneOutcome::Unknown {
                 reason: error.to_string(),
             };
         }
         Err(failure) => return AloneOutcome::Failed(failure),
-    }
+    };
     fault::point("after_alone_intent");
     let started = Instant::now();
     let ran = session.client.simple_query(file.statement).await;
@@ -109,6 +104,9 @@ pub async fn apply_alone(
         }
         (Err(PostgresError::Database(error)), seen) => {
             let leftover = leftover(seen.ok());
+            if leftover.is_none() {
+                withdraw(session, &file.row).await;
+            }
             return AloneOutcome::Failed(if super::apply::is_our_cancel(&error) {
                 AloneFailure::Canceled { leftover }
             } else {
@@ -121,7 +119,9 @@ pub async fn apply_alone(
                 reason: error.to_string(),
             };
         }
-        (Ok(_), Ok(Seen::Leftover { what, .. })) => {
+        // Somebody else's leftover of before is not this statement's.
+        (Ok(_), Ok(seen @ Seen::Leftover { .. })) if seen != before => {
+            let what = leftover(Some(seen)).unwrap_or_default();
             return AloneOutcome::Failed(AloneFailure::NotValid { what });
         }
         (Ok(_), Ok(Seen::NotDone)) => {
@@ -153,52 +153,119 @@ fn rows_of(messages: &[tokio_postgres::SimpleQueryMessage]) -> u64 {
     messages.iter().map(rows).sum()
 }
 
-/// Makes room and writes the intent. Tells whether the work was done already by an attempt of this
-/// file whose end nobody saw.
+/// What stands before the statement is run.
+enum Ready {
+    /// It was done by an attempt of this file whose end nobody saw.
+    Done,
+    /// As the catalog was just before.
+    Go(Seen),
+}
+
+/// Makes room and writes the intent. An intent is only written where there is something to do, so
+/// that what is found done behind one was done by it.
 async fn prepare(
     session: &Session,
     file: &AloneFile<'_>,
     say: &mut impl FnMut(String),
-) -> Result<bool, AloneFailure> {
+) -> Result<Ready, AloneFailure> {
     let before = AloneFailure::Before;
     let begun = intended(session, file.row.file).await.map_err(before)?;
-    let seen = look(session, file.alone).await.map_err(before)?;
-    match seen {
-        Seen::Done if begun => {
+    // Names are found as the role finds them.
+    as_role(session, file.role).await.map_err(before)?;
+    let mut seen = look(session, file.alone).await.map_err(before)?;
+    match (&seen, file.alone) {
+        (Seen::Done, _) if begun => {
+            as_ourselves(session).await.map_err(before)?;
             write_intent(session, &file.row).await.map_err(before)?;
             finish(session, &file.row).await.map_err(before)?;
-            return Ok(true);
+            return Ok(Ready::Done);
         }
-        Seen::Leftover { what, mend } if begun => {
+        (Seen::Leftover { what, mend }, _) if begun => {
+            if let Some(pid) = at_work(session, file.alone).await.map_err(before)? {
+                let what = what.clone();
+                return Err(AloneFailure::Busy { what, pid });
+            }
             say(format!("{what} was left by an attempt that failed"));
-            as_role(session, file.role).await.map_err(before)?;
             for sql in mend {
                 say(sql.clone());
-                let mended = session.client.batch_execute(&sql).await;
+                let mended = session.client.batch_execute(sql).await;
                 mended.map_err(|error| before(error.into()))?;
             }
-            session
-                .client
-                .batch_execute("RESET ROLE")
-                .await
-                .map_err(|error| before(error.into()))?;
-            // What was brought to its end is done; what was removed is made anew.
-            if matches!(file.alone, Alone::DetachPartition { .. }) {
+            seen = look(session, file.alone).await.map_err(before)?;
+            // A partition is brought to its end by what mends it.
+            if matches!(file.alone, Alone::DetachPartition { .. }) && seen == Seen::Done {
+                as_ourselves(session).await.map_err(before)?;
                 write_intent(session, &file.row).await.map_err(before)?;
                 finish(session, &file.row).await.map_err(before)?;
-                return Ok(true);
+                return Ok(Ready::Done);
             }
         }
-        // IF NOT EXISTS would be content with it, and otherwise the server's words would not say
-        // what is wrong.
-        Seen::Leftover { what, .. } if matches!(file.alone, Alone::CreateIndex { .. }) => {
-            return Err(AloneFailure::InTheWay { what });
+        (seen, alone) => {
+            if let Some(failure) = unfit(seen, alone) {
+                return Err(failure);
+            }
         }
-        _ => {}
     }
+    as_ourselves(session).await.map_err(before)?;
     write_intent(session, &file.row).await.map_err(before)?;
     as_role(session, file.role).await.map_err(before)?;
-    Ok(false)
+    Ok(Ready::Go(seen))
+}
+
+/// Why a statement that nobody has begun yet is not begun: what it would make or remove is there, or
+/// not there, already.
+fn unfit(seen: &Seen, alone: &Alone) -> Option<AloneFailure> {
+    match (seen, alone) {
+        // IF NOT EXISTS would be content with it, and otherwise the server's words would not say
+        // what is wrong.
+        (Seen::Leftover { what, .. } | Seen::Other { what }, Alone::CreateIndex { .. }) => {
+            let what = what.clone();
+            Some(AloneFailure::InTheWay { what })
+        }
+        (
+            Seen::Done,
+            Alone::CreateIndex {
+                index,
+                if_not_exists,
+                ..
+            },
+        ) if !if_not_exists => {
+            let what = format!("another index {index}");
+            Some(AloneFailure::InTheWay { what })
+        }
+        (
+            Seen::Done,
+            Alone::DropIndex {
+                index,
+                if_exists: false,
+            },
+        ) => {
+            let what = format!("index {index}");
+            Some(AloneFailure::NotThere { what })
+        }
+        (Seen::Done, Alone::DetachPartition { table, partition }) => {
+            let what = format!("partition {partition} of {table}");
+            Some(AloneFailure::NotThere { what })
+        }
+        _ => None,
+    }
+}
+
+async fn as_ourselves(session: &Session) -> Result<(), PostgresError> {
+    session.client.batch_execute("RESET ROLE").await?;
+    Ok(())
+}
+
+/// The server refused the statement and nothing of it is left: what is found done later was not
+/// done by this attempt.
+async fn withdraw(session: &Session, row: &NewRow<'_>) {
+    let sql = format!(
+        "RESET ROLE; UPDATE stagegate.ledger SET state = 'void' WHERE state = 'intent' \
+         AND nonce = {}",
+        literal(row.nonce)
+    );
+    // Should that fail, the next attempt looks once more.
+    let _ = session.client.batch_execute(&sql).await;
 }
 
 async fn as_role(session: &Session, role: Option<&str>) -> Result<(), PostgresError> {
@@ -241,6 +308,16 @@ async fn finish(session: &Session, row: &NewRow<'_>) -> Result<(), PostgresError
         ));
     }
     session.client.batch_execute(&sql).await?;
+    let sql = format!(
+        "SELECT count(*) FROM stagegate.ledger WHERE nonce = {nonce} AND state = {}",
+        literal(row.done_state())
+    );
+    let rows = session.rows(&sql).await?;
+    if rows.first().and_then(|row| row.first()?.as_deref()) != Some("1") {
+        return Err(PostgresError::Protocol {
+            reason: "the ledger did not take the result of a statement that was done".to_owned(),
+        });
+    }
     Ok(())
 }
 
@@ -253,138 +330,18 @@ pub async fn settle_alone(
     session: &Session,
     alone: &Alone,
     row: &NewRow<'_>,
+    role: Option<&str>,
 ) -> Result<bool, PostgresError> {
-    if !intended(session, row.file).await? || look(session, alone).await? != Seen::Done {
+    if !intended(session, row.file).await? {
+        return Ok(false);
+    }
+    as_role(session, role).await?;
+    let seen = look(session, alone).await;
+    as_ourselves(session).await?;
+    if seen? != Seen::Done {
         return Ok(false);
     }
     write_intent(session, row).await?;
     finish(session, row).await?;
     Ok(true)
-}
-
-/// Looks at what such a statement makes or removes.
-///
-/// # Errors
-/// What the server says.
-pub async fn look(session: &Session, alone: &Alone) -> Result<Seen, PostgresError> {
-    match alone {
-        Alone::CreateIndex { index, table, .. } => {
-            let found = index_of_table(session, index, table).await?;
-            Ok(match found {
-                None => Seen::NotDone,
-                Some((_, true)) => Seen::Done,
-                Some((name, false)) => invalid(&name),
-            })
-        }
-        Alone::DropIndex { index } => Ok(match named_index(session, index).await? {
-            None => Seen::Done,
-            // A drop that was interrupted leaves it invalid; to run it again ends it.
-            Some(_) => Seen::NotDone,
-        }),
-        Alone::ReindexIndex { index } => {
-            remains(
-                session,
-                &format!(
-                    "i.indrelid = (SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = \
-             pg_catalog.to_regclass({}))",
-                    literal(index)
-                ),
-            )
-            .await
-        }
-        Alone::ReindexTable { table } => {
-            let of = format!("i.indrelid = pg_catalog.to_regclass({})", literal(table));
-            remains(session, &of).await
-        }
-        Alone::ReindexMany => remains(session, "true").await,
-        Alone::DetachPartition { table, partition } => detached(session, table, partition).await,
-        Alone::Vacuum => Ok(Seen::Untold),
-    }
-}
-
-fn invalid(name: &str) -> Seen {
-    Seen::Leftover {
-        what: format!("the INVALID index {name}"),
-        mend: vec![format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")],
-    }
-}
-
-/// The index of that name in the schema of its table, and whether it is valid.
-async fn index_of_table(
-    session: &Session,
-    index: &str,
-    table: &str,
-) -> Result<Option<(String, bool)>, PostgresError> {
-    let sql = format!(
-        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), i.indisvalid AND i.indisready \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid \
-         WHERE pg_catalog.quote_ident(c.relname) = pg_catalog.quote_ident((pg_catalog.parse_ident({}))[1]) \
-         AND n.oid = (SELECT relnamespace FROM pg_catalog.pg_class \
-                      WHERE oid = pg_catalog.to_regclass({}))",
-        literal(index),
-        literal(table)
-    );
-    one_index(session, &sql).await
-}
-
-async fn named_index(
-    session: &Session,
-    index: &str,
-) -> Result<Option<(String, bool)>, PostgresError> {
-    let sql = format!(
-        "SELECT i.indexrelid::regclass::text, i.indisvalid FROM pg_catalog.pg_index i \
-         WHERE i.indexrelid = pg_catalog.to_regclass({})",
-        literal(index)
-    );
-    one_index(session, &sql).await
-}
-
-async fn one_index(session: &Session, sql: &str) -> Result<Option<(String, bool)>, PostgresError> {
-    let rows = session.rows(sql).await?;
-    Ok(rows.into_iter().next().and_then(|row| {
-        let mut fields = row.into_iter().flatten();
-        Some((fields.next()?, fields.next()? == "t"))
-    }))
-}
-
-/// Indexes that a concurrent REINDEX left behind.
-async fn remains(session: &Session, of: &str) -> Result<Seen, PostgresError> {
-    let sql = format!(
-        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
-         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND {of} ORDER BY 1"
-    );
-    let rows = session.rows(&sql).await?;
-    let names: Vec<String> = rows.into_iter().flatten().flatten().collect();
-    if names.is_empty() {
-        return Ok(Seen::Untold);
-    }
-    let drop = |name: &String| format!("DROP INDEX CONCURRENTLY IF EXISTS {name}");
-    Ok(Seen::Leftover {
-        what: format!("the INVALID index {}", names.join(", ")),
-        mend: names.iter().map(drop).collect(),
-    })
-}
-
-async fn detached(session: &Session, table: &str, partition: &str) -> Result<Seen, PostgresError> {
-    let sql = format!(
-        "SELECT inhdetachpending FROM pg_catalog.pg_inherits \
-         WHERE inhrelid = pg_catalog.to_regclass({}) AND inhparent = pg_catalog.to_regclass({})",
-        literal(partition),
-        literal(table)
-    );
-    let rows = session.rows(&sql).await?;
-    let pending = rows.first().and_then(|row| row.first()?.clone());
-    Ok(match pending.as_deref() {
-        None => Seen::Done,
-        Some("t") => Seen::Leftover {
-            what: format!("the half detached partition {partition}"),
-            mend: vec![format!(
-                "ALTER TABLE {table} DETACH PARTITION {partition} FINALIZE"
-            )],
-        },
-        Some(_) => Seen::NotDone,
-    })
 }

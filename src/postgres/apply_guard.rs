@@ -132,7 +132,7 @@ fn discards(file: &FileToApply<'_>) -> bool {
 
 /// What is still to be said so that [`sql`] finds its statement.
 pub(super) fn to_prepare(session: &Session, file: &FileToApply<'_>) -> Option<String> {
-    if discards(file) || session.prepares_check() {
+    if discards(file) || session.has_check() {
         return None;
     }
     let check = check("$1", file.guards);

@@ -104,15 +104,51 @@ pub async fn ensure(session: &Session) -> Result<(), PostgresError> {
     Ok(())
 }
 
-/// Gives a ledger of an earlier version what it lacks: words for its states, and tickets.
+/// Tells what a ledger of an earlier version lacks: words for its states, tickets.
+const LACKS: &str = "\
+    SELECT (SELECT conname::text FROM pg_catalog.pg_constraint \
+            WHERE conrelid = 'stagegate.ledger'::regclass AND contype = 'c' \
+            AND pg_catalog.pg_get_constraintdef(oid) LIKE '%void%' \
+            AND pg_catalog.pg_get_constraintdef(oid) NOT LIKE '%baseline%'), \
+           EXISTS (SELECT FROM pg_catalog.pg_constraint \
+            WHERE conrelid = 'stagegate.ledger'::regclass AND conname = 'ledger_ticket_fkey')";
+
+/// Whoever may write the ledger may write tickets.
+const TICKETS: &str = "\
+    CREATE TABLE IF NOT EXISTS stagegate.ticket (nonce text PRIMARY KEY); \
+    DO $$ DECLARE g record; BEGIN FOR g IN SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c, \
+        pg_catalog.aclexplode(c.relacl) a WHERE c.oid = 'stagegate.ledger'::regclass \
+        AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner LOOP \
+        EXECUTE pg_catalog.format('GRANT SELECT, INSERT, UPDATE ON stagegate.ticket TO %s', \
+            CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END); \
+    END LOOP; END $$; \
+    ALTER TABLE stagegate.ledger ADD COLUMN IF NOT EXISTS ticket text, \
+    ADD CONSTRAINT ledger_ticket_fkey FOREIGN KEY (ticket) \
+    REFERENCES stagegate.ticket DEFERRABLE INITIALLY DEFERRED";
+
+/// Gives a ledger of an earlier version what it lacks.
 async fn bring_up_to_date(session: &Session) -> Result<(), PostgresError> {
-    let sql = "SELECT (SELECT conname::text FROM pg_catalog.pg_constraint \
-               WHERE conrelid = 'stagegate.ledger'::regclass AND contype = 'c' \
-               AND pg_catalog.pg_get_constraintdef(oid) LIKE '%void%' \
-               AND pg_catalog.pg_get_constraintdef(oid) NOT LIKE '%baseline%'), \
-               EXISTS (SELECT FROM pg_catalog.pg_constraint \
-               WHERE conrelid = 'stagegate.ledger'::regclass AND conname = 'ledger_ticket_fkey')";
-    let row = session.client.query_typed_one(sql, &[]).await?;
+    if lacking(session).await?.is_empty() {
+        return Ok(());
+    }
+    let changed = async {
+        // Another operator may do the same at this moment; whoever comes second finds it done.
+        let lock = "BEGIN; SELECT pg_advisory_xact_lock(7301442, 1)";
+        session.client.batch_execute(lock).await?;
+        let changes = lacking(session).await?;
+        session.client.batch_execute(&changes.join("; ")).await?;
+        session.client.batch_execute("COMMIT").await?;
+        Ok(())
+    };
+    let changed: Result<(), PostgresError> = changed.await;
+    if changed.is_err() {
+        let _ = session.client.batch_execute("ROLLBACK").await;
+    }
+    changed
+}
+
+async fn lacking(session: &Session) -> Result<Vec<String>, PostgresError> {
+    let row = session.client.query_typed_one(LACKS, &[]).await?;
     let mut changes = Vec::new();
     if let Some(name) = row.get::<_, Option<String>>(0) {
         changes.push(format!(
@@ -122,26 +158,9 @@ async fn bring_up_to_date(session: &Session) -> Result<(), PostgresError> {
         ));
     }
     if !row.get::<_, bool>(1) {
-        changes.push(
-            "CREATE TABLE IF NOT EXISTS stagegate.ticket (nonce text PRIMARY KEY); \
-             ALTER TABLE stagegate.ledger ADD COLUMN IF NOT EXISTS ticket text, \
-             ADD CONSTRAINT ledger_ticket_fkey FOREIGN KEY (ticket) \
-             REFERENCES stagegate.ticket DEFERRABLE INITIALLY DEFERRED"
-                .to_owned(),
-        );
+        changes.push(TICKETS.to_owned());
     }
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock(7301442, 1); {}; COMMIT",
-        changes.join("; ")
-    );
-    if let Err(error) = session.client.batch_execute(&sql).await {
-        let _ = session.client.batch_execute("ROLLBACK").await;
-        return Err(error.into());
-    }
-    Ok(())
+    Ok(changes)
 }
 
 /// Tells whether the ledger stands in this database.
@@ -250,7 +269,13 @@ impl NewRow<'_> {
 
     /// The statement that says, before a statement that no transaction can hold, that it is begun.
     pub(super) fn intent(&self) -> String {
-        self.with_ticket("intent")
+        format!(
+            "WITH ticket AS (INSERT INTO stagegate.ticket VALUES ({}) ON CONFLICT DO NOTHING) \
+             {} ON CONFLICT (nonce) DO UPDATE SET state = 'intent' \
+             WHERE ledger.state IN ('intent', 'void')",
+            literal(self.nonce),
+            self.insert_as("intent")
+        )
     }
 
     /// The state of the row when such a statement is done.

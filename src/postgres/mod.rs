@@ -5,6 +5,7 @@
 //! and [`operator_lock`] keeps other operators out. [`programs`] finds the installed client and
 //! server programs, [`cluster`] runs a private server.
 
+mod alone_seen;
 pub mod apply;
 pub mod apply_alone;
 mod apply_flight;

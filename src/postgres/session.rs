@@ -188,9 +188,14 @@ impl Session {
         }
     }
 
-    /// Tells whether the check before a file's COMMIT was prepared before; it is from now on.
-    pub(super) fn prepares_check(&self) -> bool {
-        self.check_prepared.swap(true, Ordering::Relaxed)
+    /// Tells whether the check before a file's COMMIT was prepared in it.
+    pub(super) fn has_check(&self) -> bool {
+        self.check_prepared.load(Ordering::Relaxed)
+    }
+
+    /// Says that the server has prepared it.
+    pub(super) fn check_is_prepared(&self) {
+        self.check_prepared.store(true, Ordering::Relaxed);
     }
 
     /// Returns what has seen the ends of this session's transactions.

@@ -19,6 +19,7 @@ pub enum Alone {
     },
     DropIndex {
         index: String,
+        if_exists: bool,
     },
     /// Makes every index anew; what it leaves behind when it fails ends in `_ccnew` or `_ccold`.
     ReindexIndex {
@@ -72,7 +73,10 @@ impl Alone {
                 let mut indexes = drop.index_refs();
                 let first = quoted(indexes.next().map(|index| index.syntax().clone()));
                 match (first, indexes.next()) {
-                    (Some(index), None) => Ok(Alone::DropIndex { index }),
+                    (Some(index), None) => Ok(Alone::DropIndex {
+                        index,
+                        if_exists: drop.if_exists().is_some(),
+                    }),
                     _ => Err(NotAlone::Foreign),
                 }
             }
@@ -146,6 +150,7 @@ mod tests {
                 "drop index concurrently if exists eng.i",
                 Ok(Alone::DropIndex {
                     index: "\"eng\".\"i\"".into(),
+                    if_exists: true,
                 }),
             ),
             (

@@ -1,13 +1,12 @@
 //! Which commands of `psql` a migration may use: those that stay in its session and its transaction.
 
 /// They print, remember values, choose lines, or describe what is there.
-const ALLOWED: [&str; 24] = [
+const ALLOWED: [&str; 23] = [
     "a",
     "conninfo",
     "echo",
     "elif",
     "else",
-    "encoding",
     "endif",
     "errverbose",
     "f",
@@ -47,15 +46,6 @@ const NOT_HERE: [(&str, &str); 9] = [
     (";", "it hides several statements from the review"),
 ];
 
-/// Variables by which psql would go on where it must stop.
-const KEPT: [&str; 5] = [
-    "AUTOCOMMIT",
-    "ON_ERROR_STOP",
-    "ON_ERROR_ROLLBACK",
-    "SINGLELINE",
-    "VERBOSITY",
-];
-
 /// Tells whether a command, from its backslash to the end of its line, may be run.
 ///
 /// # Errors
@@ -93,10 +83,45 @@ pub(super) fn may_run(command: &str) -> Result<(), String> {
         return Err(format!("`\\{word}` would write a file"));
     }
     let name = arguments.split_whitespace().next().unwrap_or_default();
-    if matches!(word, "set" | "unset") && KEPT.contains(&name) {
+    // psql's own variables are written in capitals, and quotes or variables could hide them.
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if matches!(word, "set" | "unset") && !plain {
         return Err(format!(
-            "`{name}` is what makes psql stop at an error; it stays as it is"
+            "`{name}` may not be set: names of a file's own are lower case, without quotes"
         ));
+    }
+    Ok(())
+}
+
+/// What the text of a file may hold outside of its commands and data, so that psql cuts it exactly
+/// where it was cut for the review.
+///
+/// # Errors
+/// Why not, with the byte.
+pub(super) fn is_inert(text: &str, from: usize) -> Result<(), (usize, String)> {
+    if let Some(at) = text.find('\\') {
+        let reason = "a backslash inside of SQL could be a command to psql";
+        return Err((from + at, reason.to_owned()));
+    }
+    let lower = text.to_ascii_lowercase();
+    for setting in ["client_encoding", "standard_conforming_strings"] {
+        if let Some(at) = lower.find(setting) {
+            let reason = format!("`{setting}` decides how psql reads the file");
+            return Err((from + at, reason));
+        }
+    }
+    let bytes = text.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        let next = bytes.get(at + 1).copied().unwrap_or(b' ');
+        let cast = at > 0 && bytes[at - 1] == b':';
+        if *byte == b':' && !cast && (next.is_ascii_alphabetic() || next == b'_') {
+            let reason = "a variable without quotes is read as SQL once more; write :'name' or \
+                          :\"name\"";
+            return Err((from + at, reason.to_owned()));
+        }
     }
     Ok(())
 }
@@ -104,6 +129,24 @@ pub(super) fn may_run(command: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_psql_could_read_otherwise_is_refused() {
+        for text in [
+            "select :q",
+            "select 'a\\' , ' ! cmd'",
+            "set client_encoding = 'sjis'",
+            "select set_config('Standard_Conforming_Strings', 'off', true)",
+        ] {
+            assert!(is_inert(text, 0).is_err(), "{text}");
+        }
+        for text in [
+            "select :'q', :\"c\", a::text, '12:30', b[1:2]",
+            "do $$ begin end $$",
+        ] {
+            assert_eq!(is_inert(text, 0), Ok(()), "{text}");
+        }
+    }
 
     #[test]
     fn only_what_stays_in_the_session_is_run() {
@@ -139,6 +182,9 @@ mod tests {
             "\\q",
             "\\; commit",
             "\\set ON_ERROR_STOP off",
+            "\\set 'ON_ERROR_STOP' off",
+            "\\set :name off",
+            "\\encoding SJIS",
             "\\unset AUTOCOMMIT",
             "\\nonsense",
             "\\",

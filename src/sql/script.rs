@@ -76,7 +76,11 @@ impl Script {
                 "PostgreSQL text cannot hold it",
             );
         }
+        let mut branches = 0;
         for piece in pieces(&text) {
+            if dialect == Dialect::Psql {
+                script.read_with_psql(&text, &piece, &mut branches, &lines);
+            }
             match piece {
                 Piece::Statement { span, words } => {
                     script.push_statement(&text, span, &words, &lines);
@@ -137,6 +141,11 @@ impl Script {
         let line = lines.line(span.start);
         let statement = &text[span.clone()];
         let class = classify(statement, words);
+        if let Some(setting) = guarded(statement, words) {
+            let message = format!("`{setting}` keeps others safe from the file, and it changes it");
+            let help = "take it out; the gate's own keys set its limits";
+            self.refuse(line, &message, help);
+        }
         let first: Vec<&str> = words.iter().map(String::as_str).take(2).collect();
         let named = first.join(" ").trim().to_owned();
         match class {
@@ -188,6 +197,38 @@ impl Script {
         });
     }
 
+    /// What psql could read otherwise than it was cut here is refused.
+    fn read_with_psql(
+        &mut self,
+        text: &str,
+        piece: &Piece,
+        branches: &mut usize,
+        lines: &LineStarts,
+    ) {
+        match piece {
+            Piece::Statement { span, .. } => {
+                if let Err((at, reason)) = psql::is_inert(&text[span.clone()], span.start) {
+                    let help = "take it out, or let a gate with engine = \"native\" run the file";
+                    self.refuse(lines.line(at), &reason, help);
+                }
+            }
+            Piece::CopyData { span } if *branches > 0 => self.refuse(
+                lines.line(span.start),
+                "the data of a COPY inside of `\\if` are commands where psql passes over it",
+                "put the COPY outside of the branch",
+            ),
+            Piece::Meta { span } => {
+                let word = text[span.clone()].split_whitespace().next();
+                match word {
+                    Some("\\if") => *branches += 1,
+                    Some("\\endif") => *branches = branches.saturating_sub(1),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn push_meta(&mut self, command: &str, line: usize) {
         let word = command.split_whitespace().next().unwrap_or_default();
         // What newer pg_dump writes around a dump; it says nothing to the server.
@@ -213,6 +254,40 @@ impl Script {
             help: help.to_owned(),
         });
     }
+}
+
+/// What no file may set, not even for its own transaction: by these others are kept safe from it,
+/// or its transaction is kept apart from everything else.
+const GUARDED: [&str; 8] = [
+    "LOCK_TIMEOUT",
+    "IDLE_IN_TRANSACTION_SESSION_TIMEOUT",
+    "CLIENT_CONNECTION_CHECK_INTERVAL",
+    "STANDARD_CONFORMING_STRINGS",
+    "SYNCHRONOUS_COMMIT",
+    "DEFAULT_TRANSACTION_READ_ONLY",
+    "TRANSACTION_READ_ONLY",
+    "APPLICATION_NAME",
+];
+
+/// The guarded setting that a statement sets, in the words of its file.
+fn guarded(statement: &str, words: &[String]) -> Option<String> {
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    if !matches!(word(0), "SET" | "RESET") {
+        return None;
+    }
+    let at = 1 + usize::from(matches!(word(1), "LOCAL" | "SESSION") && word(0) == "SET");
+    let name = word(at);
+    let whole = (word(0) == "RESET" && name == "ALL")
+        || matches!(name, "CHARACTERISTICS" | "TRANSACTION")
+        || (word(1) == "SESSION" && word(2) == "CHARACTERISTICS");
+    // As every pg_dump writes it, and as it is anyway.
+    let text = statement.to_ascii_lowercase();
+    let same = name == "STANDARD_CONFORMING_STRINGS" && text.trim_end().ends_with("on");
+    if whole || (GUARDED.contains(&name) && !same) {
+        let words: Vec<&str> = statement.split_whitespace().take(4).collect();
+        return Some(words.join(" "));
+    }
+    None
 }
 
 /// Where each line begins, to turn bytes into line numbers quickly.
@@ -313,6 +388,30 @@ mod tests {
             "copy t to stdout",
         ] {
             assert_eq!(problems(sql).len(), 1, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_others_safe_is_not_set() {
+        for sql in [
+            "set lock_timeout = 0",
+            "SET LOCAL lock_timeout TO '1h'",
+            "set session default_transaction_read_only = off",
+            "set session characteristics as transaction read write",
+            "set transaction isolation level serializable",
+            "reset all",
+            "reset lock_timeout",
+            "set application_name = 'x'",
+        ] {
+            assert_eq!(problems(sql).len(), 1, "{sql}");
+        }
+        for sql in [
+            "set statement_timeout = 0",
+            "set local search_path = eng",
+            "set standard_conforming_strings = on",
+            "reset search_path",
+        ] {
+            assert_eq!(problems(sql), [], "{sql}");
         }
     }
 

@@ -204,3 +204,59 @@ fn two_of_them_in_one_file_are_refused_before_anything_runs() {
         .says("55P04")
         .says("split it into two files");
 }
+
+#[test]
+fn what_was_there_before_is_not_taken_for_done() {
+    let site = site();
+    site.sql("CREATE TABLE u (m int); CREATE INDEX n_i ON t (half); CREATE INDEX u_i ON u (m)");
+    for (sql, said) in [
+        (
+            "CREATE INDEX CONCURRENTLY n_i ON t (n);",
+            "another index \"n_i\" stands in its place",
+        ),
+        (
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS u_i ON t (n);",
+            "the index public.u_i of another table stands in its place",
+        ),
+        (
+            "DROP INDEX CONCURRENTLY missing_i;",
+            "there is no index \"missing_i\"",
+        ),
+        (
+            "ALTER TABLE t DETACH PARTITION u CONCURRENTLY;",
+            "there is no partition \"u\" of \"t\"",
+        ),
+    ] {
+        site.write("db/2.sql", sql);
+        site.run().exits(4).says(said);
+        // Nor is it on another try.
+        site.resume().exits(4).says(said);
+        let applied = "SELECT count(*) FROM stagegate.ledger WHERE state IN ('applied', 'intent')";
+        assert_eq!(site.one(applied), "0", "{sql}");
+    }
+    site.write(
+        "db/2.sql",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS n_i ON t (half);",
+    );
+    site.resume().exits(0);
+}
+
+#[test]
+fn what_somebody_else_is_building_is_left_alone() {
+    let site = site();
+    fails_on_duplicates(&site);
+    site.sql("DELETE FROM t WHERE n % 2 = 1");
+    // As a colleague's build of the same index does all along.
+    let other = site.hold_open("postgres");
+    let held = "BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE";
+    site.runtime()
+        .block_on(other.client.batch_execute(held))
+        .unwrap();
+    site.resume().exits(4).says("is being worked on by process");
+    assert_eq!(valid(&site, "half_i"), "false");
+    site.runtime()
+        .block_on(other.client.batch_execute("COMMIT"))
+        .unwrap();
+    site.resume().exits(0);
+    assert_eq!(valid(&site, "half_i"), "true");
+}

@@ -144,7 +144,10 @@ fn a_lock_is_not_waited_for_for_long_and_tried_again() {
 #[test]
 fn a_file_cannot_take_the_safety_off() {
     let site = Site::new();
-    site.write("db/1.sql", "SET lock_timeout = 0; CREATE TABLE t (n int);");
+    site.write(
+        "db/1.sql",
+        "SELECT set_config('lock_timeout', '0', false); CREATE TABLE t (n int);",
+    );
     migrate(&site)
         .exits(4)
         .says("the file changed `lock_timeout` from `2s` to `0`");
@@ -311,7 +314,7 @@ fn a_commit_that_is_smuggled_in_is_noticed() {
     // With backslashes as escapes the server would see one string less, and a COMMIT.
     site.write(
         "db/1.sql",
-        "SET standard_conforming_strings = off; CREATE TABLE t (n int);",
+        "SELECT set_config('standard_conforming_strings', 'off', false); CREATE TABLE t (n int);",
     );
     migrate(&site)
         .exits(4)

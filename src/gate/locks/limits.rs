@@ -19,8 +19,8 @@ pub(in crate::gate) type QueueLimits = Tolerated;
 impl Tolerated {
     /// Says what is beyond what is tolerated, if anything is.
     ///
-    /// While we wait ourselves, the lock timeout bounds how long those behind us do; only how many
-    /// there are counts then.
+    /// While we wait ourselves the lock timeout bounds how long those behind us do, unless the file
+    /// has found a way to change it.
     pub fn exceeded(&self, look: &Look) -> Option<String> {
         let queue = &look.queue;
         if queue.count > self.waiters as usize {
@@ -30,7 +30,7 @@ impl Tolerated {
             ));
         }
         let longest = Duration::from_millis(queue.longest_ms);
-        if look.wait.is_none() && queue.count > 0 && longest > self.wait {
+        if queue.count > 0 && longest > self.wait {
             return Some(format!(
                 "somebody waited {} behind it, {} are tolerated",
                 age(queue.longest_ms),
@@ -82,6 +82,8 @@ mod tests {
         assert_eq!(said, "somebody waited 5.3 s behind it, 5 s are tolerated");
         let mut waiting = look(1, 60_000);
         waiting.wait = Some(crate::postgres::locks::Wait::on("shop.orders"));
+        assert!(LIMITS.exceeded(&waiting).is_some());
+        waiting.queue.longest_ms = 1_000;
         assert_eq!(LIMITS.exceeded(&waiting), None);
         waiting.queue.count = 4;
         assert!(LIMITS.exceeded(&waiting).is_some());

@@ -34,10 +34,13 @@ pub(super) fn report(run: &Run, command: &Command, at: &Moment) -> Decided {
             in_state(find(run, gate)?, "made stale", |s| s == GateState::Passed)?;
         }
         Command::RecordTimeline {
-            target, timeline, ..
+            target,
+            system_identifier,
+            timeline,
         } => {
-            let known = run.timelines.get(target).map(|(_, timeline)| *timeline);
-            if known.is_some_and(|known| known >= *timeline) {
+            let known = run.timelines.get(target);
+            let same = known.filter(|(system, _)| system == system_identifier);
+            if same.is_some_and(|(_, known)| known >= timeline) {
                 return Ok(Vec::new());
             }
         }
