@@ -4,8 +4,9 @@ use std::sync::Mutex;
 
 use super::locks::{LockWatch, Patience, Rules, Tolerated};
 use super::migrate_apply::Work;
+use super::migrate_files::read_text;
 use super::migrate_made::Recorder;
-use super::migrate_plan::{MigrationPlan, PlannedFile, Standing, read_text};
+use super::migrate_plan::{MigrationPlan, PlannedFile, Standing};
 use super::migrate_safe::settle_earlier;
 use super::migrate_session::forward_notices;
 use super::query::unreachable;
@@ -71,6 +72,7 @@ pub(super) fn new_row<'a>(
         collection: &context.gate.id,
         file: &file.name,
         undoes: file.undoes.as_deref(),
+        replaces: matches!(file.standing, Standing::Again { .. }),
         checksum: &file.checksum.normalised,
         raw_sha256: &file.checksum.raw,
         statements: file.script.statements.len(),
@@ -108,6 +110,9 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     };
     if let Some(outcome) = super::migrate_beside::check(gate, &session, migration).await {
         return outcome;
+    }
+    if let Err(error) = super::migrate_adopt::write(context, &session, migration).await {
+        return unreachable(&gate.target, &error.into());
     }
     let files = migration.files.iter();
     let evidence = files.map(|file| first_state(context, file)).collect();
@@ -207,7 +212,7 @@ fn not_chosen(migration: &MigrationPlan, context: &Context) -> Option<Finding> {
 
 /// What was reviewed is what runs: a file that is another one now stops everything.
 fn changed_since_review(migration: &MigrationPlan) -> Option<Finding> {
-    for file in migration.pending() {
+    for file in migration.pending().chain(migration.taken()) {
         let now = read_text(&file.path).map(|text| Checksum::of(&text).raw);
         if now.as_ref() != Ok(&file.checksum.raw) {
             return Some(
@@ -234,7 +239,10 @@ async fn prepare(gate: &Migrate, context: &Context) -> Result<(Session, String),
 }
 
 pub(super) fn first_state(context: &Context, file: &PlannedFile) -> AppliedFile {
-    let applied = matches!(file.standing, Standing::Applied { .. });
+    let applied = matches!(
+        file.standing,
+        Standing::Applied { .. } | Standing::Baseline { .. }
+    );
     AppliedFile {
         file: file.name.clone(),
         checksum: file.checksum.normalised.clone(),

@@ -31,6 +31,7 @@ mod dump_work;
 pub mod enrolment;
 pub mod environment;
 pub mod error;
+pub mod foreign_ledger;
 pub mod fresh_database;
 pub mod identity;
 mod json_aside;
