@@ -108,11 +108,8 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         Ok(prepared) => prepared,
         Err(error) => return unreachable(&gate.target, &error),
     };
-    if let Some(outcome) = super::migrate_beside::check(gate, &session, migration).await {
+    if let Some(outcome) = ready(gate, context, &session, migration).await {
         return outcome;
-    }
-    if let Err(error) = super::migrate_adopt::write(context, &session, migration).await {
-        return unreachable(&gate.target, &error.into());
     }
     let files = migration.files.iter();
     let evidence = files.map(|file| first_state(context, file)).collect();
@@ -153,6 +150,24 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
     let outcome = work.run(session, server, evidence, recorder).await;
     work.locks.end().await;
     outcome
+}
+
+/// Looks once more at what else goes on, then writes what was applied before; gives why it ends
+/// there.
+async fn ready(
+    gate: &Migrate,
+    context: &Context,
+    session: &Session,
+    migration: &MigrationPlan,
+) -> Option<Outcome> {
+    let beside = super::migrate_beside::check(gate, session, migration).await;
+    if beside.is_some() {
+        return beside;
+    }
+    let written = super::migrate_adopt::write(context, session, migration).await;
+    written
+        .err()
+        .map(|error| unreachable(&gate.target, &error.into()))
 }
 
 /// Looks at the schema while the files are applied, where the runbook wants that and it can.

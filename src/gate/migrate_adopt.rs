@@ -12,7 +12,8 @@ use crate::postgres::ledger::{self, LedgerRow, LedgerState};
 use crate::postgres::session::Session;
 use crate::postgres::{PostgresError, foreign_ledger};
 use crate::runbook::Migrate;
-use crate::runbook::naming::{Mark, Version};
+use crate::runbook::naming::{LEDGERS, Mark, Version};
+use crate::system::fault;
 
 /// The files that are taken as applied before.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ pub(super) async fn read(
     if !gate.undoes.is_empty() || is_known(context, rows) {
         return Ok(Vec::new());
     }
-    foreign_ledger::read(session).await
+    foreign_ledger::read(session, &LEDGERS).await
 }
 
 /// Finds out which files were applied before, or why that cannot be said.
@@ -51,7 +52,10 @@ pub(super) fn taken(
     rows: &[LedgerRow],
     foreign: &[ForeignLedger],
 ) -> Result<Taken, Vec<String>> {
-    if is_known(context, rows) {
+    // A gate that was given another name has its files in the ledger still.
+    let named = |row: &LedgerRow| files.iter().any(|file| file.name == row.file);
+    let is_there = rows.iter().any(|row| row.state.is_applied() && named(row));
+    if is_there || is_known(context, rows) {
         return Ok(Taken::default());
     }
     if let Some(said) = &gate.baseline {
@@ -207,7 +211,9 @@ pub(super) async fn write(
         .iter()
         .map(|(nonce, file)| new_row(context, file, nonce))
         .collect();
+    fault::point("before_baseline");
     ledger::write_baseline(session, &rows).await?;
+    fault::point("after_baseline");
     let count = rows.len();
     context
         .feed

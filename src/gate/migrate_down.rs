@@ -35,16 +35,7 @@ pub(super) fn stand(
                 undoes: Some(row.file.clone()),
                 ..down.clone()
             }),
-            None if pairs(gate.style, &row.file, files) > 1 => refusals.push(format!(
-                "{} has several files of the same {} that may undo it; name their folder alone",
-                row.file,
-                common(gate.style)
-            )),
-            None => refusals.push(format!(
-                "{} has no {}; write one, or restore the backup",
-                row.file,
-                way_back(gate.style)
-            )),
+            None => refusals.push(no_way(gate.style, &row.file, files)),
         }
     }
     let undone = |file: &str| {
@@ -81,6 +72,20 @@ pub(super) fn stand(
         missing: Vec::new(),
         refusals,
         taken_by: None,
+    }
+}
+
+/// Why a file cannot be undone.
+fn no_way(style: Style, up: &str, files: &[PlannedFile]) -> String {
+    match pairs(style, up, files) {
+        0 | 1 => format!(
+            "{up} has no {}; write one, or restore the backup",
+            way_back(style)
+        ),
+        _ => format!(
+            "{up} has several files of the same {} that may undo it; name their folder alone",
+            common(style)
+        ),
     }
 }
 

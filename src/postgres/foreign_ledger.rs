@@ -2,7 +2,6 @@
 
 use super::PostgresError;
 use super::session::Session;
-use crate::runbook::naming::LEDGERS;
 
 /// One such table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +41,12 @@ impl ForeignLedger {
     }
 }
 
-/// Reads every such table of the database.
+/// Reads every table of these names that one of those tools has made.
 ///
 /// # Errors
 /// What the server says.
-pub async fn read(session: &Session) -> Result<Vec<ForeignLedger>, PostgresError> {
-    let names: Vec<String> = LEDGERS.iter().map(|name| format!("'{name}'")).collect();
+pub async fn read(session: &Session, named: &[&str]) -> Result<Vec<ForeignLedger>, PostgresError> {
+    let names: Vec<String> = named.iter().map(|name| format!("'{name}'")).collect();
     let sql = format!(
         "SELECT c.relname::text, pg_catalog.format('%I.%I', n.nspname, c.relname), \
          coalesce(string_agg(a.attname::text, ' '), '') \

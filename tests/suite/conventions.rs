@@ -45,7 +45,11 @@ fn ledger(site: &Site, state: &str) -> String {
 #[test]
 fn versions_are_ordered_by_number_and_ways_back_are_not_applied() {
     for (style, names, back) in [
-        ("numbered", ["10_c.sql", "2_b.sql", "001_a.sql"], "2_b.down.sql"),
+        (
+            "numbered",
+            ["10_c.sql", "2_b.sql", "001_a.sql"],
+            "2_b.down.sql",
+        ),
         (
             "timestamp",
             [
@@ -55,7 +59,11 @@ fn versions_are_ordered_by_number_and_ways_back_are_not_applied() {
             ],
             "20260201000000_b.down.sql",
         ),
-        ("flyway", ["V10__c.sql", "V2__b.sql", "V1.5__a.sql"], "U2__b.sql"),
+        (
+            "flyway",
+            ["V10__c.sql", "V2__b.sql", "V1.5__a.sql"],
+            "U2__b.sql",
+        ),
         (
             "golang-migrate",
             ["10_c.up.sql", "2_b.up.sql", "1_a.up.sql"],
@@ -98,12 +106,18 @@ fn duplicates_and_names_out_of_style_are_refused() {
 #[test]
 fn a_repeatable_file_is_applied_again_when_it_changed() {
     let site = Site::new();
-    site.write("db/R__view.sql", "CREATE OR REPLACE VIEW v AS SELECT 1 AS n;");
+    site.write(
+        "db/R__view.sql",
+        "CREATE OR REPLACE VIEW v AS SELECT 1 AS n;",
+    );
     site.write("db/V1__t.sql", "CREATE TABLE t (n int);");
     migrate(&site, "flyway", "db/*.sql", "").exits(0);
     assert_eq!(ledger(&site, "applied"), "db/V1__t.sql,db/R__view.sql");
     site.run().exits(0).shows("0 files applied");
-    site.write("db/R__view.sql", "CREATE OR REPLACE VIEW v AS SELECT 2 AS n;");
+    site.write(
+        "db/R__view.sql",
+        "CREATE OR REPLACE VIEW v AS SELECT 2 AS n;",
+    );
     // A later version is not out of order behind what is applied again and again.
     site.write("db/V2__u.sql", "CREATE TABLE u (n int);");
     plan(&site).shows("changed, applied again db/R__view.sql");
@@ -116,7 +130,10 @@ fn a_repeatable_file_is_applied_again_when_it_changed() {
     assert_eq!(ledger(&site, "reverted"), "db/R__view.sql");
     site.run().exits(0).shows("0 files applied");
     // One that fails leaves the row of before.
-    site.write("db/R__view.sql", "CREATE OR REPLACE VIEW v AS SELECT 1/0 FROM nowhere;");
+    site.write(
+        "db/R__view.sql",
+        "CREATE OR REPLACE VIEW v AS SELECT 1/0 FROM nowhere;",
+    );
     site.run().exits(4).says("\"nowhere\" does not exist");
     assert_eq!(ledger(&site, "reverted"), "db/R__view.sql");
     assert_eq!(site.one("SELECT n FROM v"), "2");
@@ -143,7 +160,10 @@ fn halves_of_dbmate_keep_their_lines() {
     );
     migrate(&site, "dbmate", "db/*.sql", "").exits(0);
     assert_eq!(site.one("SELECT count(*) FROM t"), "0");
-    site.write("db/2_u.sql", "\n-- migrate:up\n\nSELECT wrong;\n-- migrate:down\n");
+    site.write(
+        "db/2_u.sql",
+        "\n-- migrate:up\n\nSELECT wrong;\n-- migrate:down\n",
+    );
     site.run().exits(4).says("db/2_u.sql:4: column \"wrong\"");
     site.write("db/2_u.sql", "CREATE TABLE u (n int);");
     site.run()
@@ -163,12 +183,18 @@ fn sqitch(site: &Site) {
         "db/deploy/users.sql",
         "-- Deploy shop:users to pg\n\nBEGIN;\n\nCREATE TABLE users (n int);\n\nCOMMIT;\n",
     );
-    site.write("db/deploy/app/log.sql", "CREATE TABLE log AS SELECT n FROM users;\n");
+    site.write(
+        "db/deploy/app/log.sql",
+        "CREATE TABLE log AS SELECT n FROM users;\n",
+    );
     site.write(
         "db/revert/users.sql",
         "-- Revert shop:users from pg\n\nBEGIN;\n\nDROP TABLE users;\n\nCOMMIT;\n",
     );
-    site.write("db/revert/app/log.sql", "BEGIN;\nDROP TABLE log;\nCOMMIT;\n");
+    site.write(
+        "db/revert/app/log.sql",
+        "BEGIN;\nDROP TABLE log;\nCOMMIT;\n",
+    );
 }
 
 #[test]
@@ -249,7 +275,12 @@ fn another_tools_ledger_is_asked_about_and_adopted_once() {
         .says("adopt = \"flyway_schema_history\"")
         .says("adopt = \"ignore\"");
     assert_eq!(site.one("SELECT count(*) FROM log"), "0");
-    gate(&site, "flyway", "db/*.sql", "adopt = \"flyway_schema_history\"");
+    gate(
+        &site,
+        "flyway",
+        "db/*.sql",
+        "adopt = \"flyway_schema_history\"",
+    );
     plan(&site)
         .shows("2 files are taken as applied before: public.flyway_schema_history says so")
         .shows("baseline  db/V1__x.sql")
@@ -291,7 +322,9 @@ fn a_ledger_that_cannot_be_trusted_is_refused() {
         .exits(4)
         .says("public.flyway_schema_history cannot be adopted as it stands")
         .says("f4.sql failed and was not repaired");
-    site.sql("UPDATE flyway_schema_history SET version = '9', success = true WHERE installed_rank = 4");
+    site.sql(
+        "UPDATE flyway_schema_history SET version = '9', success = true WHERE installed_rank = 4",
+    );
     site.run()
         .exits(4)
         .says("has version 9, and no file has it; the database is ahead");
@@ -328,7 +361,13 @@ fn a_baseline_of_flyway_stands_for_all_before_it_and_what_was_undone_is_not_ther
         log(&site, &format!("db/V{version}__x.sql"), version);
     }
     log(&site, "db/R__x.sql", "r");
-    migrate(&site, "flyway", "db/*.sql", "adopt = \"flyway_schema_history\"").exits(0);
+    migrate(
+        &site,
+        "flyway",
+        "db/*.sql",
+        "adopt = \"flyway_schema_history\"",
+    )
+    .exits(0);
     assert_eq!(logged(&site), "4,r");
 }
 
@@ -347,11 +386,36 @@ fn every_table_of_the_field_can_be_adopted() {
                    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)); \
                    INSERT INTO alembic_version VALUES ('ae1027a6acf0')";
     for (style, table, sql, names) in [
-        ("golang-migrate", "schema_migrations", golang, ["1_a.up.sql", "2_b.up.sql", "3_c.up.sql"]),
-        ("numbered", "schema_migrations", dbmate, ["01_a.sql", "02_b.sql", "03_c.sql"]),
-        ("numbered", "_sqlx_migrations", sqlx, ["1_a.sql", "2_b.sql", "3_c.sql"]),
-        ("plain", "_sqlx_migrations", sqlx, ["1_a.sql", "2_b.sql", "3_c.sql"]),
-        ("plain", "alembic_version", alembic, ["1.sql", "ae1027a6acf0_b.sql", "c.sql"]),
+        (
+            "golang-migrate",
+            "schema_migrations",
+            golang,
+            ["1_a.up.sql", "2_b.up.sql", "3_c.up.sql"],
+        ),
+        (
+            "numbered",
+            "schema_migrations",
+            dbmate,
+            ["01_a.sql", "02_b.sql", "03_c.sql"],
+        ),
+        (
+            "numbered",
+            "_sqlx_migrations",
+            sqlx,
+            ["1_a.sql", "2_b.sql", "3_c.sql"],
+        ),
+        (
+            "plain",
+            "_sqlx_migrations",
+            sqlx,
+            ["1_a.sql", "2_b.sql", "3_c.sql"],
+        ),
+        (
+            "plain",
+            "alembic_version",
+            alembic,
+            ["1.sql", "ae1027a6acf0_b.sql", "c.sql"],
+        ),
     ] {
         let site = Site::new();
         site.sql(&format!("{LOG}; {sql}"));
@@ -408,7 +472,86 @@ fn a_stated_baseline_is_taken_as_applied() {
     // All of them: nothing is run, and the ledger says so.
     migrate(&site, "flyway", "db/*.sql", "baseline = \"3\"").exits(0);
     assert_eq!(site.one("SELECT count(*) FROM log"), "0");
-    assert_eq!(site.one("SELECT count(*) FROM stagegate.ledger WHERE state = 'baseline'"), "3");
+    assert_eq!(
+        site.one("SELECT count(*) FROM stagegate.ledger WHERE state = 'baseline'"),
+        "3"
+    );
+}
+
+#[test]
+fn who_dies_while_adopting_adopts_once() {
+    for (point, keys) in [
+        ("before_baseline", "adopt = \"flyway_schema_history\""),
+        ("after_baseline", "adopt = \"flyway_schema_history\""),
+        ("before_baseline", "baseline = \"3\""),
+        ("after_baseline", "baseline = \"3\""),
+    ] {
+        let site = flyway_site();
+        gate(&site, "flyway", "db/*.sql", keys);
+        let killed = site
+            .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
+            .env("STAGEGATE_DIE_AT", point)
+            .output()
+            .unwrap();
+        assert_eq!(crate::site::ended(killed).signal, Some(9), "{point}");
+        site.resume().exits(0);
+        let all = "SELECT string_agg(state || ' ' || file, ',' ORDER BY file) FROM stagegate.ledger \
+                   WHERE state <> 'void'";
+        let last = if keys.starts_with("adopt") {
+            "applied"
+        } else {
+            "baseline"
+        };
+        assert_eq!(
+            site.one(all),
+            format!("baseline db/V1__x.sql,baseline db/V2__x.sql,{last} db/V3__x.sql"),
+            "{point} {keys}"
+        );
+        let run = if last == "applied" { "1" } else { "0" };
+        assert_eq!(site.one("SELECT count(*) FROM log"), run, "{point} {keys}");
+    }
+}
+
+#[test]
+fn who_dies_at_a_repeatable_file_applies_it_once() {
+    for point in [
+        "after_statement",
+        "before_commit",
+        "after_commit",
+        "after_effect",
+    ] {
+        let site = Site::new();
+        site.sql(LOG);
+        log(&site, "db/R__x.sql", "one");
+        migrate(&site, "flyway", "db/*.sql", "").exits(0);
+        log(&site, "db/R__x.sql", "two");
+        let killed = site
+            .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
+            .env("STAGEGATE_DIE_AT", point)
+            .output()
+            .unwrap();
+        assert_eq!(crate::site::ended(killed).signal, Some(9), "{point}");
+        site.resume().exits(0);
+        assert_eq!(logged(&site), "one,two", "{point}");
+        assert_eq!(ledger(&site, "applied"), "db/R__x.sql", "{point}");
+    }
+}
+
+#[test]
+fn repeatable_files_run_by_psql_make_way_too() {
+    let site = Site::new();
+    site.sql(LOG);
+    log(&site, "db/R__x.sql", "one");
+    migrate(&site, "flyway", "db/*.sql", "engine = \"psql\"").exits(0);
+    log(&site, "db/R__x.sql", "two");
+    site.run().exits(0).shows("1 files applied");
+    assert_eq!(logged(&site), "one,two");
+    // One whose statement no transaction can hold does so as well.
+    site.write("db/R__y.sql", "VACUUM log;");
+    migrate(&site, "flyway", "db/*.sql", "").exits(0);
+    site.write("db/R__y.sql", "VACUUM (ANALYZE) log;");
+    site.run().exits(0).shows("1 files applied");
+    assert_eq!(ledger(&site, "applied"), "db/R__x.sql,db/R__y.sql");
 }
 
 /// A run whose way back has the same style.
@@ -490,7 +633,10 @@ fn sqitch_reverts_and_what_has_no_way_back_is_said() {
     let snapshot = bench.gate("down");
     assert_eq!(snapshot.run.gate("down").unwrap().state, GateState::Failed);
     let said = bench.finding("down");
-    assert!(said.contains("has no statements behind `-- migrate:down`"), "{said}");
+    assert!(
+        said.contains("has no statements behind `-- migrate:down`"),
+        "{said}"
+    );
     assert_eq!(bench.site.one_in("shop", "SELECT count(*) FROM t"), "0");
 }
 
@@ -504,7 +650,10 @@ fn what_was_adopted_can_be_undone() {
     bench.passes("up");
     bench.back("some", &["db/V1__t.sql"]).unwrap();
     bench.passes("down");
-    assert_eq!(bench.site.one_in("shop", "SELECT to_regclass('t') IS NULL"), "t");
+    assert_eq!(
+        bench.site.one_in("shop", "SELECT to_regclass('t') IS NULL"),
+        "t"
+    );
     let rows = "SELECT string_agg(state || ' ' || file, ',' ORDER BY applied_at) \
                 FROM stagegate.ledger";
     assert_eq!(
