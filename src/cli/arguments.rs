@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, ValueEnum};
 
 use super::backup_arguments::{BackupArguments, RestoreArguments, VerifyBackupArguments};
+use super::rehearse_arguments::RehearseArguments;
 
 /// Takes a PostgreSQL change from staging to production through a runbook, gate by gate,
 /// and refuses to advance past a gate that has not passed.
@@ -20,6 +21,7 @@ Start here:
   stagegate demo                        a private PostgreSQL, sample data, a runbook: the console opens on it
   stagegate check runbook.toml          is the runbook right? offline
   stagegate plan runbook.toml           what would every gate do? read only
+  stagegate rehearse runbook.toml       do it on a private copy: up, down, and up again
   stagegate run runbook.toml            walk through it, gate by gate
 
 Exit codes:
@@ -37,6 +39,8 @@ pub(super) enum Subcommand {
     Check(CheckArguments),
     /// Show what every gate would do, read only
     Plan(PlanArguments),
+    /// Carry a runbook's gates out on a private copy of the database, before any run
+    Rehearse(RehearseArguments),
     /// Look for what is dangerous in SQL files, offline
     Lint(LintArguments),
     /// Compare what a database is with what it should be
@@ -303,7 +307,7 @@ pub(super) struct DoctorArguments {
     pub(super) fix: bool,
 }
 
-fn parse_var(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_var(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as name=value".to_owned()),

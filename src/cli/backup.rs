@@ -226,6 +226,7 @@ async fn archive(
         name,
         application_name: APPLICATION,
         private_folder: private.path(),
+        snapshot: None,
     };
     let ticker = Ticker::new();
     let dumped = dump::dump(&request, &survey, None, cancel, |progress, _| {

@@ -17,6 +17,9 @@ mod lint;
 mod lint_sarif;
 mod log;
 mod plan;
+mod rehearse;
+mod rehearse_arguments;
+mod rehearse_report;
 mod restore;
 mod restore_archive;
 mod review;
@@ -57,6 +60,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Review(arguments) => review::run(&arguments),
         Subcommand::Demo(arguments) => demo::run(&arguments),
         Subcommand::Plan(arguments) => plan::run(arguments),
+        Subcommand::Rehearse(arguments) => rehearse::run(&arguments),
         Subcommand::Runs(arguments) => runs::run(&arguments),
         Subcommand::Lint(arguments) => lint::run(&arguments),
         Subcommand::Drift(arguments) => drift::run(&arguments),

@@ -1,7 +1,7 @@
 //! `plan`: what every gate would do, read only and without a run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -16,31 +16,13 @@ use crate::runbook::{self, Gate, Runbook};
 pub(super) fn run(arguments: PlanArguments) -> Exit {
     let path = &arguments.runbook;
     let shown = path.display().to_string();
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(source) => {
-            return say::open_error(&OpenError::Read {
-                path: shown,
-                source,
-            });
-        }
+    let (runbook, targets, base) = match open(path, arguments.vars, "plan") {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
     };
-    let vars: BTreeMap<String, String> = arguments.vars.into_iter().collect();
-    let runbook = match runbook::load_bytes(&shown, &bytes, &vars) {
-        Ok(runbook) => runbook,
-        Err(problems) => return say::open_error(&OpenError::Runbook(Box::new(problems))),
-    };
-    let targets = Targets::new("plan", &runbook, Environment::of_process());
-    if let Err((target, source)) = targets.check_addresses() {
-        return say::open_error(&OpenError::Address { target, source });
-    }
-    let folder = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let above = folder.parent().unwrap_or(Path::new("/"));
-    let base: std::path::PathBuf = above.join(&runbook.root).components().collect();
     let Ok(runtime) = runtime() else {
         return Exit::Error;
     };
-    let runbook = Arc::new(runbook);
     let mut plans = Vec::new();
     for gate in runbook.gates() {
         if arguments
@@ -80,7 +62,37 @@ pub(super) fn run(arguments: PlanArguments) -> Exit {
     Exit::Well
 }
 
-fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) -> Context {
+/// Loads a runbook for a command that opens no run: with its targets, and where its paths start.
+pub(super) fn open(
+    path: &Path,
+    vars: Vec<(String, String)>,
+    run: &str,
+) -> Result<(Arc<Runbook>, Targets, PathBuf), Exit> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|source| {
+        let path = shown.clone();
+        say::open_error(&OpenError::Read { path, source })
+    })?;
+    let vars: BTreeMap<String, String> = vars.into_iter().collect();
+    let runbook = runbook::load_bytes(&shown, &bytes, &vars)
+        .map_err(|problems| say::open_error(&OpenError::Runbook(Box::new(problems))))?;
+    let targets = Targets::new(run, &runbook, Environment::of_process());
+    targets
+        .check_addresses()
+        .map_err(|(target, source)| say::open_error(&OpenError::Address { target, source }))?;
+    let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let above = folder.parent().unwrap_or(Path::new("/"));
+    let base = above.join(&runbook.root).components().collect();
+    Ok((Arc::new(runbook), targets, base))
+}
+
+/// What a gate is given to work with where there is no run.
+pub(super) fn context(
+    runbook: &Arc<Runbook>,
+    gate: &Gate,
+    targets: &Targets,
+    base: &Path,
+) -> Context {
     let mut values = runbook.vars.clone();
     values.insert("run.id".to_owned(), "plan".to_owned());
     Context {
@@ -103,6 +115,7 @@ fn context(runbook: &Arc<Runbook>, gate: &Gate, targets: &Targets, base: &Path) 
         remedies: Vec::new(),
         reviews: std::collections::BTreeMap::new(),
         planned: None,
+        nonce: String::new(),
         committed: BTreeSet::new(),
         traced: false,
         journal: (0, crate::promotion::GENESIS.to_owned()),

@@ -98,6 +98,7 @@ impl Engine {
             snapshots,
             in_flight: 0,
         };
+        engine.remember_timelines();
         engine.check_inputs(); // The first snapshot that anybody sees says what is stale.
         engine.publish();
         Ok(EngineHandle {

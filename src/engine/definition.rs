@@ -131,7 +131,7 @@ fn nature(kind: &Kind) -> Nature {
             Nature::Looks
         }
         Kind::RecoveryPoint(gate) if gate.restore_point.is_none() => Nature::Looks,
-        Kind::Git(_) => Nature::Looks,
+        Kind::Git(_) | Kind::Rehearse(_) => Nature::Looks,
         Kind::RecoveryPoint(_) | Kind::Commit(_) | Kind::SchemaVersion(_) => Nature::Acts,
         Kind::Merge(_) | Kind::Clone(_) => Nature::Acts,
         Kind::Exec(gate) if gate.looks => Nature::Looks,

@@ -12,6 +12,7 @@ mod definition;
 mod handle;
 mod open;
 mod react;
+mod servers;
 mod signal;
 mod store;
 mod work;

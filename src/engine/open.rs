@@ -123,6 +123,7 @@ fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenErro
         base: base.display().to_string(),
         vars: options.vars.clone(),
         definition: definition(&runbook),
+        nonce: new_nonce()?,
     }));
     let parts = Parts {
         runbook,
@@ -243,6 +244,19 @@ fn latest(path: &Path, runs: &Path, wanted: impl Fn(&Run) -> bool) -> Result<Str
             runbook: path.display().to_string(),
             folder: runs.display().to_string(),
         })
+}
+
+/// Draws what makes the keys of this run's work unlike any other's.
+fn new_nonce() -> Result<String, OpenError> {
+    use std::io::Read as _;
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .map_err(|source| OpenError::Read {
+            path: "/dev/urandom".to_owned(),
+            source,
+        })?;
+    Ok(digest(&bytes)[..32].to_owned())
 }
 
 /// A name that sorts by time and is the same for nobody else.

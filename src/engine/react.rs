@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::Engine;
 use super::handle::CommandError;
 use super::work::{self, Report};
-use crate::gate::{Evidence, TargetStatus};
+use crate::gate::Evidence;
 use crate::promotion::{Actor, Command, Event, GateState, Moment, Nature, Via, decide};
 use crate::runbook::Kind;
 
@@ -126,6 +126,7 @@ impl Engine {
 
     pub(super) fn ended(&mut self, gate: &str, attempt: u32, outcome: crate::gate::Outcome) {
         self.feed.end();
+        self.record_timelines();
         self.disconnect();
         self.view.plans.remove(gate);
         if outcome.held {
@@ -350,37 +351,6 @@ impl Engine {
                 let reason = format!("{what} since it passed");
                 self.own_command(&Command::Invalidate { gate, reason });
             }
-        }
-    }
-
-    /// A gate that passed on a server which is another one now has not passed.
-    pub(super) fn check_servers(&mut self) {
-        let statuses = self.targets.statuses();
-        let moved: Vec<(String, String)> = self
-            .view
-            .evidence
-            .iter()
-            .filter(|(gate, _)| {
-                self.run
-                    .gate(gate)
-                    .is_some_and(|record| record.state == GateState::Passed)
-            })
-            .filter_map(|(gate, evidence)| {
-                let (target, was) = evidence.server()?;
-                let Some(TargetStatus::Connected(now)) = statuses.get(target) else {
-                    return None;
-                };
-                let same = was.is_empty() || was.ends_with(&format!("[{}]", now.fingerprint()));
-                (!same).then(|| {
-                    (
-                        gate.clone(),
-                        format!("{target} is another server now: {}", now.describe()),
-                    )
-                })
-            })
-            .collect();
-        for (gate, reason) in moved {
-            self.own_command(&Command::Invalidate { gate, reason });
         }
     }
 

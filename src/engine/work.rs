@@ -82,6 +82,7 @@ impl Engine {
         Some(Context {
             run: self.run.id.clone(),
             attempt,
+            nonce: self.run.nonce.clone(),
             gate: Arc::new(gate.clone()),
             runbook: self.runbook.clone(),
             base: self.base.clone(),

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::expectation::Finding;
 use crate::postgres::conninfo::Conninfo;
-use crate::postgres::dump::{self, DumpError, DumpProgress, DumpRequest, Layout, Survey};
+use crate::postgres::dump::{self, DumpError, DumpProgress, DumpRequest, Layout, Manifest, Survey};
 use crate::postgres::session::SessionSettings;
 use crate::promotion::Resolution;
 use crate::runbook::{Backup, BackupFormat};
@@ -116,8 +116,14 @@ impl Place {
         })
     }
 
-    fn request<'a>(&'a self, gate: &Backup, context: &'a Context) -> DumpRequest<'a> {
+    fn request<'a>(
+        &'a self,
+        gate: &Backup,
+        context: &'a Context,
+        snapshot: Option<&'a str>,
+    ) -> DumpRequest<'a> {
         DumpRequest {
+            snapshot,
             info: &self.info,
             layout: match gate.format {
                 BackupFormat::Custom => Layout::Custom,
@@ -144,29 +150,29 @@ pub(super) async fn run(gate: &Backup, context: &Context) -> Outcome {
         Ok(place) => place,
         Err(error) => return unreachable(&gate.target, &error),
     };
-    let request = place.request(gate, context);
+    let seen = super::backup_seen::Seen::begin(&gate.target, context).await;
+    let request = place.request(gate, context, seen.snapshot());
     let observe = |progress: DumpProgress, line: Option<&str>| {
         if let Some(line) = line {
             context.feed.line(Source::Err, line);
         }
         context.feed.progress(shown(progress));
     };
-    let dumped = dump::dump(
+    let dumping = dump::dump(
         &request,
         &survey,
         context.gate.timeout,
         &context.cancel,
         observe,
-    )
-    .await;
+    );
+    let (dumped, source) = seen.beside(dumping, context).await;
     match dumped {
         Ok(manifest) => {
-            let summary = format!(
-                "{} in {:.1} s, {} tables, read back in full",
-                bytes(manifest.bytes),
-                manifest.duration_ms as f64 / 1000.0,
-                manifest.tables
-            );
+            let manifest = match super::backup_seen::join(&request, manifest, source) {
+                Ok(manifest) => manifest,
+                Err(finding) => return Outcome::of(*finding),
+            };
+            let summary = passed_words(&manifest);
             Outcome::of(Finding::passed(summary)).with(Evidence::Backup {
                 target: gate.target.clone(),
                 server,
@@ -180,7 +186,20 @@ pub(super) async fn run(gate: &Backup, context: &Context) -> Outcome {
     }
 }
 
-fn failure(error: &DumpError) -> Finding {
+fn passed_words(manifest: &Manifest) -> String {
+    let compared = match manifest.source {
+        Some(_) => ", equal to its source",
+        None => "",
+    };
+    format!(
+        "{} in {:.1} s, {} tables, read back in full{compared}",
+        bytes(manifest.bytes),
+        manifest.duration_ms as f64 / 1000.0,
+        manifest.tables
+    )
+}
+
+pub(super) fn failure(error: &DumpError) -> Finding {
     let text = clean(&error.to_string()).into_owned();
     let finding = match error {
         DumpError::Program { .. } | DumpError::TimedOut => Finding::failed("there is no backup"),
@@ -239,7 +258,7 @@ pub(super) fn reconcile(gate: &Backup, context: &Context) -> Reconciled {
             };
         }
     };
-    let request = place.request(gate, context);
+    let request = place.request(gate, context, None);
     if let Some(manifest) = dump::read_manifest(&request)
         && dump::check_files(&manifest).is_ok()
     {

@@ -16,6 +16,8 @@ use crate::runbook::{self, Gate, Runbook};
 pub struct Context {
     pub run: String,
     pub attempt: u32,
+    /// Drawn for the run alone.
+    pub nonce: String,
     pub gate: Arc<Gate>,
     pub runbook: Arc<Runbook>,
     /// Where the runbook's relative paths start.

@@ -133,6 +133,14 @@ pub enum Evidence {
         #[serde(flatten)]
         seen: super::RecoverySeen,
     },
+    Rehearse {
+        /// The target whose gates were rehearsed, elsewhere.
+        target: String,
+        /// The hash of the files that were rehearsed.
+        inputs: String,
+        #[serde(flatten)]
+        rehearsed: Box<super::rehearse::Rehearsed>,
+    },
     Clone {
         target: String,
         /// The server that answers for it since.
@@ -149,6 +157,7 @@ impl Evidence {
             Evidence::Lint { inputs, .. }
             | Evidence::Git { inputs, .. }
             | Evidence::Drift { inputs, .. }
+            | Evidence::Rehearse { inputs, .. }
             | Evidence::Change { inputs, .. } => Some(inputs),
             _ => None,
         }
@@ -170,7 +179,7 @@ impl Evidence {
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
             Evidence::Commit { .. } | Evidence::Lint { .. } => None,
-            Evidence::Git { .. } | Evidence::Merge { .. } => None,
+            Evidence::Git { .. } | Evidence::Merge { .. } | Evidence::Rehearse { .. } => None,
         }
     }
 }
@@ -207,6 +216,35 @@ pub struct TracedStatement {
     pub statement: String,
     #[serde(flatten)]
     pub trace: StatementTrace,
+}
+
+impl TracedStatement {
+    /// The locks that stop others and the tables that were written anew, a line each.
+    pub fn words(&self) -> Vec<String> {
+        let strong = |mode: &str| match mode {
+            "AccessExclusiveLock" => Some("nobody may read or write"),
+            "ExclusiveLock" | "ShareRowExclusiveLock" | "ShareLock" => Some("nobody may write"),
+            _ => None,
+        };
+        let line = self.line;
+        let mut strongest: BTreeMap<&str, &str> = BTreeMap::new();
+        for lock in &self.trace.locks {
+            let Some(stops) = strong(&lock.mode) else {
+                continue;
+            };
+            let held = strongest.entry(&lock.relation).or_insert(stops);
+            if stops.len() > held.len() {
+                *held = stops;
+            }
+        }
+        let locks = strongest
+            .into_iter()
+            .map(|(relation, stops)| format!("line {line}: {stops} {relation} until it commits"));
+        let rewrites = self.trace.rewrites.iter();
+        let rewrites =
+            rewrites.map(|rewrite| format!("line {line}: wrote {} anew", rewrite.relation));
+        locks.chain(rewrites).collect()
+    }
 }
 
 /// Whether a file's changes are in the database.

@@ -51,6 +51,9 @@ pub enum Unit {
     Bytes,
     Statements,
     Files,
+    Steps,
+    /// What an archive holds: a table, its rows, an index.
+    Entries,
 }
 
 /// How far the work has come.

@@ -48,6 +48,7 @@ pub(super) fn lock_rules(gate: &Migrate) -> Rules {
 /// takes the run up again knows what to look for.
 pub(super) fn nonce(context: &Context, file: &str) -> String {
     let parts = [
+        &context.nonce,
         &context.run,
         &context.gate.id,
         &context.attempt.to_string(),

@@ -110,6 +110,7 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     let digest = plan_digest(gate, &migration.files);
     let mut plan = describe(gate, digest, migration);
     super::migrate_beside::describe(&mut plan, gate, &beside);
+    super::rehearse::foretell(&mut plan, context);
     plan
 }
 

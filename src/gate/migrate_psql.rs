@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::migrate::new_row;
-use super::migrate_apply::{FIRST_PAUSE, LONGEST_PAUSE, Stop, Work};
+use super::migrate_apply::{Stop, Work};
 use super::migrate_plan::PlannedFile;
 use super::migrate_session::jittered;
 use super::{AppliedFile, FileState, Progress, Source, TargetError, Unit};
@@ -20,7 +20,8 @@ use crate::untrusted::{clean_line, clip};
 pub(super) const CANNOT: [&str; 3] = [
     "psql runs the files: COMMIT, \\connect, \\! and \\i are refused, the ledger is written in the \
      file's transaction, and the ledger says how it ended",
-    "what psql cannot do: statements are not shown one by one, nor traced in a rehearsal",
+    "what psql cannot do: statements are not shown one by one, nor traced in a rehearsal, and the \
+     queue behind them is not watched; lock_timeout, attempts and budget hold as always",
     "what \\gexec makes is not reviewed; should it end the transaction, the database refuses it",
 ];
 
@@ -33,9 +34,9 @@ impl Work<'_> {
         record: &mut AppliedFile,
         counted: (u64, u64),
     ) -> Result<(), Stop> {
-        let mut pause = FIRST_PAUSE;
         loop {
             record.attempts += 1;
+            self.locks.unwatched(record.attempts);
             let started = Instant::now();
             let ended = self.let_psql_run(program, file, record, counted).await;
             let ended = match ended {
@@ -68,23 +69,20 @@ impl Work<'_> {
             }
             let transient = matches!(&ended, PsqlEnd::Failed(PsqlError { sqlstate: Some(code), .. })
                 if matches!(code.as_str(), "55P03" | "40P01" | "40001"));
-            if !transient || record.attempts >= self.gate.attempts {
+            let pause = self.locks.pause(record.attempts).map(jittered);
+            let Some(pause) = pause.filter(|_| transient) else {
                 return Err(self.psql_failed(file, record, &ended).await);
-            }
-            let (words, next) = (words(file, &ended), record.attempts + 1);
-            let (attempts, ms) = (self.gate.attempts, pause.as_millis());
-            self.context.feed.say(format!(
-                "{words}; rolled back, attempt {next} of {attempts} in {ms} ms"
-            ));
+            };
+            self.locks
+                .pausing(record.attempts, pause, &words(file, &ended));
             // The key of this attempt was taken to prove that it cannot commit any more.
             record.nonce = super::migrate::next_nonce(&record.nonce, record.attempts);
             tokio::select! {
-                () = tokio::time::sleep(jittered(pause)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.context.cancel.cancelled() => {
                     return Err(self.psql_failed(file, record, &PsqlEnd::Canceled).await);
                 }
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

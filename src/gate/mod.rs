@@ -5,6 +5,7 @@
 //! [`Evidence`]; the verdict on that is computed by [`crate::expectation`].
 
 mod backup;
+mod backup_seen;
 mod beside;
 mod checklist;
 mod choices;
@@ -55,6 +56,7 @@ mod ramp_plan;
 mod ramp_words;
 mod recovery_point;
 mod recovery_seen;
+pub mod rehearse;
 mod restore;
 mod restore_in_place;
 mod restore_plan;
@@ -108,6 +110,7 @@ pub async fn plan(context: &Context) -> Plan {
         Kind::SchemaVersion(gate) => schema_version::plan(gate, context),
         Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
         Kind::Clone(gate) => clone::plan(gate, context).await,
+        Kind::Rehearse(gate) => rehearse::plan(gate, context).await,
     }
 }
 
@@ -117,9 +120,12 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Query(gate) => query::run(gate, context).await,
         Kind::Exec(gate) => exec::run(gate, context).await,
         Kind::File(gate) => file::run(gate, context),
-        Kind::Backup(gate) => backup::run(gate, context).await,
-        Kind::Migrate(gate) => migrate::run(gate, context, plan).await,
-        Kind::Restore(gate) => restore::run(gate, context).await,
+        Kind::Backup(gate) => Box::pin(backup::run(gate, context)).await,
+        Kind::Migrate(gate) => {
+            let outcome = Box::pin(migrate::run(gate, context, plan)).await;
+            Box::pin(rehearse::as_rehearsed(gate, context, outcome)).await
+        }
+        Kind::Restore(gate) => Box::pin(restore::run(gate, context)).await,
         Kind::Observe(gate) => observe::run(gate, context).await,
         Kind::Ramp(gate) => ramp::run(gate, context, plan).await,
         Kind::Commit(gate) => commit::run(gate, context, plan).await,
@@ -129,7 +135,8 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Drift(gate) => drift::run(gate, context).await,
         Kind::SchemaVersion(gate) => schema_version::run(gate, context).await,
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
-        Kind::Clone(gate) => clone::run(gate, context).await,
+        Kind::Clone(gate) => Box::pin(clone::run(gate, context)).await,
+        Kind::Rehearse(gate) => Box::pin(rehearse::run(gate, context)).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -147,6 +154,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Commit(gate) => commit::reconcile(gate, context).await,
         Kind::Merge(gate) => merge::reconcile(gate, context).await,
         Kind::SchemaVersion(_) => schema_version::reconcile(),
+        Kind::Rehearse(_) => rehearse::reconcile(context),
         Kind::Clone(gate) => clone::reconcile(gate, context).await,
         Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
@@ -161,6 +169,7 @@ pub fn inputs(context: &Context) -> Option<String> {
         Kind::Migrate(gate) => migrate_plan::inputs(gate, context),
         Kind::Git(gate) => git::inputs(gate, context),
         Kind::Lint(gate) => lint::inputs(gate, context),
+        Kind::Rehearse(gate) => rehearse::inputs(gate, context),
         Kind::Drift(gate) => Some(drift::plan(gate, context).digest),
         _ => None,
     }

@@ -116,6 +116,10 @@ pub(super) async fn run(gate: &RecoveryPoint, context: &Context) -> Outcome {
         Ok(seen) => seen,
         Err(error) => return unreachable(&gate.target, &error.into()),
     };
+    seen.verified = gate.verified.then(|| {
+        let found = super::rehearse::verified(context, &gate.target);
+        found.map_or_else(Vec::new, |(rehearsal, backup)| vec![backup, rehearsal])
+    });
     let mut finding = seen.judge();
     if let Some(name) = name.filter(|_| finding.verdict == Verdict::Passed) {
         match make(&session, &name).await {
@@ -192,6 +196,7 @@ async fn look(gate: &RecoveryPoint, session: &Session) -> Result<RecoverySeen, P
         require_archiving: gate.require_archiving,
         max_archive_age_s: gate.max_archive_age.map(|age| age.as_secs()),
         restore_point: None,
+        verified: None,
     })
 }
 

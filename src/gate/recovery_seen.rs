@@ -41,6 +41,10 @@ pub struct RecoverySeen {
     pub archiver: ArchiverSeen,
     pub require_archiving: bool,
     pub max_archive_age_s: Option<u64>,
+    /// The gates that have taken a backup, restored it and compared it; empty where none has and
+    /// one must. Absent where nobody asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Vec<String>>,
     /// The restore point that was made, with its position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<(String, String)>,
@@ -58,6 +62,11 @@ impl RecoverySeen {
             return Finding::failed("this server is a standby")
                 .because("it follows another server's log; a recovery point is one of the primary")
                 .can("name the primary in the target's address, then retry this gate");
+        }
+        if self.verified.as_ref().is_some_and(Vec::is_empty) {
+            return Finding::failed("no backup of this run is verified")
+                .because("a backup counts when it was restored, and every table was compared")
+                .can("let the rehearse gate above pass, then retry this gate");
         }
         if self.require_archiving
             && let Some(refused) = self.archiving()
@@ -207,6 +216,7 @@ mod tests {
             },
             require_archiving: true,
             max_archive_age_s: Some(900),
+            verified: Some(vec!["dump".into(), "try".into()]),
             ..RecoverySeen::default()
         }
     }
@@ -224,6 +234,8 @@ mod tests {
         assert_eq!(verdict(|s| s.archive_mode = "off".into()), Verdict::Failed);
         assert_eq!(verdict(|s| s.archived_by = String::new()), Verdict::Failed);
         assert_eq!(verdict(|s| s.archiver.failing = true), Verdict::Failed);
+        assert_eq!(verdict(|s| s.verified = Some(Vec::new())), Verdict::Failed);
+        assert_eq!(verdict(|s| s.verified = None), Verdict::Passed);
         assert_eq!(verdict(|s| s.archiver.archived = 0), Verdict::Inconclusive);
         assert_eq!(
             verdict(|s| s.archiver.last_archived_age_s = Some(901)),

@@ -49,6 +49,8 @@ pub enum TargetError {
 struct Entry {
     target: Target,
     status: Mutex<TargetStatus>,
+    /// The system identifier and the latest timeline that the journal knows.
+    timeline: Mutex<Option<(String, u32)>>,
     /// What answered first in this run; nothing else may answer later.
     first: Mutex<First>,
     /// The lock, and when it was last seen to be ours.
@@ -69,6 +71,7 @@ impl Targets {
         let entry = |target: &Target| Entry {
             target: target.clone(),
             status: Mutex::new(TargetStatus::NotAsked),
+            timeline: Mutex::new(None),
             first: Mutex::new(First::default()),
             lock: AsyncMutex::new(None),
         };
@@ -219,6 +222,18 @@ impl Targets {
         }
     }
 
+    /// Says what the journal knows of a target's server: an earlier timeline of it, such as that of
+    /// the old primary behind a failover, is refused from then on.
+    pub fn remember(&self, name: &str, system_identifier: &str, timeline: u32) {
+        if let Ok(entry) = self.entry(name) {
+            let mut known = entry
+                .timeline
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *known = Some((system_identifier.to_owned(), timeline));
+        }
+    }
+
     /// Says that this run itself has put another database in the target's place: the next one that
     /// answers on the same server is the target from then on.
     pub fn expect_another(&self, name: &str) {
@@ -274,6 +289,17 @@ impl Entry {
                 "its system identifier is {found}, the runbook names {wanted}"
             ));
         }
+        let known = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some((system, latest)), Some(now)) = (known.as_ref(), identity.timeline)
+            && identity.system_identifier.as_ref() == Some(system)
+            && now < *latest
+        {
+            return Err(format!(
+                "it is on timeline {now}, and this run has seen timeline {latest} of it: this is the \
+                 server of before a failover or a restore, and what is written to it is lost"
+            ));
+        }
+        drop(known);
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         first.accept(identity)
     }

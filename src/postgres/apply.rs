@@ -214,19 +214,7 @@ async fn run_body(
     cancel: &CancellationToken,
     observe: &mut impl FnMut(ApplyEvent),
 ) -> Result<(), FileFailure> {
-    if let Some(renewal) = file.renewal {
-        // It is answered before BEGIN is; were it to fail, the session would not be as it is
-        // guarded, and the file would not be committed.
-        drop(send(session, renewal).await.map_err(refused_at_begin)?);
-    }
-    if let Some(prepare) = apply_guard::to_prepare(session, file) {
-        drop(send(session, &prepare).await.map_err(refused_at_begin)?);
-    }
-    let mut begin = Some(
-        send(session, &begin_sql(file))
-            .await
-            .map_err(refused_at_begin)?,
-    );
+    let mut begin = Some(start(session, file).await.map_err(refused_at_begin)?);
     fault::point("after_begin_sent");
     if (file.traced || file.row.undoes.is_some())
         && let Some(begin) = begin.take()
@@ -278,6 +266,22 @@ async fn run_body(
         return Err(FileFailure::Canceled);
     }
     Ok(())
+}
+
+/// Sends what comes before the file, and waits for none of it.
+async fn start(
+    session: &Session,
+    file: &FileToApply<'_>,
+) -> Result<tokio_postgres::SimpleQueryStream, PostgresError> {
+    if let Some(renewal) = file.renewal {
+        // It is answered before BEGIN is; were it to fail, the session would not be as it is
+        // guarded, and the file would not be committed.
+        drop(send(session, renewal).await?);
+    }
+    if let Some(prepare) = apply_guard::to_prepare(session, file) {
+        drop(send(session, &prepare).await?);
+    }
+    send(session, &begin_sql(file)).await
 }
 
 /// The session is in no transaction any more: an answer that is on its way may say why.

@@ -42,11 +42,11 @@ impl CopyPlan {
     }
 
     /// The columns in parentheses, as a dump writes them.
-    fn list(&self) -> String {
+    pub(super) fn list(&self) -> String {
         format!("({})", self.columns.join(", "))
     }
 
-    fn out(&self) -> String {
+    pub(super) fn out(&self) -> String {
         if self.columns.is_empty() {
             return format!("COPY {} TO STDOUT", self.quoted);
         }

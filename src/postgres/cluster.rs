@@ -40,6 +40,8 @@ pub struct ClusterOptions {
     pub listen_tcp: bool,
     /// Syncs to disk like a real server. Off, a power failure destroys the cluster.
     pub durable: bool,
+    /// Lives on disk although it need not outlive anything: memory may lack the room.
+    pub on_disk: bool,
     /// The server's major version; the newest installed by default.
     pub major: Option<u32>,
 }
@@ -62,7 +64,7 @@ impl Cluster {
     pub fn start(options: &ClusterOptions) -> Result<Cluster, ClusterError> {
         let program = find_server(options.major)?;
         let user = ServerUser::needed()?;
-        let usual = if options.durable {
+        let usual = if options.durable || options.on_disk {
             disk_root
         } else {
             default_root

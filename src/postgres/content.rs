@@ -25,6 +25,9 @@ pub struct TableContent {
 /// Tables by their quoted, qualified names.
 pub type Contents = BTreeMap<String, TableContent>;
 
+/// Where sequences stand, by their quoted, qualified names: the value, and whether it was handed out.
+pub type SequenceValues = BTreeMap<String, (i64, bool)>;
+
 /// As pg_dump has them, so that values are written the same way; names of objects are values too,
 /// and are written short where the search path finds them.
 pub(super) const SETTINGS: &str = "SET search_path = ''; SET DateStyle = ISO; \
@@ -66,6 +69,7 @@ pub struct DumpReader {
     line: Vec<u8>,
     table: Option<(String, String, Sum)>,
     contents: Contents,
+    sequences: SequenceValues,
 }
 
 impl DumpReader {
@@ -89,6 +93,11 @@ impl DumpReader {
         self.contents
     }
 
+    /// What was read, with where the sequences stand.
+    pub fn finish_with_sequences(self) -> (Contents, SequenceValues) {
+        (self.contents, self.sequences)
+    }
+
     fn one_line(&mut self, line: &[u8]) {
         match &mut self.table {
             Some((_, _, sum)) if line != b"\\." => sum.add(line),
@@ -101,6 +110,8 @@ impl DumpReader {
             None => {
                 if let Some((table, columns)) = copy_header(line) {
                     self.table = Some((table, columns, Sum::default()));
+                } else if let Some((sequence, value)) = set_value(line) {
+                    self.sequences.insert(sequence, value);
                 }
             }
         }
@@ -113,6 +124,16 @@ fn copy_header(line: &[u8]) -> Option<(String, String)> {
     let rest = text.strip_prefix("COPY ")?.strip_suffix(" FROM stdin;")?;
     let (table, columns) = rest.split_once(" (")?;
     Some((table.to_owned(), format!("({columns}")))
+}
+
+/// The sequence and its value, of a line such as `SELECT pg_catalog.setval('eng.s', 5, true);`.
+fn set_value(line: &[u8]) -> Option<(String, (i64, bool))> {
+    let text = std::str::from_utf8(line).ok()?;
+    let rest = text.strip_prefix("SELECT pg_catalog.setval('")?;
+    let (rest, called) = rest.strip_suffix(");")?.rsplit_once(", ")?;
+    let (name, value) = rest.rsplit_once("', ")?;
+    let name = name.replace("''", "'");
+    Some((name, (value.parse().ok()?, called == "true")))
 }
 
 /// Reads from the database what a dump's tables hold there now. A table that is missing is left

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::PostgresError;
 use super::conninfo::Conninfo;
-use super::content::Contents;
+use super::content::{Contents, SequenceValues};
 use super::dump_files::{Place, file_error, hash_all};
+use super::dump_witness::Witnessed;
 use super::dump_work::{Reading, Work};
 use super::programs::{self, Program, ProgramMissing};
 use super::session::Session;
-use crate::system::durable::make_private_folder;
+use crate::system::durable::{make_private_folder, write_whole};
 use crate::system::process;
 
 /// How a dump is laid out.
@@ -45,6 +46,8 @@ pub struct DumpRequest<'a> {
     pub application_name: &'a str,
     /// Where a passfile may be written for the programs.
     pub private_folder: &'a Path,
+    /// The exported snapshot that is dumped; the dump takes one of its own without.
+    pub snapshot: Option<&'a str>,
 }
 
 /// One file of a dump.
@@ -81,9 +84,18 @@ pub struct Manifest {
     /// The database that it was taken of, in words that end with its fingerprint.
     #[serde(default)]
     pub server: String,
-    /// The rows of each table, added up.
+    /// The rows of each table, added up, as the dump holds them.
     #[serde(default)]
     pub contents: Contents,
+    /// Where the sequences stand in the dump.
+    #[serde(default)]
+    pub sequences: SequenceValues,
+    /// Size of the database that was dumped, in bytes; 0 in manifests of before this was kept.
+    #[serde(default)]
+    pub database_bytes: u64,
+    /// What the source itself held in the snapshot that was dumped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Witnessed>,
 }
 
 /// How far a dump has come.
@@ -220,6 +232,33 @@ pub fn read_manifest(request: &DumpRequest<'_>) -> Option<Manifest> {
     serde_json::from_slice(&bytes).ok()
 }
 
+/// Adds what the source itself held to a finished dump's manifest.
+///
+/// # Errors
+/// What the file system says; the dump is as whole as before.
+pub fn add_source(
+    request: &DumpRequest<'_>,
+    manifest: &mut Manifest,
+    source: Witnessed,
+) -> Result<(), DumpError> {
+    let place = Place::new(request);
+    manifest.source = Some(source);
+    let bytes = serde_json::to_vec_pretty(manifest)
+        .map_err(|e| file_error(&place.manifest, io::Error::other(e)))?;
+    write_whole(&place.manifest, &bytes).map_err(|e| file_error(&place.manifest, e))
+}
+
+/// Removes a finished dump that turned out to be none.
+///
+/// # Errors
+/// What the file system says.
+pub fn discard(request: &DumpRequest<'_>) -> Result<(), DumpError> {
+    let place = Place::new(request);
+    // Without its manifest it is no backup, whatever is left of it.
+    fs::remove_file(&place.manifest).map_err(|e| file_error(&place.manifest, e))?;
+    place.remove_unfinished()
+}
+
 /// Removes what an interrupted dump of that name left.
 ///
 /// # Errors
@@ -270,7 +309,7 @@ pub async fn read_back(
         cancel,
     };
     let (entries, _) = reading.list().await?;
-    Ok((entries, reading.read_fully().await?))
+    Ok((entries, reading.read_fully().await?.0))
 }
 
 /// Computes the hashes of a dump's files again and compares.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::content::{Contents, DumpReader};
+use super::content::{Contents, DumpReader, SequenceValues};
 use super::dump::{DumpError, DumpProgress, DumpRequest, DumpedFile, Layout, Manifest, Survey};
 use super::dump_files::{Place, file_error, make_private, size_of, sync_and_hash};
 use super::passfile::ChildPassfile;
@@ -23,6 +23,7 @@ struct Read {
     objects: Vec<String>,
     tables: u64,
     contents: Contents,
+    sequences: SequenceValues,
 }
 
 /// One dump that is being made.
@@ -53,7 +54,7 @@ impl Work<'_> {
             cancel: self.cancel,
         };
         let (entries, objects) = reading.list().await?;
-        let contents = reading.read_fully().await?;
+        let (contents, sequences) = reading.read_fully().await?;
         fault::point("after_dump_verified");
         let partial = self.place.partial.clone();
         let files = tokio::task::spawn_blocking(move || sync_and_hash(&partial))
@@ -65,6 +66,7 @@ impl Work<'_> {
             objects,
             tables,
             contents,
+            sequences,
         };
         self.finish(files, read, started.elapsed(), pg_dump)
     }
@@ -107,6 +109,9 @@ impl Work<'_> {
             objects: read.objects,
             server: self.survey.server.clone(),
             contents: read.contents,
+            sequences: read.sequences,
+            database_bytes: self.survey.database_bytes,
+            source: None,
         };
         let bytes = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| file_error(&place.manifest, io::Error::other(e)))?;
@@ -183,6 +188,9 @@ impl Work<'_> {
             "--lock-wait-timeout=30s".to_owned(),
             format!("--file={}", self.place.partial.display()),
         ];
+        if let Some(snapshot) = request.snapshot {
+            arguments.push(format!("--snapshot={snapshot}"));
+        }
         match request.layout {
             Layout::Custom => arguments.push("--format=custom".to_owned()),
             Layout::Directory => {
@@ -229,7 +237,7 @@ impl Reading<'_> {
     }
 
     /// Reads every byte of it as a restore would, and adds the rows of each table up.
-    pub(super) async fn read_fully(&self) -> Result<Contents, DumpError> {
+    pub(super) async fn read_fully(&self) -> Result<(Contents, SequenceValues), DumpError> {
         let schema = ["--schema-only", "--file=/dev/null"];
         self.run(&schema, |_| {}).await?;
         let invocation = self.invocation(&["--data-only", "--file=-"]);
@@ -237,7 +245,7 @@ impl Reading<'_> {
         let ended =
             process::run_raw(&invocation, self.cancel, |_, _| {}, |out| reader.take(out)).await?;
         check_ended("pg_restore", &ended)?;
-        Ok(reader.finish())
+        Ok(reader.finish_with_sequences())
     }
 
     fn invocation(&self, arguments: &[&str]) -> Invocation {

@@ -27,6 +27,7 @@ impl Run {
             base,
             vars,
             definition,
+            nonce,
             ..
         } = &record.event
         else {
@@ -44,6 +45,8 @@ impl Run {
             rollback: None,
             reminder: None,
             reviews: BTreeMap::new(),
+            timelines: BTreeMap::new(),
+            nonce: nonce.clone().unwrap_or_else(|| run.clone()),
             operator: record.actor.name.clone(),
             opened: record.time,
             updated: record.time,
@@ -70,6 +73,14 @@ impl Run {
             }
             Event::RunHeld { reason } => self.status = RunStatus::Held(reason.clone()),
             Event::RunResumed => self.status = RunStatus::Open,
+            Event::TimelineSeen {
+                target,
+                system_identifier,
+                timeline,
+            } => {
+                let seen = (system_identifier.clone(), *timeline);
+                self.timelines.insert(target.clone(), seen);
+            }
             Event::ConnHandedOver { to } => self.operator.clone_from(to),
             Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
             Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),

@@ -46,6 +46,8 @@ pub struct Opening {
     /// What the command line gave for the runbook's variables.
     pub vars: BTreeMap<String, String>,
     pub definition: Definition,
+    /// Drawn for this run alone, in hex.
+    pub nonce: String,
 }
 
 /// What reconciling a gate in doubt found out.
@@ -210,4 +212,10 @@ pub enum Command {
     },
     /// What a gate passed on has changed since.
     Invalidate { gate: String, reason: String },
+    /// A target's server is on a later timeline than any before: it was promoted, or restored.
+    RecordTimeline {
+        target: String,
+        system_identifier: String,
+        timeline: u32,
+    },
 }

@@ -41,6 +41,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         vars: BTreeMap<String, String>,
         definition: Definition,
+        /// Goes into the key of every part of the run's work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nonce: Option<String>,
+    },
+    /// A target's server was promoted or restored; an earlier timeline of it is not believed any
+    /// more.
+    TimelineSeen {
+        target: String,
+        system_identifier: String,
+        timeline: u32,
     },
     /// A process took the run up again; gates whose work it did not see end are in doubt.
     RunContinued {
@@ -225,6 +235,7 @@ impl Event {
             Event::SignedOff { statement } => Some(&statement.gate),
             Event::Noted { gate, .. } | Event::MessageSent { gate, .. } => gate.as_deref(),
             Event::RunOpened { .. }
+            | Event::TimelineSeen { .. }
             | Event::RunContinued { .. }
             | Event::RunHeld { .. }
             | Event::RunResumed
@@ -292,6 +303,9 @@ impl Event {
             Event::SignedOff { statement } => statement.words(),
             Event::RunHeld { reason } => format!("held: {reason}"),
             Event::RunResumed => "resumed".into(),
+            Event::TimelineSeen {
+                target, timeline, ..
+            } => format!("{target} is on timeline {timeline}: it was promoted or restored"),
             Event::Noted { text, .. } => format!("note: {text}"),
             Event::ConnHandedOver { to } => format!("conn handed over to {to}"),
             Event::RollbackStarted {

@@ -221,6 +221,11 @@ pub struct Run {
     pub reminder: Option<Reminder>,
     /// What people have read, by the top folder of the repository.
     pub reviews: BTreeMap<String, Reviews>,
+    /// The latest timeline of each target's server, with its system identifier, where it was not
+    /// the first.
+    pub timelines: BTreeMap<String, (String, u32)>,
+    /// Drawn for this run alone; its name where an earlier version opened it.
+    pub nonce: String,
     /// Who has the conn.
     pub operator: String,
     pub opened: Timestamp,

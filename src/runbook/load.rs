@@ -107,6 +107,9 @@ fn read_top(
         all_captures: ahead.unwrap_or_default(),
         messages: ids_of(&mut top, "message"),
         gates: BTreeMap::new(),
+        backed_up: BTreeMap::new(),
+        rehearsed: BTreeSet::new(),
+        later_gates: Vec::new(),
         going_back: false,
         ids: BTreeMap::new(),
     };
@@ -118,6 +121,7 @@ fn read_top(
         .cloned()
         .collect();
     check_clones(&path, &names, top.findings);
+    super::gates::rehearse::check_later(&names, top.findings);
     let rollbacks = read_rollbacks(&mut top, &mut names, &path);
     top.finish();
     Runbook {

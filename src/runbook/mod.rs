@@ -18,6 +18,7 @@ pub mod naming;
 mod problem;
 mod queueing;
 mod reader;
+mod rehearsing;
 mod roles;
 mod rollbacks;
 mod secrets;
@@ -45,6 +46,7 @@ pub use model::{
 };
 pub use problem::{Problem, Problems};
 pub use queueing::Queueing;
+pub use rehearsing::{RehearsalOf, Rehearse, RolesInScratch, SeenAllowed, Take};
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};
 pub use watching::{FlagWay, Metric, MetricSource, Observe, OnBreach, Ramp, RampStep};

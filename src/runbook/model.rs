@@ -7,6 +7,7 @@ use super::cloning::CloneDatabase;
 use super::comparing::{Drift, SchemaVersion};
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::migrating::Migrate;
+use super::rehearsing::Rehearse;
 use super::versioning::{Commit, GitCheck, Merge};
 use super::watching::{Observe, Ramp};
 use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
@@ -161,6 +162,7 @@ pub enum Kind {
     Restore(Restore),
     Message(MessageGate),
     Clone(Box<CloneDatabase>),
+    Rehearse(Box<Rehearse>),
 }
 
 /// Items that people confirm.
@@ -287,6 +289,8 @@ pub struct RecoveryPoint {
     /// The name of a restore point to make; without one the gate only looks.
     pub restore_point: Option<String>,
     pub require_archiving: bool,
+    /// A backup of the target must have been restored and compared in this run.
+    pub verified: bool,
 }
 
 /// The name under which later gates know what a recovery-point gate found.
@@ -315,6 +319,7 @@ impl Kind {
             Kind::SchemaVersion(_) => "schema-version",
             Kind::RecoveryPoint(_) => "recovery-point",
             Kind::Clone(_) => "clone",
+            Kind::Rehearse(_) => "rehearse",
         }
     }
 
@@ -332,6 +337,7 @@ impl Kind {
             Kind::Drift(gate) => Some(&gate.target),
             Kind::SchemaVersion(gate) => Some(&gate.target),
             Kind::Clone(gate) => Some(&gate.target),
+            Kind::Rehearse(gate) => Some(&gate.target),
             Kind::Commit(_) | Kind::Git(_) | Kind::Merge(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }

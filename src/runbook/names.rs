@@ -29,6 +29,12 @@ pub(super) struct Names {
     pub(super) messages: BTreeSet<String>,
     /// The kind of every gate that has been read.
     pub(super) gates: BTreeMap<String, &'static str>,
+    /// The target of every backup gate that has been read.
+    pub(super) backed_up: BTreeMap<String, String>,
+    /// The targets whose backup is restored by a rehearsal further up.
+    pub(super) rehearsed: BTreeSet<String>,
+    /// Gates that were named before they could have been read, and by what.
+    pub(super) later_gates: Vec<(At<String>, String)>,
     /// Whether the gate being read belongs to a way back.
     pub(super) going_back: bool,
     /// Ids of phases and gates with their places.
@@ -150,11 +156,19 @@ pub(super) fn need_gate_of(
             format!("write {key} = \"…\" with the id of a {kind} gate"),
         );
     }
-    let Some(given) = table.string(key) else {
-        return String::new();
-    };
+    optional_gate_of(table, key, kind, names).unwrap_or_default()
+}
+
+/// Reads the id of a gate of one kind further up, where there is one.
+pub(super) fn optional_gate_of(
+    table: &mut TableReader<'_, '_>,
+    key: &'static str,
+    kind: &str,
+    names: &Names,
+) -> Option<String> {
+    let given = table.string(key)?;
     check_gate(&given, &names.gates_of(kind), table);
-    given.value
+    Some(given.value)
 }
 
 pub(super) fn check_gate(given: &At<String>, valid: &[&str], table: &TableReader<'_, '_>) {

@@ -143,6 +143,7 @@ impl World {
             base: "/srv/shop".to_owned(),
             vars: BTreeMap::new(),
             definition: definition(&runbook),
+            nonce: None,
         };
         let (record, _) = Record::after((0, GENESIS), opened, &ana(), event).unwrap();
         let records = vec![Arc::new(record)];

@@ -65,6 +65,26 @@ impl Demo {
         Walker { pty }
     }
 
+    /// Runs a command on the demo's runbook to its end, with the demo's variables.
+    pub(crate) fn command(&self, name: &str, more: &[&str]) -> crate::site::Ended {
+        let vars = self.world.vars.iter();
+        let vars: Vec<String> = vars
+            .map(|(name, value)| format!("--var={name}={value}"))
+            .collect();
+        let mut command = std::process::Command::new(crate::site::BINARY);
+        command
+            .arg(name)
+            .arg(&self.world.runbook)
+            .args(vars)
+            .args(more)
+            .current_dir(&self.world.repository)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.folder.path())
+            .envs(self.environment());
+        crate::site::ended(command.output().unwrap())
+    }
+
     /// The first value of a query on production, by the superuser.
     fn ask(&self, sql: &str) -> String {
         let info = crate::server::resolve(&self.world.admin_url("production"));

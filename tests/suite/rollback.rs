@@ -571,3 +571,24 @@ fn a_message_is_kept_recorded_and_promises_the_next() {
     assert_eq!(text.unwrap(), "S\n\nB\n");
     assert_eq!(bench.close(), RunStatus::RolledBack("told".into()));
 }
+
+#[test]
+fn an_index_is_undone_outside_of_a_transaction() {
+    let bench = Bench::new(site(), PARTIAL);
+    let write = |name: &str, sql: &str| bench.site.write(name, sql);
+    write("up/3_c.sql", "CREATE INDEX CONCURRENTLY c_i ON app.t (a);");
+    write("down/3_c.sql", "DROP INDEX CONCURRENTLY app.c_i;");
+    bench.passes("dump");
+    bench.passes("migrations");
+    let there = "SELECT to_regclass('app.c_i') IS NOT NULL";
+    assert_eq!(bench.site.one_in("shop", there), "t");
+    bench.back("in-part", &["up/3_c.sql"]).unwrap();
+    bench.passes("down");
+    assert_eq!(bench.site.one_in("shop", there), "f");
+    let ledger = "SELECT string_agg(file || ' ' || state, ', ' ORDER BY file) \
+                  FROM stagegate.ledger WHERE file LIKE '%3_c%'";
+    assert_eq!(
+        bench.site.one_in("shop", ledger),
+        "down/3_c.sql undo, up/3_c.sql reverted"
+    );
+}

@@ -210,6 +210,7 @@ impl Work<'_> {
             name: &name,
             application_name: &application_name,
             private_folder: &self.context.folder,
+            snapshot: None,
         };
         let started = Instant::now();
         let (timeout, cancel) = (self.context.gate.timeout, &self.context.cancel);

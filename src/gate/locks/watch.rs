@@ -208,6 +208,13 @@ impl LockWatch {
         around
     }
 
+    /// Counts the time of a file whose session is not ours to watch.
+    pub(in crate::gate) fn unwatched(&self, attempt: u32) {
+        if attempt <= 1 {
+            self.shared.lock().first = Some(Instant::now());
+        }
+    }
+
     /// How long to pause before the next attempt at the file at work; `None` when there is none.
     pub(in crate::gate) fn pause(&self, tried: u32) -> Option<Duration> {
         let used = self.shared.lock().used();

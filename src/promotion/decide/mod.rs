@@ -97,7 +97,8 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         | Command::Finish { .. }
         | Command::Lose { .. }
         | Command::Resolve { .. }
-        | Command::Invalidate { .. } => reports::report(run, command, at),
+        | Command::Invalidate { .. }
+        | Command::RecordTimeline { .. } => reports::report(run, command, at),
     }
 }
 
@@ -109,5 +110,6 @@ fn opened(opening: &Opening) -> Event {
         base: opening.base.clone(),
         vars: opening.vars.clone(),
         definition: opening.definition.clone(),
+        nonce: Some(opening.nonce.clone()),
     }
 }

@@ -33,6 +33,14 @@ pub(super) fn report(run: &Run, command: &Command, at: &Moment) -> Decided {
         Command::Invalidate { gate, .. } => {
             in_state(find(run, gate)?, "made stale", |s| s == GateState::Passed)?;
         }
+        Command::RecordTimeline {
+            target, timeline, ..
+        } => {
+            let known = run.timelines.get(target).map(|(_, timeline)| *timeline);
+            if known.is_some_and(|known| known >= *timeline) {
+                return Ok(Vec::new());
+            }
+        }
         _ => {}
     }
     Ok(fact(command.clone()).into_iter().collect())
@@ -47,6 +55,9 @@ fn from_work(run: &Run, command: &Command, at: &Moment) -> Result<(), Refusal> {
         | Command::Lose { gate, .. }
         | Command::Resolve { gate, .. } => (gate, true),
         Command::Invalidate { gate, .. } => (gate, false),
+        Command::RecordTimeline { .. } if at.actor.via != Via::Engine => {
+            return Err(Refusal::NoReport("timeline".to_owned()));
+        }
         _ => return Ok(()),
     };
     let gate = definition(run, gate)?;
@@ -133,6 +144,23 @@ fn fact(command: Command) -> Option<Event> {
             evidence,
         },
         Command::Invalidate { gate, reason } => Event::GateWentStale { gate, reason },
+        Command::RecordTimeline { .. } => return timeline(command),
         _ => return None,
+    })
+}
+
+fn timeline(command: Command) -> Option<Event> {
+    let Command::RecordTimeline {
+        target,
+        system_identifier,
+        timeline,
+    } = command
+    else {
+        return None;
+    };
+    Some(Event::TimelineSeen {
+        target,
+        system_identifier,
+        timeline,
     })
 }

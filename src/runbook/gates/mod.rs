@@ -19,6 +19,7 @@ mod pattern;
 mod query;
 mod ramp;
 mod recovery_point;
+pub(super) mod rehearse;
 mod restore;
 mod schema_version;
 mod signoff;
@@ -31,7 +32,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 19] = [
+const RUNNABLE: [&str; 20] = [
     "checklist",
     "query",
     "exec",
@@ -42,6 +43,7 @@ const RUNNABLE: [&str; 19] = [
     "backup",
     "recovery-point",
     "lint",
+    "rehearse",
     "drift",
     "schema-version",
     "clone",
@@ -126,7 +128,7 @@ fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Op
         findings.add(span, format!("{name} has no kind"), label, help);
     }
     if let Some(kind) = &kind {
-        names.gates.insert(id.clone(), kind.name());
+        note(kind, &id, names);
     }
     Some(Gate {
         id,
@@ -137,6 +139,20 @@ fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Op
         retry,
         kind: kind?,
     })
+}
+
+/// Remembers what later gates may say of this one.
+fn note(kind: &Kind, id: &str, names: &mut Names) {
+    names.gates.insert(id.to_owned(), kind.name());
+    match kind {
+        Kind::Backup(backup) => {
+            names.backed_up.insert(id.to_owned(), backup.target.clone());
+        }
+        Kind::Rehearse(rehearsal) => {
+            names.rehearsed.insert(rehearsal.target.clone());
+        }
+        _ => {}
+    }
 }
 
 fn read_retry(mut table: TableReader<'_, '_>) -> Retry {
@@ -221,6 +237,7 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "merge" => Kind::Merge(merge::read(table, names)),
         "drift" => Kind::Drift(drift::read(table, names)),
         "schema-version" => Kind::SchemaVersion(schema_version::read(table, names)),
+        "rehearse" => Kind::Rehearse(Box::new(rehearse::read(table, names))),
         "lint" => Kind::Lint(lint::read(table, names)),
         "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),

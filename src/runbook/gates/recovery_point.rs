@@ -31,6 +31,17 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Recover
             Some("leave out `require_archiving = false`".into()),
         );
     }
+    let verified = table.flag("verified", false);
+    if verified && !names.rehearsed.contains(&target) {
+        table.findings.add(
+            table.place("verified"),
+            format!("`verified` of {} needs a rehearsal above it", table.name),
+            "only a backup that was restored and compared is verified",
+            Some(format!(
+                "put a rehearse gate of a backup of `{target}` before it"
+            )),
+        );
+    }
     let (span, findings) = (table.span.clone(), table.findings);
     table.finish();
     if names.vars.contains(RECOVERY_POINT_CAPTURE) {
@@ -48,5 +59,6 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Recover
         max_archive_age: max_archive_age.map(|age| age.value),
         restore_point: restore_point.map(|name| name.value),
         require_archiving,
+        verified,
     }
 }

@@ -149,6 +149,24 @@ pub fn rules() -> &'static [Rule] {
     rule::ALL
 }
 
+/// A hazard that was seen by its effect, of the rule that has that code.
+pub fn seen(code: &str, place: (usize, usize), statement: &str, relation: &str) -> Option<Hazard> {
+    let rule = rules().iter().find(|rule| rule.code == code)?;
+    Some(Hazard {
+        class: rule.class,
+        kind: rule.kind,
+        code: rule.code.to_owned(),
+        message: rule.message.to_owned(),
+        instead: rule.instead.to_owned(),
+        line: place.0,
+        column: place.1,
+        statement: statement.to_owned(),
+        relation: Some(relation.to_owned()),
+        when_called: None,
+        source: Source::Rehearsal,
+    })
+}
+
 /// A hazard before its place is known.
 pub(super) struct Found {
     rule: Rule,

@@ -180,6 +180,9 @@ rules! {
     EXPLICIT_LOCK "lock-table" Lock AcquiresAccessExclusiveLock
         "takes a lock by name and keeps it until the transaction ends"
         "leave it out, or keep the transaction short"
+    LOCK_SEEN "held-lock" Lock AcquiresAccessExclusiveLock
+        "stopped everybody who uses the table when it was rehearsed, for"
+        "do less under the lock: NOT VALID first, CONCURRENTLY, or batches"
     RENAME "rename" Lock AcquiresAccessExclusiveLock
         "whatever uses the old name fails from then on"
         "add the new name beside the old one first"
@@ -199,6 +202,9 @@ rules! {
     GENERATED_COLUMN "adding-generated-field" Rewrite RewritesTable
         "a stored generated column writes the whole table anew"
         "add a plain column and fill it with a trigger and in batches"
+    REWRITE_SEEN "rewrites-table" Rewrite RewritesTable
+        "wrote the whole table anew when it was rehearsed"
+        "fill it in batches, or do it in a window that is long enough"
     CLUSTER "cluster" Rewrite RewritesTable
         "writes the whole table anew while nobody else may read or write it"
         "use a tool that repacks without the lock"

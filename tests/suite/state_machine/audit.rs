@@ -104,6 +104,7 @@ impl Auditor {
                 self.end(record);
             }
             Event::ConnHandedOver { .. } => assert_eq!(record.actor.via, Via::Console),
+            Event::TimelineSeen { .. } => assert_eq!(record.actor.via, Via::Engine),
             Event::RunOpened { .. } | Event::CancelRequested { .. } | Event::Noted { .. } => {}
             Event::FileReviewed { .. }
             | Event::ReviewWithdrawn { .. }

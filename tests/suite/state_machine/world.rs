@@ -149,6 +149,7 @@ pub(crate) fn opening(definition: Definition) -> Opening {
         base: "/srv/promotion".into(),
         vars: BTreeMap::new(),
         definition,
+        nonce: "0".repeat(32),
     }
 }
 

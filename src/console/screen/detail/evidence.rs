@@ -69,14 +69,17 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         }
         Evidence::Backup {
             server, manifest, ..
-        } => backup(doc, server, manifest),
+        } => backup(doc, (model, gate), server, manifest),
         Evidence::Restore { .. } => super::restored::restored(doc, evidence),
         Evidence::Clone { server, cloned, .. } => super::cloned::cloned(doc, server, cloned),
-        Evidence::Migrate { .. } => migrated(doc, evidence),
+        Evidence::Rehearse {
+            target, rehearsed, ..
+        } => super::rehearsed::seen(doc, target, rehearsed),
+        Evidence::Migrate { .. } => migrated(doc, (model, gate), evidence),
     }
 }
 
-fn migrated(doc: &mut Doc, evidence: &Evidence) {
+fn migrated(doc: &mut Doc, (model, gate): (&Model, &GateRecord), evidence: &Evidence) {
     let Evidence::Migrate {
         server,
         settings,
@@ -87,6 +90,7 @@ fn migrated(doc: &mut Doc, evidence: &Evidence) {
     else {
         return;
     };
+    super::rehearsed::against(doc, model, &gate.id, files);
     doc.heading(&format!("Files, {}", files.len()));
     for file in files {
         applied(doc, file);
@@ -265,7 +269,7 @@ fn pattern(doc: &mut Doc, found: &PatternMatch) {
     }
 }
 
-fn backup(doc: &mut Doc, server: &str, manifest: &Manifest) {
+fn backup(doc: &mut Doc, (model, gate): (&Model, &GateRecord), server: &str, manifest: &Manifest) {
     doc.heading("The backup");
     doc.pair("path", Ink::Strong, &clean_line(&manifest.path));
     let files = match manifest.files.len() {
@@ -296,6 +300,7 @@ fn backup(doc: &mut Doc, server: &str, manifest: &Manifest) {
         clean_line(&manifest.pg_dump_version)
     );
     doc.pair("versions", Ink::Plain, &versions);
+    super::rehearsed::of_backup(doc, model, &gate.id);
 }
 
 fn applied(doc: &mut Doc, file: &AppliedFile) {

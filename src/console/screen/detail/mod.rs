@@ -7,6 +7,7 @@ mod linted;
 mod noted;
 mod people;
 mod plan;
+mod rehearsed;
 mod restored;
 mod versioned;
 mod watch;

@@ -38,6 +38,7 @@ pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord, height: u
     if let Some(seen) = &model.feed.progress {
         progress(doc, seen);
     }
+    super::rehearsed::planned(doc, model, gate);
     parts(doc, gate, PARTS);
     let said = model
         .feed
@@ -60,12 +61,14 @@ pub(super) fn running(doc: &mut Doc, model: &Model, gate: &GateRecord, height: u
 fn progress(doc: &mut Doc, progress: &Progress) {
     let count = |value: u64| match progress.unit {
         Unit::Bytes => bytes(value),
-        Unit::Statements | Unit::Files => value.to_string(),
+        Unit::Statements | Unit::Files | Unit::Steps | Unit::Entries => value.to_string(),
     };
     let unit = match progress.unit {
         Unit::Bytes => "",
         Unit::Statements => " statements",
         Unit::Files => " files",
+        Unit::Steps => " steps",
+        Unit::Entries => " entries",
     };
     let room = doc.width();
     match progress.total.filter(|total| *total > 0) {

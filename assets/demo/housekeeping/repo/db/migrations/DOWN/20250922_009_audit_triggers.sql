@@ -14,4 +14,9 @@ BEGIN
 END
 $unwatch$;
 
+REVOKE SELECT, INSERT, UPDATE ON vh.idea_stage_transitions, vh.experiments, vh.experiment_results,
+                                 vh.company_metrics_monthly, vh.directive_alignment
+    FROM vh_app;
+REVOKE SELECT ON vh.ingest_errors FROM vh_app;
+
 DELETE FROM audit.migration_log WHERE version = '20250922_009_audit_triggers';
