@@ -554,6 +554,39 @@ fn repeatable_files_run_by_psql_make_way_too() {
     assert_eq!(ledger(&site, "applied"), "db/R__x.sql,db/R__y.sql");
 }
 
+#[test]
+fn what_is_adopted_is_adopted_in_the_rehearsal_too() {
+    let site = flyway_site();
+    site.write("db/V4__t.sql", "CREATE TABLE t (n int);");
+    site.write("db/U3__x.sql", "DELETE FROM log WHERE n = '3';");
+    site.write("db/U4__t.sql", "DROP TABLE t;");
+    site.write(
+        "db/R__v.sql",
+        "CREATE OR REPLACE VIEW v AS SELECT n FROM log;",
+    );
+    site.runbook(
+        "[[phase.gate]]\nid = \"dump\"\ntitle = \"Backup\"\n[phase.gate.backup]\n\
+         target = \"db\"\npath = \"backups\"\n\
+         [[phase.gate]]\nid = \"try\"\ntitle = \"Rehearse\"\n[phase.gate.rehearse]\n\
+         backup = \"dump\"\n\
+         [[phase.gate]]\nid = \"mig\"\ntitle = \"Migrate\"\n[phase.gate.migrate]\n\
+         target = \"db\"\nstyle = \"flyway\"\nfiles = [\"db/*.sql\"]\n\
+         adopt = \"flyway_schema_history\"\n\
+         [[rollback]]\nid = \"back\"\ntitle = \"Back\"\nscope = \"partial\"\n\
+         valid_from = \"mig\"\nexpect_duration = \"1m\"\n[[rollback.gate]]\nid = \"down\"\n\
+         title = \"Down\"\n[rollback.gate.migrate]\ntarget = \"db\"\nstyle = \"flyway\"\n\
+         files = [\"db/*.sql\"]\nundoes = [\"mig\"]\n",
+    );
+    site.run().exits(0).shows("3 files applied");
+    let seen = site.evidence("try-1.json").to_string();
+    assert!(
+        seen.contains("it is applied whenever it has changed"),
+        "{seen}"
+    );
+    assert_eq!(logged(&site), "3");
+    assert_eq!(ledger(&site, "baseline"), "db/V1__x.sql,db/V2__x.sql");
+}
+
 /// A run whose way back has the same style.
 fn there_and_back(site: Site, style: &str, files: &str, more: &str) -> Bench {
     let runbook = format!(
