@@ -19,7 +19,7 @@ fn request(gate: &Commit, context: &Context) -> Result<CommitRequest, String> {
                 .map_err(|error| format!("{}: {error}", file.path))?,
             ContentSource::File(path) => {
                 let path = context.path(path);
-                super::migrate_plan::read_text(&path)
+                super::migrate_files::read_text(&path)
                     .map_err(|reason| format!("{}: {reason}", context.shown(&path)))?
             }
         };

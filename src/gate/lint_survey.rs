@@ -37,7 +37,7 @@ pub(super) fn survey(gate: &Lint, context: &Context) -> Survey {
     let mut read = vec![format!("{gate:?}")];
     for path in files(gate, context, &mut survey.seen.problems) {
         let name = context.shown(&path);
-        match super::migrate_plan::read_text(&path) {
+        match super::migrate_files::read_text(&path) {
             Err(reason) => survey.seen.problems.push(format!("{name}: {reason}")),
             Ok(text) => {
                 let file = linted(gate, context, name, &text);
@@ -63,7 +63,7 @@ fn files(gate: &Lint, context: &Context, problems: &mut Vec<String>) -> Vec<Path
     let mut paths: Vec<PathBuf> = Vec::new();
     for pattern in &gate.files {
         let pattern = context.fill(pattern);
-        let mut found = super::migrate_plan::expand(&context.base.join(&pattern));
+        let mut found = super::migrate_files::expand(&context.base.join(&pattern));
         if found.is_empty() {
             problems.push(format!("no file matches `{pattern}`"));
         }

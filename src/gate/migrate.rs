@@ -4,8 +4,9 @@ use std::sync::Mutex;
 
 use super::locks::{LockWatch, Patience, Rules, Tolerated};
 use super::migrate_apply::Work;
+use super::migrate_files::read_text;
 use super::migrate_made::Recorder;
-use super::migrate_plan::{MigrationPlan, PlannedFile, Standing, read_text};
+use super::migrate_plan::{MigrationPlan, PlannedFile, Standing};
 use super::migrate_safe::settle_earlier;
 use super::migrate_session::forward_notices;
 use super::query::unreachable;
@@ -73,6 +74,7 @@ pub(super) fn new_row<'a>(
         collection: &context.gate.id,
         file: &file.name,
         undoes: file.undoes.as_deref(),
+        replaces: matches!(file.standing, Standing::Again { .. }),
         checksum: &file.checksum.normalised,
         raw_sha256: &file.checksum.raw,
         statements: file.script.statements.len(),
@@ -108,7 +110,7 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
         Ok(prepared) => prepared,
         Err(error) => return unreachable(&gate.target, &error),
     };
-    if let Some(outcome) = super::migrate_beside::check(gate, &session, migration).await {
+    if let Some(outcome) = ready(gate, context, &session, migration).await {
         return outcome;
     }
     let files = migration.files.iter();
@@ -157,6 +159,24 @@ async fn arm(gate: &Migrate, session: &Session) -> Result<Armed, PostgresError> 
     session.client.batch_execute(&renewal).await?;
     let guards = apply::read_guards(session).await?;
     Ok((more, renewal, guards))
+}
+
+/// Looks once more at what else goes on, then writes what was applied before; gives why it ends
+/// there.
+async fn ready(
+    gate: &Migrate,
+    context: &Context,
+    session: &Session,
+    migration: &MigrationPlan,
+) -> Option<Outcome> {
+    let beside = super::migrate_beside::check(gate, session, migration).await;
+    if beside.is_some() {
+        return beside;
+    }
+    let written = super::migrate_adopt::write(context, session, migration).await;
+    written
+        .err()
+        .map(|error| unreachable(&gate.target, &error.into()))
 }
 
 /// Looks at the schema while the files are applied, where the runbook wants that and it can.
@@ -216,7 +236,7 @@ fn not_chosen(migration: &MigrationPlan, context: &Context) -> Option<Finding> {
 
 /// What was reviewed is what runs: a file that is another one now stops everything.
 fn changed_since_review(migration: &MigrationPlan) -> Option<Finding> {
-    for file in migration.pending() {
+    for file in migration.pending().chain(migration.taken()) {
         let now = read_text(&file.path).map(|text| Checksum::of(&text).raw);
         if now.as_ref() != Ok(&file.checksum.raw) {
             return Some(
@@ -243,7 +263,10 @@ async fn prepare(gate: &Migrate, context: &Context) -> Result<(Session, String),
 }
 
 pub(super) fn first_state(context: &Context, file: &PlannedFile) -> AppliedFile {
-    let applied = matches!(file.standing, Standing::Applied { .. });
+    let applied = matches!(
+        file.standing,
+        Standing::Applied { .. } | Standing::Baseline { .. }
+    );
     AppliedFile {
         file: file.name.clone(),
         checksum: file.checksum.normalised.clone(),

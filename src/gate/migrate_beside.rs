@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use super::migrate_adopt;
 use super::migrate_plan::MigrationPlan;
 use super::query::unreachable;
 use super::{Context, Outcome, Plan, TargetError, Tone};
 use crate::expectation::Finding;
 use crate::postgres::PostgresError;
+use crate::postgres::foreign_ledger::ForeignLedger;
 use crate::postgres::ledger::{self, LedgerRow};
 use crate::postgres::locks::{self, Beside};
 use crate::postgres::session::{Session, SessionSettings};
@@ -94,13 +96,20 @@ fn refused(gate: &Migrate, beside: &Beside) -> Option<Finding> {
     )
 }
 
+/// What the database says of the files that were applied.
+pub(super) struct Records {
+    pub(super) rows: Vec<LedgerRow>,
+    /// What other tools have recorded, where that counts.
+    pub(super) foreign: Vec<ForeignLedger>,
+}
+
 /// Asks for the ledger and, where so many files are not all in it, for what else goes on in the
 /// database.
 pub(super) async fn ask(
     gate: &Migrate,
     context: &Context,
     files: usize,
-) -> Result<(Vec<LedgerRow>, Beside), TargetError> {
+) -> Result<(Records, Beside), TargetError> {
     let settings = SessionSettings {
         read_only: true,
         ..SessionSettings::default()
@@ -110,9 +119,10 @@ pub(super) async fn ask(
         .open(&gate.target, &context.gate.id, settings)
         .await?;
     let rows = ledger::rows(&session).await?;
+    let foreign = migrate_adopt::read(gate, context, &session, &rows).await?;
     let beside = match rows.len() < files || !gate.undoes.is_empty() {
         true => look(&session).await?,
         false => Beside::default(),
     };
-    Ok((rows, beside))
+    Ok((Records { rows, foreign }, beside))
 }

@@ -1,13 +1,12 @@
 //! The plan of a migrate gate that goes back: which applied files are undone, by which files.
 
-use std::path::Path;
-
 use super::Context;
 use super::migrate_plan::{MigrationPlan, PlannedFile, Standing};
 use crate::postgres::ledger::{LedgerRow, LedgerState};
 use crate::runbook::Migrate;
+use crate::runbook::naming::{Mark, Style};
 
-/// Pairs every chosen file with the one of the same name that undoes it, the last applied first.
+/// Pairs every chosen file with the one that undoes it, the last applied first.
 /// Before anybody has chosen, all that can be undone is shown.
 pub(super) fn stand(
     gate: &Migrate,
@@ -18,27 +17,25 @@ pub(super) fn stand(
     let ours = |row: &&LedgerRow| gate.undoes.contains(&row.collection);
     let applied = rows
         .iter()
-        .filter(|row| row.state == LedgerState::Applied)
+        .filter(|row| row.state.is_applied())
         .filter(ours);
     let mut refusals = Vec::new();
     let mut planned = Vec::new();
     let chosen = |file: &str| {
         context.chosen_files.is_empty() || context.chosen_files.iter().any(|c| c == file)
     };
-    for row in applied.rev().filter(|row| chosen(&row.file)) {
-        match pair(&row.file, files) {
+    // What is applied whenever it changes is no part of a way back, unless somebody asks for it.
+    let has_way = |file: &str| {
+        !context.chosen_files.is_empty() || Mark::of(gate.style, file) != Some(Mark::Repeatable)
+    };
+    let wanted = |row: &&LedgerRow| chosen(&row.file) && has_way(&row.file);
+    for row in applied.rev().filter(wanted) {
+        match pair(gate.style, &row.file, files) {
             Some(down) => planned.push(PlannedFile {
                 undoes: Some(row.file.clone()),
                 ..down.clone()
             }),
-            None if pairs(&row.file, files) > 1 => refusals.push(format!(
-                "{} has several files of the same name that may undo it; name their folder alone",
-                row.file
-            )),
-            None => refusals.push(format!(
-                "{} has no file of the same name that undoes it; write one, or restore the backup",
-                row.file
-            )),
+            None => refusals.push(no_way(gate.style, &row.file, files)),
         }
     }
     let undone = |file: &str| {
@@ -57,12 +54,13 @@ pub(super) fn stand(
         if is_planned || refusals.iter().any(|refusal| refusal.starts_with(choice)) {
             continue;
         }
-        match pair(choice, files) {
+        match pair(gate.style, choice, files) {
             Some(down) if undone(choice) => planned.push(PlannedFile {
                 undoes: Some(choice.clone()),
                 standing: Standing::Applied {
                     at: "before".to_owned(),
                     by: String::new(),
+                    line_ends: false,
                 },
                 ..down.clone()
             }),
@@ -73,24 +71,62 @@ pub(super) fn stand(
         files: planned,
         missing: Vec::new(),
         refusals,
+        taken_by: None,
     }
 }
 
-/// The one file of the same name; none where there are several.
-fn pair<'a>(up: &str, files: &'a [PlannedFile]) -> Option<&'a PlannedFile> {
-    (pairs(up, files) == 1).then(|| same_name(up, files).next())?
+/// Why a file cannot be undone.
+fn no_way(style: Style, up: &str, files: &[PlannedFile]) -> String {
+    match pairs(style, up, files) {
+        0 | 1 => format!(
+            "{up} has no {}; write one, or restore the backup",
+            way_back(style)
+        ),
+        _ => format!(
+            "{up} has several files of the same {} that may undo it; name their folder alone",
+            common(style)
+        ),
+    }
 }
 
-fn pairs(up: &str, files: &[PlannedFile]) -> usize {
-    same_name(up, files).count()
+fn common(style: Style) -> &'static str {
+    match style {
+        Style::Plain => "name",
+        Style::Sqitch => "change",
+        _ => "version",
+    }
 }
 
-fn same_name<'a>(
+fn way_back(style: Style) -> &'static str {
+    match style {
+        Style::Plain => "file of the same name that undoes it",
+        Style::Numbered | Style::Timestamp => "file of the same version that undoes it",
+        Style::Flyway => "file U…__… of the same version that undoes it",
+        Style::Sqitch => "file in revert/ that undoes it",
+        Style::Dbmate => "statements behind `-- migrate:down` that undo it",
+        Style::GolangMigrate => "file ….down.sql of the same version that undoes it",
+    }
+}
+
+/// The one file that undoes another; none where there are several.
+fn pair<'a>(style: Style, up: &str, files: &'a [PlannedFile]) -> Option<&'a PlannedFile> {
+    (pairs(style, up, files) == 1).then(|| undoing(style, up, files).next())?
+}
+
+fn pairs(style: Style, up: &str, files: &[PlannedFile]) -> usize {
+    undoing(style, up, files).count()
+}
+
+fn undoing<'a>(
+    style: Style,
     up: &str,
     files: &'a [PlannedFile],
 ) -> impl Iterator<Item = &'a PlannedFile> + use<'a> {
-    let name = Path::new(up).file_name().map(ToOwned::to_owned);
-    files
-        .iter()
-        .filter(move |file| name.is_some() && file.path.file_name() == name.as_deref())
+    let mark = Mark::of(style, up);
+    let up = up.to_owned();
+    files.iter().filter(move |file| {
+        // A file that was applied does not undo itself, unless it holds its own way back.
+        let is_itself = file.name == up && style != Style::Dbmate;
+        !is_itself && mark.as_ref() == Some(&file.mark)
+    })
 }

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Payload, Plan, Tone};
+use super::migrate_described::describe;
+use super::migrate_files::read_files;
+use super::{Context, Plan, Tone};
 use crate::digest::digest;
-use crate::runbook::{Migrate, MigrateEngine};
-use crate::sql::{Checksum, Dialect, Script};
+use crate::runbook::Migrate;
+use crate::runbook::naming::{Mark, Style};
+use crate::sql::{Checksum, Script};
 
 /// Where a file stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,16 @@ pub enum Standing {
     Applied {
         at: String,
         by: String,
+        /// The bytes differ, by line ends or a byte-order mark.
+        line_ends: bool,
+    },
+    /// It was applied before the ledger was there: the ledger says so, or is going to.
+    Baseline {
+        at: Option<String>,
+    },
+    /// It is applied whenever it has changed, and it has.
+    Again {
+        applied: String,
     },
     /// The ledger has it with another checksum.
     Changed {
@@ -35,10 +48,14 @@ pub struct PlannedFile {
     /// As the ledger and people know it.
     pub name: String,
     pub checksum: Checksum,
+    /// What it has in common with the file that undoes it.
+    pub mark: Mark,
     pub script: Script,
     pub standing: Standing,
     /// The applied file that this one undoes.
     pub undoes: Option<String>,
+    /// What is done to its text before it runs, for people.
+    pub notes: Vec<String>,
 }
 
 /// Everything that a migrate gate is going to do.
@@ -49,6 +66,8 @@ pub struct MigrationPlan {
     pub missing: Vec<String>,
     /// Why nothing may be started, each with file and line where there is one.
     pub refusals: Vec<String>,
+    /// Who says of files that they were applied before.
+    pub taken_by: Option<String>,
 }
 
 impl MigrationPlan {
@@ -57,7 +76,7 @@ impl MigrationPlan {
         self.files.iter().filter(|file| {
             matches!(
                 file.standing,
-                Standing::Pending | Standing::OutOfOrder { .. }
+                Standing::Pending | Standing::OutOfOrder { .. } | Standing::Again { .. }
             )
         })
     }
@@ -65,7 +84,7 @@ impl MigrationPlan {
 
 pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     let read = read_files(gate, context);
-    let (rows, beside) =
+    let (records, beside) =
         match super::migrate_beside::ask(gate, context, read.as_ref().map_or(0, Vec::len)).await {
             Ok(asked) => asked,
             Err(error) => {
@@ -78,93 +97,21 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
         };
     let migration = match read {
         Ok(files) if !gate.undoes.is_empty() => {
-            super::migrate_down::stand(gate, context, &files, &rows)
+            super::migrate_down::stand(gate, context, &files, &records.rows)
         }
-        Ok(files) => super::migrate_stand::stand(gate, context, files, &rows),
+        Ok(files) => super::migrate_stand::stand(gate, context, files, &records),
         Err(reasons) => MigrationPlan {
             files: Vec::new(),
             missing: Vec::new(),
             refusals: reasons,
+            taken_by: None,
         },
     };
-    let mut plan = describe(gate, migration);
+    let digest = plan_digest(gate, &migration.files);
+    let mut plan = describe(gate, digest, migration);
     super::migrate_beside::describe(&mut plan, gate, &beside);
     super::rehearse::foretell(&mut plan, context);
     plan
-}
-
-/// Finds and reads the files, each once.
-fn read_files(gate: &Migrate, context: &Context) -> Result<Vec<PlannedFile>, Vec<String>> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut reasons = Vec::new();
-    for pattern in &gate.files {
-        let pattern = context.fill(pattern);
-        let found = expand(&context.base.join(&pattern));
-        if found.is_empty() {
-            reasons.push(format!("no file matches `{pattern}`"));
-        }
-        // One glob after the other, and within one by bytes: the same on every machine.
-        let mut found: Vec<PathBuf> = found.into_iter().filter(|p| !paths.contains(p)).collect();
-        found.sort_by(|a, b| {
-            a.as_os_str()
-                .as_encoded_bytes()
-                .cmp(b.as_os_str().as_encoded_bytes())
-        });
-        paths.extend(found);
-    }
-    let mut files = Vec::new();
-    for path in paths {
-        let name = context.shown(&path);
-        match read_text(&path) {
-            Err(reason) => reasons.push(format!("{name}: {reason}")),
-            Ok(text) => {
-                let script = Script::read_as(&text, dialect(gate));
-                for problem in &script.problems {
-                    let (line, message, help) = (problem.line, &problem.message, &problem.help);
-                    reasons.push(format!("{name}:{line}: {message}; {help}"));
-                }
-                files.push(PlannedFile {
-                    path,
-                    name,
-                    checksum: Checksum::of(&text),
-                    script,
-                    standing: Standing::Pending,
-                    undoes: None,
-                });
-            }
-        }
-    }
-    if reasons.is_empty() {
-        Ok(files)
-    } else {
-        Err(reasons)
-    }
-}
-
-fn dialect(gate: &Migrate) -> Dialect {
-    match gate.engine {
-        MigrateEngine::Native => Dialect::Sql,
-        MigrateEngine::Psql => Dialect::Psql,
-    }
-}
-
-pub(super) fn expand(pattern: &std::path::Path) -> Vec<PathBuf> {
-    // A folder's own name may hold what a glob would read as a pattern.
-    if pattern.is_file() {
-        return vec![pattern.to_owned()];
-    }
-    glob::glob(&pattern.to_string_lossy())
-        .map(|paths| paths.flatten().filter(|path| path.is_file()).collect())
-        .unwrap_or_default()
-}
-
-/// Reads a file as UTF-8 text.
-pub(super) fn read_text(path: &std::path::Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        format!("byte {at} is not UTF-8; save the file as UTF-8")
-    })
 }
 
 /// The hash of the plan, from the files alone; what is wrong with them is part of it.
@@ -186,72 +133,8 @@ fn plan_digest(gate: &Migrate, files: &[PlannedFile]) -> String {
         .iter()
         .map(|file| format!("{} {}", file.name, file.checksum.raw))
         .chain([gate.target.clone(), gate.role.clone().unwrap_or_default()])
+        .chain((gate.style != Style::Plain).then(|| gate.style.word().to_owned()))
+        .chain([&gate.adopt, &gate.baseline].into_iter().flatten().cloned())
         .collect();
     digest(inputs.join("\n").as_bytes())
-}
-
-fn describe(gate: &Migrate, migration: MigrationPlan) -> Plan {
-    let pending = migration.pending().count();
-    let statements: usize = migration
-        .pending()
-        .map(|file| file.script.statements.len())
-        .sum();
-    let summary = match (pending, migration.files.len()) {
-        (0, _) if !gate.undoes.is_empty() => format!("nothing to undo on {}", gate.target),
-        (p, _) if !gate.undoes.is_empty() => format!(
-            "undo {p} applied files, {statements} statements, on {}",
-            gate.target
-        ),
-        (0, n) => format!("nothing to do: {n} files are applied to {}", gate.target),
-        (p, _) => format!(
-            "apply {p} files, {statements} statements, to {}",
-            gate.target
-        ),
-    };
-    let mut plan = Plan::new(summary, &[]);
-    plan.digest = plan_digest(gate, &migration.files);
-    for refusal in &migration.refusals {
-        plan.line(Tone::Bad, format!("refused: {refusal}"));
-    }
-    plan.line(Tone::Plain, super::migrate_session::settings_line(gate));
-    if gate.engine == MigrateEngine::Psql {
-        for line in super::migrate_psql::CANNOT {
-            plan.line(Tone::Muted, line);
-        }
-    }
-    for file in &migration.files {
-        let (tone, word) = match &file.standing {
-            Standing::Pending if file.undoes.is_some() => (Tone::Warning, "undoes".to_owned()),
-            Standing::Applied { .. } if file.undoes.is_some() => (Tone::Muted, "undone".to_owned()),
-            Standing::Pending => (Tone::Plain, "pending".to_owned()),
-            Standing::Applied { at, .. } => (Tone::Muted, format!("applied {at}")),
-            Standing::Changed { .. } => (Tone::Bad, "changed since it was applied".to_owned()),
-            Standing::OutOfOrder { .. } => (Tone::Warning, "out of order".to_owned()),
-            Standing::Lost => (Tone::Bad, "lost".to_owned()),
-        };
-        let count = file.script.statements.len();
-        plan.line(
-            tone,
-            match &file.undoes {
-                None if file.script.alone().is_some() => {
-                    format!("{word:<9} {}  (outside of a transaction)", file.name)
-                }
-                Some(up) => format!("{word:<9} {up}  by {}  ({count} statements)", file.name),
-                None => format!("{word:<9} {}  ({count} statements)", file.name),
-            },
-        );
-    }
-    for file in &migration.missing {
-        plan.line(Tone::Bad, format!("missing   {file}"));
-    }
-    for file in migration.pending() {
-        plan.line(
-            Tone::Heading,
-            format!("{}  {}", file.name, &file.checksum.raw[..12]),
-        );
-        plan.line(Tone::Sql, file.script.text.trim_end());
-    }
-    plan.refuses = migration.refusals.first().cloned();
-    plan.payload = Payload::Migration(Box::new(migration));
-    plan
 }

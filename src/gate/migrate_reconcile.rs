@@ -1,18 +1,17 @@
 //! Asks the ledger what became of an attempt at a migrate gate that nobody saw end.
 
-use std::collections::BTreeMap;
-
 use super::migrate::{first_state, new_row, nonce, settings};
-use super::migrate_plan::MigrationPlan;
+use super::migrate_plan::{MigrationPlan, PlannedFile, Standing};
 use super::migrate_psql::psql_name;
 use super::migrate_safe::{confirm, unconfirmed};
 use super::{AppliedFile, Context, Evidence, FileState, Payload, Reconciled, TargetError};
 use crate::expectation::Finding;
 use crate::postgres::Session;
 use crate::postgres::apply_alone::settle_alone;
-use crate::postgres::ledger::{self, LedgerState, NewRow};
+use crate::postgres::ledger::{self, LedgerRow, LedgerState, NewRow};
 use crate::postgres::settle;
 use crate::promotion::Resolution;
+use crate::runbook::naming::Mark;
 use crate::runbook::{Migrate, MigrateEngine};
 
 /// Asks the ledger what became of an attempt that nobody saw end.
@@ -82,16 +81,11 @@ async fn ask_world(gate: &Migrate, context: &Context) -> Result<Reconciled, Targ
         }
     }
     let rows = ledger::rows(&session).await?;
-    let by_file: BTreeMap<&str, &ledger::LedgerRow> = rows
-        .iter()
-        .filter(|row| matches!(row.state, LedgerState::Applied | LedgerState::Undo))
-        .map(|row| (row.file.as_str(), row))
-        .collect();
     let reconciled = report(
         gate,
         context,
         (&plan.digest, migration),
-        &by_file,
+        &rows,
         identity.describe(),
         session.settings_read_back(),
     );
@@ -150,25 +144,39 @@ async fn fence_all(
     Ok(false)
 }
 
+/// What the ledger says of a file now; none where it is as the plan said.
+fn state(planned: &PlannedFile, nonce: &str, rows: &[LedgerRow]) -> Option<FileState> {
+    let stands = |row: &&LedgerRow| row.state.is_applied() || row.state == LedgerState::Undo;
+    if rows.iter().filter(stands).any(|row| row.nonce == nonce) {
+        return Some(FileState::Applied);
+    }
+    // The row of another attempt says nothing of a file that undoes: what it undid then may have
+    // been applied again. Nor does that of one that is applied whenever it has changed.
+    let same = |row: &LedgerRow| {
+        row.state.is_applied()
+            && row.file == planned.name
+            && (planned.mark != Mark::Repeatable || row.checksum == planned.checksum.normalised)
+    };
+    if planned.undoes.is_none() && rows.iter().any(same) {
+        return Some(FileState::AlreadyApplied);
+    }
+    // That it was applied before is not written yet.
+    matches!(planned.standing, Standing::Baseline { at: None }).then_some(FileState::NotStarted)
+}
+
 fn report(
     gate: &Migrate,
     context: &Context,
     (digest, migration): (&str, &MigrationPlan),
-    by_file: &BTreeMap<&str, &ledger::LedgerRow>,
+    rows: &[LedgerRow],
     server: String,
     settings: &[(String, String)],
 ) -> Reconciled {
     let mut files: Vec<AppliedFile> = Vec::new();
     for planned in &migration.files {
         let mut file = first_state(context, planned);
-        if let Some(row) = by_file.get(planned.name.as_str()) {
-            // The row of another attempt says nothing of a file that undoes: what it undid then
-            // may have been applied again.
-            if row.nonce == file.nonce {
-                file.state = FileState::Applied;
-            } else if planned.undoes.is_none() {
-                file.state = FileState::AlreadyApplied;
-            }
+        if let Some(state) = state(planned, &file.nonce, rows) {
+            file.state = state;
         }
         files.push(file);
     }

@@ -3,62 +3,52 @@
 use std::collections::BTreeSet;
 
 use super::Context;
+use super::migrate_adopt::{Taken, taken};
+use super::migrate_beside::Records;
 use super::migrate_plan::{MigrationPlan, PlannedFile, Standing};
 use crate::postgres::ledger::{LedgerRow, LedgerState};
 use crate::runbook::Migrate;
+use crate::runbook::naming::Mark;
 
-/// Compares the files with the ledger.
+/// Compares the files with the ledger, and with what was applied before it was there.
 pub(super) fn stand(
     gate: &Migrate,
     context: &Context,
     mut files: Vec<PlannedFile>,
-    rows: &[LedgerRow],
+    records: &Records,
 ) -> MigrationPlan {
-    let applied: Vec<&LedgerRow> = rows
-        .iter()
-        .filter(|row| row.state == LedgerState::Applied)
-        .collect();
+    let rows = &records.rows;
+    let applied: Vec<&LedgerRow> = rows.iter().filter(|row| row.state.is_applied()).collect();
+    let (taken, before) = match taken(gate, context, &files, rows, &records.foreign) {
+        Ok(taken) => (taken, Vec::new()),
+        Err(reasons) => (Taken::default(), reasons),
+    };
     let mut refusals = Vec::new();
     let mut later_applied: Option<String> = None;
     for file in files.iter_mut().rev() {
         let row = applied.iter().find(|row| row.file == file.name);
         file.standing = match row {
-            Some(row) if row.checksum == file.checksum.normalised => Standing::Applied {
-                at: row.applied_at.clone(),
-                by: row.applied_by.clone(),
-            },
-            Some(row) => {
-                refusals.push(format!(
-                    "{} was applied on {} and has changed since; make a new file instead",
-                    file.name, row.applied_at
-                ));
-                Standing::Changed {
-                    applied: row.applied_at.clone(),
-                }
-            }
-            None if is_lost(&file.name, context, rows) => {
-                refusals.push(lost_words(&file.name));
-                Standing::Lost
-            }
+            Some(row) => of_row(file, row),
+            None if is_lost(&file.name, context, rows) => Standing::Lost,
+            None if taken.files.contains(&file.name) => Standing::Baseline { at: None },
             None => match &later_applied {
-                Some(after) => Standing::OutOfOrder {
+                Some(after) if file.mark != Mark::Repeatable => Standing::OutOfOrder {
                     after: after.clone(),
                 },
-                None => Standing::Pending,
+                _ => Standing::Pending,
             },
         };
-        match &file.standing {
-            Standing::Applied { .. } | Standing::Changed { .. } => {
-                later_applied = Some(file.name.clone());
-            }
-            Standing::OutOfOrder { after } if !gate.out_of_order => refusals.push(format!(
-                "{} is out of order: {after} is applied already; \
-                 give it a later name, or say out_of_order = \"allow\"",
-                file.name
-            )),
-            _ => {}
+        let counts = matches!(
+            file.standing,
+            Standing::Applied { .. } | Standing::Changed { .. } | Standing::Baseline { .. }
+        );
+        // What is applied whenever it changes has no place in the order.
+        if counts && file.mark != Mark::Repeatable {
+            later_applied = Some(file.name.clone());
         }
+        refusals.extend(refused(gate, file));
     }
+    refusals.extend(before.into_iter().rev());
     refusals.reverse();
     refusals.extend(applied_elsewhere(&files, &applied));
     let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
@@ -75,6 +65,43 @@ pub(super) fn stand(
         files,
         missing,
         refusals,
+        taken_by: taken.by,
+    }
+}
+
+/// Where a file stands that the ledger has.
+fn of_row(file: &PlannedFile, row: &LedgerRow) -> Standing {
+    let at = row.applied_at.clone();
+    if row.checksum != file.checksum.normalised {
+        return match file.mark {
+            Mark::Repeatable => Standing::Again { applied: at },
+            _ => Standing::Changed { applied: at },
+        };
+    }
+    if row.state == LedgerState::Baseline {
+        return Standing::Baseline { at: Some(at) };
+    }
+    Standing::Applied {
+        at,
+        by: row.applied_by.clone(),
+        line_ends: row.raw_sha256 != file.checksum.raw,
+    }
+}
+
+/// Why nothing may be started while a file stands as it does.
+fn refused(gate: &Migrate, file: &PlannedFile) -> Option<String> {
+    match &file.standing {
+        Standing::Changed { applied } => Some(format!(
+            "{} was applied on {applied} and has changed since; make a new file instead",
+            file.name
+        )),
+        Standing::Lost => Some(lost_words(&file.name)),
+        Standing::OutOfOrder { after } if !gate.out_of_order => Some(format!(
+            "{} is out of order: {after} is applied already; \
+             give it a later name, or say out_of_order = \"allow\"",
+            file.name
+        )),
+        _ => None,
     }
 }
 
@@ -96,7 +123,7 @@ fn lost_words(file: &str) -> String {
 
 /// Tells whether whoever runs it chooses the file, as `{file}`: another one is no part of a set, and
 /// those of before are not missed.
-fn is_chosen(gate: &Migrate) -> bool {
+pub(super) fn is_chosen(gate: &Migrate) -> bool {
     let chosen = |pattern: &String| {
         let name = pattern.strip_prefix('{').and_then(|p| p.strip_suffix('}'));
         name.is_some_and(|name| !name.contains(['{', '}']))

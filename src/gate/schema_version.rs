@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::query::unreachable;
 use super::{Context, Evidence, Outcome, Plan, Reconciled, TargetError, Tone, drift};
 use crate::expectation::{Finding, Verdict};
-use crate::postgres::ledger::LedgerState;
 use crate::postgres::schema_version::{self, Versions};
 use crate::postgres::session::{Session, SessionSettings};
 use crate::postgres::{PostgresError, catalog, ledger};
@@ -170,9 +169,7 @@ async fn write(
     checksum: String,
 ) -> Result<SchemaVersionSeen, Failure> {
     let rows = ledger::rows(session).await?;
-    let applied = rows
-        .into_iter()
-        .filter(|row| row.state == LedgerState::Applied);
+    let applied = rows.into_iter().filter(|row| row.state.is_applied());
     let migrations: Vec<String> = applied.map(|row| row.file).collect();
     let table = gate.table.clone();
     let newest = match schema_version::newest(session, &table).await? {

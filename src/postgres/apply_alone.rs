@@ -294,19 +294,16 @@ async fn write_intent(session: &Session, row: &NewRow<'_>) -> Result<(), Postgre
 /// Writes the result: the intent becomes an applied file, and older ones of it are settled.
 async fn finish(session: &Session, row: &NewRow<'_>) -> Result<(), PostgresError> {
     let (nonce, file) = (literal(row.nonce), literal(row.file));
-    let mut sql = format!(
-        "RESET ROLE; UPDATE stagegate.ledger SET state = CASE WHEN nonce = {nonce} \
+    // The row of before makes way first: only one may say of a file that it is applied.
+    let before = row
+        .makes_way()
+        .map_or(String::new(), |sql| format!("{sql}; "));
+    let sql = format!(
+        "RESET ROLE; {before}UPDATE stagegate.ledger SET state = CASE WHEN nonce = {nonce} \
          THEN {} ELSE 'void' END, applied_at = clock_timestamp() \
          WHERE state = 'intent' AND file = {file}",
         literal(row.done_state())
     );
-    if let Some(up) = row.undoes {
-        sql.push_str(&format!(
-            "; UPDATE stagegate.ledger SET state = 'reverted' WHERE state = 'applied' \
-             AND file = {}",
-            literal(up)
-        ));
-    }
     session.client.batch_execute(&sql).await?;
     let sql = format!(
         "SELECT count(*) FROM stagegate.ledger WHERE nonce = {nonce} AND state = {}",

@@ -3,14 +3,6 @@
 use super::PostgresError;
 use super::session::Session;
 
-/// Tables of other tools, as a runbook names them.
-pub const TABLES: [&str; 4] = [
-    "schema_migrations",
-    "flyway_schema_history",
-    "_sqlx_migrations",
-    "alembic_version",
-];
-
 /// One such table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignLedger {
@@ -20,18 +12,41 @@ pub struct ForeignLedger {
     pub relation: String,
     /// What it says is applied, as it writes it.
     pub versions: Vec<String>,
-    /// It holds the last version only: all before it are applied too.
-    pub up_to: bool,
+    /// All up to and including this one are applied too, though they are not listed.
+    pub up_to: Option<String>,
     /// Why it cannot be trusted as it stands.
     pub broken: Option<String>,
 }
 
-/// Reads every such table of the database.
+impl ForeignLedger {
+    /// What it holds, in words; `None` where it holds nothing.
+    pub fn words(&self) -> Option<String> {
+        let count = self.versions.len();
+        match &self.up_to {
+            Some(version) => Some(format!(
+                "{} says that it is at version {version}",
+                self.relation
+            )),
+            None if count > 0 => Some(format!("{} holds {count} applied versions", self.relation)),
+            None => None,
+        }
+    }
+
+    /// The same where only the last version is written down.
+    fn at_its_last(self) -> ForeignLedger {
+        ForeignLedger {
+            up_to: self.versions.last().cloned(),
+            ..self
+        }
+    }
+}
+
+/// Reads every table of these names that one of those tools has made.
 ///
 /// # Errors
 /// What the server says.
-pub async fn read(session: &Session) -> Result<Vec<ForeignLedger>, PostgresError> {
-    let names: Vec<String> = TABLES.iter().map(|name| format!("'{name}'")).collect();
+pub async fn read(session: &Session, named: &[&str]) -> Result<Vec<ForeignLedger>, PostgresError> {
+    let names: Vec<String> = named.iter().map(|name| format!("'{name}'")).collect();
     let sql = format!(
         "SELECT c.relname::text, pg_catalog.format('%I.%I', n.nspname, c.relname), \
          coalesce(string_agg(a.attname::text, ' '), '') \
@@ -67,7 +82,7 @@ pub async fn read(session: &Session) -> Result<Vec<ForeignLedger>, PostgresError
             }
             "alembic_version" if has("version_num") => {
                 let sql = format!("SELECT version_num::text FROM {relation} ORDER BY 1");
-                plain(session, table, relation, &sql).await?
+                plain(session, table, relation, &sql).await?.at_its_last()
             }
             // A table of an application that only has the name.
             _ => continue,
@@ -83,29 +98,28 @@ async fn flyway(
     relation: String,
 ) -> Result<ForeignLedger, PostgresError> {
     let sql = format!(
-        "SELECT version, success, type FROM {relation} WHERE version IS NOT NULL \
+        "SELECT coalesce(version::text, ''), success, type::text, script::text FROM {relation} \
          ORDER BY installed_rank"
     );
     let mut versions: Vec<String> = Vec::new();
     let mut broken = None;
-    let mut up_to = false;
+    let mut up_to = None;
     for row in session.rows(&sql).await? {
-        let [Some(version), success, kind] = row.as_slice() else {
+        let [Some(version), success, kind, script] = row.as_slice() else {
             continue;
         };
         if success.as_deref() != Some("t") {
-            broken = Some(format!("its version {version} failed and was not repaired"));
+            let script = script.as_deref().unwrap_or(version);
+            broken = Some(format!("its {script} failed and was not repaired"));
         }
         match kind.as_deref() {
+            // What is applied again and again has no version, and is applied once more.
+            _ if version.is_empty() => {}
             Some("UNDO_SQL" | "DELETE") => versions.retain(|v| v != version),
-            Some("BASELINE") => {
-                up_to = true;
-                versions.push(version.clone());
-            }
+            Some("BASELINE") => up_to = Some(version.clone()),
             _ => versions.push(version.clone()),
         }
     }
-    // A baseline stands for all before it; what is behind it is listed one by one.
     Ok(ForeignLedger {
         table,
         relation,
@@ -136,7 +150,7 @@ async fn sqlx(
         table,
         relation,
         versions,
-        up_to: false,
+        up_to: None,
         broken,
     })
 }
@@ -158,13 +172,14 @@ async fn golang_migrate(
         }
         versions.push(version.clone());
     }
-    Ok(ForeignLedger {
+    let read = ForeignLedger {
         table,
         relation,
         versions,
-        up_to: true,
+        up_to: None,
         broken,
-    })
+    };
+    Ok(read.at_its_last())
 }
 
 async fn plain(
@@ -178,7 +193,7 @@ async fn plain(
         table,
         relation,
         versions: rows.into_iter().flatten().flatten().collect(),
-        up_to: false,
+        up_to: None,
         broken: None,
     })
 }

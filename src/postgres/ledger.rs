@@ -23,6 +23,13 @@ pub enum LedgerState {
     Baseline,
 }
 
+impl LedgerState {
+    /// Tells whether what the file did is there.
+    pub fn is_applied(self) -> bool {
+        matches!(self, LedgerState::Applied | LedgerState::Baseline)
+    }
+}
+
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerRow {
@@ -48,6 +55,8 @@ pub struct NewRow<'a> {
     pub file: &'a str,
     /// The applied file that this one undoes; its row says so from then on.
     pub undoes: Option<&'a str>,
+    /// It was applied before in another form; that row says so from then on.
+    pub replaces: bool,
     pub checksum: &'a str,
     pub raw_sha256: &'a str,
     pub statements: usize,
@@ -232,14 +241,30 @@ impl NewRow<'_> {
     /// another one is only written where that one is still applied.
     pub fn insert(&self) -> String {
         let Some(up) = self.undoes else {
-            return self.insert_as("applied");
+            let Some(before) = self.makes_way() else {
+                return self.insert_as("applied");
+            };
+            // The rows are counted, so that the old one has made way before the new one is written.
+            return format!(
+                "WITH earlier AS ({before} RETURNING 1), counted AS (SELECT pg_catalog.count(*) FROM earlier) \
+                 {COLUMNS} SELECT {} FROM counted",
+                self.values("applied")
+            );
         };
         format!(
-            "WITH undone AS (UPDATE stagegate.ledger SET state = 'reverted' \
-             WHERE file = {} AND state = 'applied' RETURNING 1) {COLUMNS} SELECT {} FROM undone",
-            literal(up),
+            "WITH undone AS ({} RETURNING 1) {COLUMNS} SELECT {} FROM undone",
+            reverts(up),
             self.values("undo")
         )
+    }
+
+    /// The statement by which the row of before makes way for this one, where one does.
+    pub(super) fn makes_way(&self) -> Option<String> {
+        match (self.undoes, self.replaces) {
+            (Some(file), _) => Some(reverts(file)),
+            (None, true) => Some(reverts(self.file)),
+            (None, false) => None,
+        }
     }
 
     fn insert_as(&self, state: &str) -> String {
@@ -316,6 +341,29 @@ pub async fn fence(session: &Session, row: &NewRow<'_>) -> Result<bool, Postgres
     );
     let found = session.client.query_typed_opt(&sql, &[]).await?;
     Ok(found.is_some_and(|row| row.get(0)))
+}
+
+fn reverts(file: &str) -> String {
+    format!(
+        "UPDATE stagegate.ledger SET state = 'reverted' \
+         WHERE file = {} AND state IN ('applied', 'baseline')",
+        literal(file)
+    )
+}
+
+/// Writes that files were applied before the ledger was there: all in one transaction, and each
+/// once, by its key.
+///
+/// # Errors
+/// What the server says; nothing is written then.
+pub async fn write_baseline(session: &Session, rows: &[NewRow<'_>]) -> Result<(), PostgresError> {
+    let inserts: Vec<String> = rows.iter().map(|row| row.with_ticket("baseline")).collect();
+    let sql = format!("BEGIN READ WRITE; {}; COMMIT", inserts.join("; "));
+    if let Err(error) = session.client.batch_execute(&sql).await {
+        let _ = session.client.batch_execute("ROLLBACK").await;
+        return Err(error.into());
+    }
+    Ok(())
 }
 
 /// The statement that lets a file's transaction be committed.

@@ -34,6 +34,7 @@ pub mod effects;
 pub mod enrolment;
 pub mod environment;
 pub mod error;
+pub mod foreign_ledger;
 pub mod fresh_database;
 pub mod globals;
 pub mod identity;

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
+use super::naming::Style;
 use super::queueing::Queueing;
 
 /// SQL files to apply, one transaction each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrate {
     pub target: String,
-    /// Paths or globs; each glob's files are taken in byte order.
+    /// Paths or globs; each glob's files are taken in byte order, or as their style orders them.
     pub files: Vec<String>,
+    /// How the files are named.
+    pub style: Style,
+    /// The table of another tool that says what was applied before, or `ignore`.
+    pub adopt: Option<String>,
+    /// The last file that was applied before, by its version or its name.
+    pub baseline: Option<String>,
     /// The role that owns what is made.
     pub role: Option<String>,
     pub search_path: Option<String>,
@@ -22,7 +29,7 @@ pub struct Migrate {
     pub queueing: Queueing,
     /// Files that sort before an applied one are applied as well rather than refused.
     pub out_of_order: bool,
-    /// The gates whose applied files these files undo, by the same file name; empty forward.
+    /// The gates whose applied files these files undo, by what their style pairs; empty forward.
     pub undoes: Vec<String>,
     /// What the files make of the schema is read before and after.
     pub record_change: bool,

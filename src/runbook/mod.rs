@@ -14,6 +14,7 @@ mod messages;
 mod migrating;
 mod model;
 mod names;
+pub mod naming;
 mod problem;
 mod queueing;
 mod reader;

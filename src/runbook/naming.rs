@@ -34,6 +34,19 @@ impl Style {
         "golang-migrate",
     ];
 
+    /// The word of a runbook for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Style::Plain => "plain",
+            Style::Numbered => "numbered",
+            Style::Timestamp => "timestamp",
+            Style::Flyway => "flyway",
+            Style::Sqitch => "sqitch",
+            Style::Dbmate => "dbmate",
+            Style::GolangMigrate => "golang-migrate",
+        }
+    }
+
     pub(super) fn of(word: &str) -> Style {
         match word {
             "numbered" => Style::Numbered,
@@ -53,7 +66,7 @@ impl Style {
             Style::Numbered => "NUMBER_title.sql, such as 001_orders.sql",
             Style::Timestamp => "YYYYMMDDhhmmss_title.sql, such as 20260131120000_orders.sql",
             Style::Flyway => "V1__title.sql, U1__title.sql or R__title.sql",
-            Style::Sqitch => "a name of sqitch.plan with deploy/NAME.sql",
+            Style::Sqitch => "sqitch.plan, with deploy/ and revert/ beside it",
             Style::Dbmate => "DIGITS_title.sql with `-- migrate:up` in it",
             Style::GolangMigrate => "NUMBER_title.up.sql or NUMBER_title.down.sql",
         }
@@ -122,6 +135,7 @@ pub enum Part {
 /// `None` is a name that the convention does not have.
 pub fn part(style: Style, name: &str) -> Option<Part> {
     let stem = name.strip_suffix(".sql")?;
+    let stem_down = stem.strip_suffix(".down");
     let numbered = |stem: &str| {
         let end = stem.find('_')?;
         let title = &stem[end + 1..];
@@ -129,13 +143,13 @@ pub fn part(style: Style, name: &str) -> Option<Part> {
     };
     match style {
         Style::Plain | Style::Sqitch => None,
-        Style::Numbered => numbered(stem).map(Part::Up),
-        Style::Timestamp => {
-            let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
-            (digits == 14).then(|| numbered(stem).map(Part::Up))?
-        }
+        Style::Timestamp if digits(stem) != 14 => None,
+        Style::Numbered | Style::Timestamp => match stem_down {
+            Some(stem) => numbered(stem).map(Part::Down),
+            None => numbered(stem).map(Part::Up),
+        },
         Style::Dbmate => numbered(stem).map(Part::Both),
-        Style::GolangMigrate => match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
+        Style::GolangMigrate => match (stem.strip_suffix(".up"), stem_down) {
             (Some(stem), _) => numbered(stem).map(Part::Up),
             (None, Some(stem)) => numbered(stem).map(Part::Down),
             _ => None,
@@ -154,6 +168,76 @@ pub fn part(style: Style, name: &str) -> Option<Part> {
         }
     }
 }
+
+fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+/// What a file and the one that undoes it have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    Version(Version),
+    /// A change of a `sqitch.plan`.
+    Change(String),
+    /// Nothing undoes it.
+    Repeatable,
+    /// Its own name, where the style gives names no meaning.
+    Name(String),
+}
+
+impl Mark {
+    /// Reads the mark of a file from its path; `None` for a name that the style does not have.
+    pub fn of(style: Style, path: &str) -> Option<Mark> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match style {
+            Style::Plain => Some(Mark::Name(name.to_owned())),
+            Style::Sqitch => {
+                let stem = path.strip_suffix(".sql")?;
+                let folder = |folder: &str| {
+                    let behind = stem.rsplit_once(&format!("/{folder}/")).map(|(_, c)| c);
+                    behind.or_else(|| stem.strip_prefix(&format!("{folder}/")))
+                };
+                let change = folder("deploy").or_else(|| folder("revert"))?;
+                Some(Mark::Change(change.to_owned()))
+            }
+            _ => Some(match part(style, name)? {
+                Part::Up(version) | Part::Down(version) | Part::Both(version) => {
+                    Mark::Version(version)
+                }
+                Part::Repeatable => Mark::Repeatable,
+            }),
+        }
+    }
+
+    pub fn version(&self) -> Option<&Version> {
+        match self {
+            Mark::Version(version) => Some(version),
+            _ => None,
+        }
+    }
+
+    /// Tells whether another tool means this file by what it has written down, or a person does.
+    pub fn is(&self, said: &str) -> bool {
+        match self {
+            Mark::Version(version) => Version::read(said).as_ref() == Some(version),
+            Mark::Change(change) => change == said,
+            Mark::Repeatable => false,
+            Mark::Name(name) => {
+                let front = name.split(['_', '-', '.']).next().unwrap_or(name);
+                let same = Version::read(front).is_some_and(|v| Some(v) == Version::read(said));
+                same || front == said || name == said || name.strip_suffix(".sql") == Some(said)
+            }
+        }
+    }
+}
+
+/// Tables in which the tools of the field keep what they have applied.
+pub const LEDGERS: [&str; 4] = [
+    "schema_migrations",
+    "flyway_schema_history",
+    "_sqlx_migrations",
+    "alembic_version",
+];
 
 /// Which half of a file that has both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,17 +298,42 @@ mod tests {
         for (style, name, wanted) in [
             (Style::Numbered, "001_a.sql", Some(Part::Up(version("1")))),
             (Style::Numbered, "a_001.sql", None),
-            (Style::Timestamp, "20260101120000_a.sql", Some(Part::Up(version("20260101120000")))),
+            (
+                Style::Timestamp,
+                "20260101120000_a.sql",
+                Some(Part::Up(version("20260101120000"))),
+            ),
+            (
+                Style::Numbered,
+                "2_a.down.sql",
+                Some(Part::Down(version("2"))),
+            ),
             (Style::Timestamp, "2026_a.sql", None),
             (Style::Flyway, "V1__a.sql", Some(Part::Up(version("1")))),
             (Style::Flyway, "V1_2__a.sql", Some(Part::Up(version("1.2")))),
-            (Style::Flyway, "U1.2__a.sql", Some(Part::Down(version("1.2")))),
+            (
+                Style::Flyway,
+                "U1.2__a.sql",
+                Some(Part::Down(version("1.2"))),
+            ),
             (Style::Flyway, "R__view.sql", Some(Part::Repeatable)),
             (Style::Flyway, "V1_a.sql", None),
             (Style::Flyway, "v1__a.sql", None),
-            (Style::Dbmate, "20260101_a.sql", Some(Part::Both(version("20260101")))),
-            (Style::GolangMigrate, "1_a.up.sql", Some(Part::Up(version("1")))),
-            (Style::GolangMigrate, "000001_a.down.sql", Some(Part::Down(version("1")))),
+            (
+                Style::Dbmate,
+                "20260101_a.sql",
+                Some(Part::Both(version("20260101"))),
+            ),
+            (
+                Style::GolangMigrate,
+                "1_a.up.sql",
+                Some(Part::Up(version("1"))),
+            ),
+            (
+                Style::GolangMigrate,
+                "000001_a.down.sql",
+                Some(Part::Down(version("1"))),
+            ),
             (Style::GolangMigrate, "1_a.sql", None),
         ] {
             assert_eq!(part(style, name), wanted, "{name}");
@@ -233,13 +342,39 @@ mod tests {
 
     #[test]
     fn versions_are_ordered_by_their_numbers() {
-        let mut versions: Vec<Version> =
-            ["10", "2", "1.10", "1.2", "1", "20260101120000"].map(version).into();
+        let mut versions: Vec<Version> = ["10", "2", "1.10", "1.2", "1", "20260101120000"]
+            .map(version)
+            .into();
         versions.sort();
         let shown: Vec<String> = versions.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["1", "1.2", "1.10", "2", "10", "20260101120000"]);
         assert_eq!(version("1.0"), version("1"));
         assert_eq!(version("007"), version("7"));
+    }
+
+    #[test]
+    fn a_file_and_its_way_back_have_one_mark() {
+        for (style, up, down) in [
+            (Style::Plain, "up/1.sql", "down/1.sql"),
+            (Style::Numbered, "up/001_a.sql", "down/1_b.sql"),
+            (Style::Flyway, "db/V1.0__a.sql", "db/U1__b.sql"),
+            (Style::GolangMigrate, "1_a.up.sql", "1_a.down.sql"),
+            (
+                Style::Sqitch,
+                "db/deploy/app/users.sql",
+                "db/revert/app/users.sql",
+            ),
+            (Style::Sqitch, "deploy/users.sql", "revert/users.sql"),
+        ] {
+            let mark = Mark::of(style, up).unwrap();
+            assert_eq!(Some(&mark), Mark::of(style, down).as_ref(), "{up}");
+        }
+        let named = Mark::of(Style::Plain, "db/ae10_users.sql").unwrap();
+        assert!(named.is("ae10") && named.is("ae10_users") && !named.is("ae1"));
+        assert!(Mark::of(Style::Plain, "007_x.sql").unwrap().is("7"));
+        for word in Style::WORDS {
+            assert_eq!(Style::of(word).word(), word);
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ fn row(nonce: &str) -> NewRow<'_> {
         collection: "mig",
         file: nonce,
         undoes: None,
+        replaces: false,
         checksum: "v1:0",
         raw_sha256: "0",
         statements: 1,

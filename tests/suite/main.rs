@@ -15,6 +15,7 @@ mod connecting_tls;
 mod console_keys;
 mod console_pty;
 mod console_world;
+mod conventions;
 mod crash;
 mod demo_console;
 mod demo_world;

@@ -245,7 +245,10 @@ const VERSIONING_KEYS: [&str; 16] = [
     "remote",
     "reviewed",
 ];
-const MORE_KEYS: [&str; 11] = [
+const MORE_KEYS: [&str; 14] = [
+    "style",
+    "adopt",
+    "baseline",
     "search_path",
     "lock_timeout",
     "statement_timeout",

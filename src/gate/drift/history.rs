@@ -1,8 +1,8 @@
 //! The migrations that a target must have had, and the version that was recorded last.
 
 use crate::gate::Context;
-use crate::gate::migrate_plan::{expand, read_text};
-use crate::postgres::ledger::{LedgerRow, LedgerState};
+use crate::gate::migrate_files::{expand, read_text};
+use crate::postgres::ledger::LedgerRow;
 use crate::postgres::schema_version::{self, Versions};
 use crate::postgres::{PostgresError, Session, ledger};
 use crate::runbook::Drift;
@@ -52,7 +52,7 @@ pub(super) fn digest_lines(files: &[File]) -> String {
 pub(super) fn gaps(files: &[File], rows: &[LedgerRow], pending: bool) -> Vec<HistoryGap> {
     let applied = |name: &str| {
         rows.iter()
-            .find(|row| row.state == LedgerState::Applied && row.file == name)
+            .find(|row| row.state.is_applied() && row.file == name)
     };
     let gap = |file: &str, standing| HistoryGap {
         file: file.to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn gaps(files: &[File], rows: &[LedgerRow], pending: bool) -> Vec<His
     // A file that was applied under a name that is not here any more was moved or renamed.
     let moved = |file: &File| {
         let same = |row: &&LedgerRow| {
-            row.state == LedgerState::Applied
+            row.state.is_applied()
                 && row.checksum == file.checksum.normalised
                 && files.iter().all(|other| other.name != row.file)
         };
@@ -90,7 +90,7 @@ pub(super) fn gaps(files: &[File], rows: &[LedgerRow], pending: bool) -> Vec<His
     // The ledger may hold other sets of files; only those of the same folders are asked for.
     let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
     let folders: Vec<_> = files.iter().map(|file| folder(&file.name)).collect();
-    for row in rows.iter().filter(|row| row.state == LedgerState::Applied) {
+    for row in rows.iter().filter(|row| row.state.is_applied()) {
         let known = files.iter().any(|file| file.name == row.file);
         let moved = gaps.iter().any(|gap| gap.was_applied_as(&row.file));
         if !known && !moved && folders.contains(&folder(&row.file)) {
@@ -150,7 +150,7 @@ pub(super) async fn recorded(
 /// Files that a version says were applied, and the ledger does not: it was lost, or undone since.
 fn forgotten(version: &str, migrations: &[String], rows: &[LedgerRow]) -> Vec<HistoryGap> {
     let is_applied = |file: &String| {
-        let mut applied = rows.iter().filter(|row| row.state == LedgerState::Applied);
+        let mut applied = rows.iter().filter(|row| row.state.is_applied());
         applied.any(|row| row.file == *file)
     };
     let lost = migrations.iter().filter(|file| !is_applied(file));
@@ -166,6 +166,7 @@ fn forgotten(version: &str, migrations: &[String], rows: &[LedgerRow]) -> Vec<Hi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::ledger::LedgerState;
 
     fn file(name: &str, text: &str) -> File {
         File {

@@ -7,12 +7,12 @@ use super::restore::Scratch;
 use super::seen::{Again, BackState, RehearsedBack};
 use super::up::{Applied, Between, Up, alone, applied_file};
 use super::{Halt, Work, step};
-use crate::digest::digest;
 use crate::expectation::Verdict;
 use crate::gate::drift::DriftOptions;
 use crate::gate::lint_survey::same_path;
-use crate::gate::migrate_plan::{expand, read_text};
+use crate::gate::migrate_files::read_files;
 use crate::gate::{Context, Payload, change_words, migrate, migrate_plan};
+use crate::runbook::naming::Mark;
 use crate::runbook::{Gate, Kind, Migrate, Runbook};
 use crate::schema::{Difference, Snapshot};
 use crate::system::fault;
@@ -31,21 +31,22 @@ pub(super) fn undone_by<'a>(runbook: &'a Runbook, gate: &str) -> Option<&'a Gate
     })
 }
 
+fn is_repeatable(applied: &Applied) -> bool {
+    match &applied.gate.kind {
+        Kind::Migrate(gate) => Mark::of(gate.style, &applied.file) == Some(Mark::Repeatable),
+        _ => false,
+    }
+}
+
 /// The hashes of the files of a gate that undoes.
 pub(super) fn files_digest(gate: &Migrate, context: &Context) -> Option<String> {
-    let mut parts = Vec::new();
-    for pattern in &gate.files {
-        let mut paths = expand(&context.path(pattern));
-        paths.sort();
-        for path in paths {
-            let text = read_text(&path).unwrap_or_default();
-            parts.push(format!(
-                "{} {}",
-                context.shown(&path),
-                digest(text.as_bytes())
-            ));
-        }
-    }
+    let parts: Vec<String> = match read_files(gate, context) {
+        Err(reasons) => reasons,
+        Ok(files) => files
+            .iter()
+            .map(|file| format!("{} {}", file.name, file.checksum.raw))
+            .collect(),
+    };
     Some(parts.join("\n"))
 }
 
@@ -58,6 +59,24 @@ struct Back {
 }
 
 impl Back {
+    fn not_tried(reason: &str) -> Back {
+        Back {
+            state: BackState::NotTried,
+            ..Back::none(reason)
+        }
+    }
+
+    fn of(self, applied: &Applied) -> RehearsedBack {
+        RehearsedBack {
+            gate: applied.gate.id.clone(),
+            file: applied.file.clone(),
+            by: self.by,
+            state: self.state,
+            duration_ms: self.duration_ms,
+            said: self.said,
+        }
+    }
+
     fn none(reason: impl Into<String>) -> Back {
         Back {
             state: BackState::NoWay,
@@ -76,13 +95,15 @@ impl Work<'_> {
         for applied in up.applied.iter().rev() {
             self.go_on()?;
             step(self.context, &format!("down, {}", applied.file), 5);
+            if is_repeatable(applied) {
+                let back =
+                    Back::not_tried("it is applied whenever it has changed: nothing undoes it");
+                self.seen.backs.push(back.of(applied));
+                stays.push(applied.file.clone());
+                continue;
+            }
             let back = if stopped.contains(&applied.gate.id) {
-                Back {
-                    state: BackState::NotTried,
-                    by: None,
-                    duration_ms: 0,
-                    said: vec!["a file after it stays".to_owned()],
-                }
+                Back::not_tried("a file after it stays")
             } else {
                 self.back(scratch, applied, &mut now, &stays).await?
             };
@@ -90,14 +111,7 @@ impl Work<'_> {
                 stopped.push(applied.gate.id.clone());
                 stays.push(applied.file.clone());
             }
-            self.seen.backs.push(RehearsedBack {
-                gate: applied.gate.id.clone(),
-                file: applied.file.clone(),
-                by: back.by,
-                state: back.state,
-                duration_ms: back.duration_ms,
-                said: back.said,
-            });
+            self.seen.backs.push(back.of(applied));
         }
         self.seen.took.down = started.elapsed().as_millis() as u64;
         fault::point("rehearsal_down");

@@ -307,13 +307,18 @@ struct Climb<'a> {
     up: &'a mut Up,
 }
 
-/// The plan of one file of a plan.
+/// The plan of one file of a plan, beside those that are taken as applied before it.
 pub(super) fn alone(plan: &Plan, file: &PlannedFile) -> Plan {
+    let mut files = vec![file.clone()];
+    if let Payload::Migration(migration) = &plan.payload {
+        files.extend(migration.taken().cloned());
+    }
     Plan {
         payload: Payload::Migration(Box::new(MigrationPlan {
-            files: vec![file.clone()],
+            files,
             missing: Vec::new(),
             refusals: Vec::new(),
+            taken_by: None,
         })),
         ..plan.clone()
     }

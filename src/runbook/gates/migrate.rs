@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::runbook::Queueing;
 use crate::runbook::migrating::{AloneLimits, Migrate, MigrateEngine, Profile};
 use crate::runbook::names::{Names, check_gate, check_template, need_target};
+use crate::runbook::naming::{LEDGERS, Style};
 use crate::runbook::problem::choices;
 use crate::runbook::reader::TableReader;
 
@@ -24,6 +25,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
                 .add(file.span.clone(), message, error.msg, None);
         }
     }
+    let style = Style::of(table.one_of("style", &Style::WORDS));
     let role = table.string("role").map(|r| r.value);
     let search_path = table.string("search_path").map(|s| s.value);
     let seconds = Duration::from_secs;
@@ -46,6 +48,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         "rule for files out of order",
     );
     let undoes = read_undoes(&mut table, names);
+    let (adopt, baseline) = read_before(&mut table, !undoes.is_empty());
     let record_change = table.flag("record_change", true);
     let fast = read_word(&mut table, "profile", ["safe", "fast"], "profile");
     let psql = read_word(&mut table, "engine", ["native", "psql"], "engine");
@@ -54,6 +57,9 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     Migrate {
         target,
         files: files.into_iter().map(|f| f.value).collect(),
+        style,
+        adopt,
+        baseline,
         role,
         search_path,
         lock_timeout,
@@ -72,6 +78,47 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
         },
         alone,
     }
+}
+
+/// What was applied before the ledger was there: `adopt` and `baseline`.
+fn read_before(
+    table: &mut TableReader<'_, '_>,
+    goes_back: bool,
+) -> (Option<String>, Option<String>) {
+    let adopt = table.string("adopt");
+    let baseline = table.string("baseline");
+    for (key, given) in [("adopt", &adopt), ("baseline", &baseline)] {
+        if let Some(given) = given.as_ref().filter(|_| goes_back) {
+            let message = format!("`{key}` of {} beside `undoes`", table.name);
+            let help = "write it at the gate that applies the files";
+            table.findings.add(
+                given.span.clone(),
+                message,
+                "going back adopts nothing",
+                Some(help.into()),
+            );
+        }
+    }
+    if let Some(given) = &adopt {
+        let own = given.value.rsplit('.').next().unwrap_or_default();
+        if given.value != "ignore" && !LEDGERS.contains(&own) {
+            let words: Vec<&str> = LEDGERS.into_iter().chain(["ignore"]).collect();
+            let message = format!("`{}` is no table that can be adopted", given.value);
+            let help = Some(choices(&given.value, &words));
+            table
+                .findings
+                .add(given.span.clone(), message, "not known", help);
+        }
+        if let Some(baseline) = baseline.as_ref().filter(|_| given.value != "ignore") {
+            table.findings.add(
+                baseline.span.clone(),
+                format!("`baseline` of {} beside `adopt`", table.name),
+                "one of the two says what was applied before",
+                Some("take one of them out, or say adopt = \"ignore\"".into()),
+            );
+        }
+    }
+    (adopt.map(|a| a.value), baseline.map(|b| b.value))
 }
 
 fn read_alone(table: &mut TableReader<'_, '_>) -> AloneLimits {

@@ -93,6 +93,8 @@ fn file(doc: &mut Doc, ink: Ink, text: &str) -> bool {
     // When it was applied, and what it was before, stands in the ledger.
     let word = match word.trim_end() {
         long if long.starts_with("applied") => "applied",
+        long if long.starts_with("baseline") => "baseline",
+        long if long.ends_with("applied again") => "again",
         long if long.starts_with("changed") => "changed",
         word => word,
     };
