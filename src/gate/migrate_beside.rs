@@ -103,13 +103,11 @@ pub(super) struct Records {
     pub(super) foreign: Vec<ForeignLedger>,
 }
 
-/// Asks for the ledger and, where so many files are not all in it, for what else goes on in the
-/// database.
+/// Asks for the ledger.
 pub(super) async fn ask(
     gate: &Migrate,
     context: &Context,
-    files: usize,
-) -> Result<(Records, Beside), TargetError> {
+) -> Result<(Records, Session), TargetError> {
     let settings = SessionSettings {
         read_only: true,
         ..SessionSettings::default()
@@ -120,9 +118,18 @@ pub(super) async fn ask(
         .await?;
     let rows = ledger::rows(&session).await?;
     let foreign = migrate_adopt::read(gate, context, &session, &rows).await?;
-    let beside = match rows.len() < files || !gate.undoes.is_empty() {
-        true => look(&session).await?,
-        false => Beside::default(),
-    };
-    Ok((Records { rows, foreign }, beside))
+    Ok((Records { rows, foreign }, session))
+}
+
+/// Asks what else goes on in the database, where so many files are not all in the ledger.
+pub(super) async fn beside(
+    gate: &Migrate,
+    session: &Session,
+    records: &Records,
+    files: usize,
+) -> Result<Beside, PostgresError> {
+    match records.rows.len() < files || !gate.undoes.is_empty() {
+        true => look(session).await,
+        false => Ok(Beside::default()),
+    }
 }

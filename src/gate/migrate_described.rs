@@ -93,6 +93,10 @@ fn standing(file: &PlannedFile) -> (Tone, String) {
 fn line(gate: &Migrate, file: &PlannedFile, word: &str) -> String {
     let count = file.script.statements.len();
     match &file.undoes {
+        // Nobody reads the statements of what is applied as it is.
+        None if matches!(file.standing, Standing::Applied { .. }) => {
+            format!("{word:<9} {}", file.name)
+        }
         None if file.script.alone().is_some() => {
             format!("{word:<9} {}  (outside of a transaction)", file.name)
         }

@@ -1,5 +1,6 @@
 //! Finds the files of a `migrate` gate, and reads each once, as the style of its name says.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Context;
@@ -15,10 +16,15 @@ struct Found {
     mark: Mark,
 }
 
-/// Finds and reads the files, each once, in the order in which they are applied.
+/// Applied files by their names, each with the checksum that it had.
+pub(super) type Known = BTreeMap<String, String>;
+
+/// Finds and reads the files, each once, in the order in which they are applied. Those that are
+/// `known` as they are have no statements.
 pub(super) fn read_files(
     gate: &Migrate,
     context: &Context,
+    known: &Known,
 ) -> Result<Vec<PlannedFile>, Vec<String>> {
     let mut reasons = Vec::new();
     let paths = find(gate, context, &mut reasons);
@@ -29,7 +35,7 @@ pub(super) fn read_files(
     };
     let mut files = Vec::new();
     for one in found {
-        match read(gate, one) {
+        match read(gate, one, known) {
             Ok(file) => files.extend(file),
             Err(more) => reasons.extend(more),
         }
@@ -196,12 +202,13 @@ fn of_plans(
 }
 
 /// Reads a file; none where it has no way back.
-fn read(gate: &Migrate, found: Found) -> Result<Option<PlannedFile>, Vec<String>> {
+fn read(gate: &Migrate, found: Found, known: &Known) -> Result<Option<PlannedFile>, Vec<String>> {
     let Found { path, name, mark } = found;
     let text = read_text(&path).map_err(|reason| vec![format!("{name}: {reason}")])?;
     let checksum = Checksum::of(&text);
     let mut notes = Vec::new();
     let script = match gate.style {
+        _ if known.get(&name) == Some(&checksum.normalised) => Script::unread(dialect(gate)),
         Style::Dbmate => {
             let (wanted, word) = match goes_back(gate) {
                 true => (Half::Down, "down"),

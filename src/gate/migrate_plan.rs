@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::migrate_beside;
 use super::migrate_described::describe;
-use super::migrate_files::read_files;
-use super::{Context, Plan, Tone};
+use super::migrate_files::{Known, read_files};
+use super::{Context, Plan, TargetError, Tone};
 use crate::digest::digest;
+use crate::postgres::ledger::{LedgerRow, LedgerState};
 use crate::runbook::Migrate;
 use crate::runbook::naming::{Mark, Style};
 use crate::sql::{Checksum, Script};
@@ -83,18 +85,17 @@ impl MigrationPlan {
 }
 
 pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
-    let read = read_files(gate, context);
-    let (records, beside) =
-        match super::migrate_beside::ask(gate, context, read.as_ref().map_or(0, Vec::len)).await {
-            Ok(asked) => asked,
-            Err(error) => {
-                let reason = format!("{} cannot be asked: {error}", gate.target);
-                let mut plan = Plan::new(format!("apply SQL files to {}", gate.target), &[&reason]);
-                plan.line(Tone::Bad, &reason);
-                plan.refuses = Some(reason);
-                return plan;
-            }
-        };
+    let (records, session) = match migrate_beside::ask(gate, context).await {
+        Ok(asked) => asked,
+        Err(error) => return cannot_ask(gate, &error),
+    };
+    let read = read_files(gate, context, &known(gate, &records.rows));
+    let files = read.as_ref().map_or(0, Vec::len);
+    let beside = match migrate_beside::beside(gate, &session, &records, files).await {
+        Ok(beside) => beside,
+        Err(error) => return cannot_ask(gate, &error.into()),
+    };
+    drop(session);
     let migration = match read {
         Ok(files) if !gate.undoes.is_empty() => {
             super::migrate_down::stand(gate, context, &files, &records.rows)
@@ -109,9 +110,27 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
     };
     let digest = plan_digest(gate, &migration.files);
     let mut plan = describe(gate, digest, migration);
-    super::migrate_beside::describe(&mut plan, gate, &beside);
+    migrate_beside::describe(&mut plan, gate, &beside);
     super::rehearse::foretell(&mut plan, context);
     plan
+}
+
+fn cannot_ask(gate: &Migrate, error: &TargetError) -> Plan {
+    let reason = format!("{} cannot be asked: {error}", gate.target);
+    let mut plan = Plan::new(format!("apply SQL files to {}", gate.target), &[&reason]);
+    plan.line(Tone::Bad, &reason);
+    plan.refuses = Some(reason);
+    plan
+}
+
+/// The applied files, each with its checksum: as long as they have it, nobody reads their SQL.
+fn known(gate: &Migrate, rows: &[LedgerRow]) -> Known {
+    let applied = rows
+        .iter()
+        .filter(|row| gate.undoes.is_empty() && row.state == LedgerState::Applied);
+    applied
+        .map(|row| (row.file.clone(), row.checksum.clone()))
+        .collect()
 }
 
 /// The hash of the plan, from the files alone; what is wrong with them is part of it.
@@ -120,7 +139,7 @@ pub(super) fn inputs(gate: &Migrate, context: &Context) -> Option<String> {
         // What is left to undo follows from the ledger, not from the files alone.
         return None;
     }
-    Some(match read_files(gate, context) {
+    Some(match read_files(gate, context, &Known::new()) {
         Ok(files) => plan_digest(gate, &files),
         Err(reasons) => digest(reasons.join("\n").as_bytes()),
     })

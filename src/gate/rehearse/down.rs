@@ -10,7 +10,7 @@ use super::{Halt, Work, step};
 use crate::expectation::Verdict;
 use crate::gate::drift::DriftOptions;
 use crate::gate::lint_survey::same_path;
-use crate::gate::migrate_files::read_files;
+use crate::gate::migrate_files::{Known, read_files};
 use crate::gate::{Context, Payload, change_words, migrate, migrate_plan};
 use crate::runbook::naming::Mark;
 use crate::runbook::{Gate, Kind, Migrate, Runbook};
@@ -40,7 +40,7 @@ fn is_repeatable(applied: &Applied) -> bool {
 
 /// The hashes of the files of a gate that undoes.
 pub(super) fn files_digest(gate: &Migrate, context: &Context) -> Option<String> {
-    let parts: Vec<String> = match read_files(gate, context) {
+    let parts: Vec<String> = match read_files(gate, context, &Known::new()) {
         Err(reasons) => reasons,
         Ok(files) => files
             .iter()
