@@ -28,6 +28,12 @@ pub struct Rehearsed {
     pub took: Took,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,
+    /// What was compared where that verifies nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Verified>,
+    /// Why what was compared verifies nothing, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
     /// Where what was restored differs from what the source held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<String>,
@@ -77,6 +83,26 @@ pub struct Verified {
     pub schema: bool,
     /// The hashes of the archive's files were computed again before it was restored.
     pub hashed: bool,
+}
+
+impl Verified {
+    /// Why it does not verify a backup; `empty` where the source itself had no table.
+    pub(super) fn why_not(&self, empty: bool) -> Option<&'static str> {
+        if !self.with_source {
+            Some("compared with the dump's own sums only: not verified")
+        } else if !self.schema {
+            Some("the schema was not compared with the source's: not verified")
+        } else if self.tables == 0 && !empty {
+            Some("no table was compared: not verified")
+        } else {
+            None
+        }
+    }
+
+    /// Tells whether rows and schema were compared with the source's own.
+    pub fn is_with_source(&self) -> bool {
+        self.with_source && self.schema
+    }
 }
 
 /// One gate of the runbook, carried out on the private server.
@@ -246,6 +272,9 @@ impl Rehearsed {
                 seconds(self.took.verify)
             ),
         };
+        if let Some(reason) = &self.unverified {
+            words.push_str(&format!(", {reason}"));
+        }
         words.push_str(&format!(
             "; {} files up in {:.1} s",
             applied.count(),
