@@ -15,8 +15,8 @@ use super::dump::DumpError;
 use super::dump_files::file_error;
 use super::dump_work::check_ended;
 use super::programs::Program;
-use super::session::{Session, SessionSettings};
 use super::rehearsal_outward::{self, Outward};
+use super::session::{Session, SessionSettings};
 use super::{Conninfo, PostgresError, clone_rows};
 use crate::system::process::{self, Invocation, Stream};
 

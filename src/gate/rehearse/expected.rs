@@ -211,7 +211,9 @@ pub fn unverified(context: &Context, target: &str) -> Option<String> {
             } if stands && of == target => {
                 let backup = rehearsed.backup.as_ref()?;
                 let reason = rehearsed.unverified.as_ref()?;
-                Some(format!("`{id}` restored the backup of `{backup}`, {reason}"))
+                Some(format!(
+                    "`{id}` restored the backup of `{backup}`, {reason}"
+                ))
             }
             _ => None,
         }

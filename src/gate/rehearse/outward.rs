@@ -69,11 +69,7 @@ pub(super) fn describe(plan: &mut Plan, gate: &Rehearse) {
 
 impl Work<'_> {
     /// Lowers the roles, and refuses what may call out before any gate runs there.
-    pub(super) async fn keep_in(
-        &mut self,
-        origin: &Origin,
-        scratch: &Scratch,
-    ) -> Result<(), Halt> {
+    pub(super) async fn keep_in(&mut self, origin: &Origin, scratch: &Scratch) -> Result<(), Halt> {
         if !self.gate.keep_superusers {
             let (made, connects) = (&self.seen.roles, &origin.identity.user);
             let lowered = rehearsal_outward::lower(&scratch.admin, made, connects).await?;

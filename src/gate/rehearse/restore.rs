@@ -178,7 +178,9 @@ impl Work<'_> {
             RestoreError::Outward(Outward::Calls(calls)) => {
                 return super::outward::refused(&calls).into();
             }
-            RestoreError::Postgres(_) | RestoreError::Outward(_) if self.stop.is_cancelled() => return Halt::Canceled,
+            RestoreError::Postgres(_) | RestoreError::Outward(_) if self.stop.is_cancelled() => {
+                return Halt::Canceled;
+            }
             error => clean_line(&error.to_string()),
         };
         let missing_role = said.contains("role \"") && said.contains("does not exist");

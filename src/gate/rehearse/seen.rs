@@ -537,6 +537,30 @@ mod tests {
     }
 
     #[test]
+    fn only_what_was_compared_with_the_source_is_verified() {
+        let whole = Verified {
+            target: "db".into(),
+            tables: 1,
+            rows: 1,
+            sequences: 0,
+            with_source: true,
+            schema: true,
+            hashed: true,
+        };
+        assert_eq!(whole.why_not(false), None);
+        let without = |change: fn(&mut Verified)| {
+            let mut seen = whole.clone();
+            change(&mut seen);
+            (seen.why_not(false), seen.why_not(true).is_some())
+        };
+        let (said, _) = without(|seen| seen.with_source = false);
+        assert!(said.is_some_and(|said| said.contains("dump's own sums")));
+        assert!(without(|seen| seen.schema = false).0.is_some());
+        let (some, none) = without(|seen| seen.tables = 0);
+        assert!(some.is_some() && !none);
+    }
+
+    #[test]
     fn evidence_is_read_back() {
         let text = serde_json::to_string(&well()).unwrap();
         assert_eq!(serde_json::from_str::<Rehearsed>(&text).unwrap(), well());
