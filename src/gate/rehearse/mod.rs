@@ -4,6 +4,7 @@
 //! The target itself is only read. Whatever comes of it, neither the server nor its files stay.
 
 mod bounds;
+mod compared;
 mod down;
 mod expected;
 mod fit;
@@ -32,12 +33,12 @@ use crate::runbook::{Kind, RehearsalOf, Rehearse, Take};
 use crate::system::durable::make_private_folder;
 use crate::untrusted::clean_line;
 use bounds::Bounds;
+pub use compared::Verified;
 pub use expected::{Expected, expected, hazards_of, schema_of, unverified, verified};
 pub(super) use expected::{as_rehearsed, foretell};
 pub(super) use fit::plan;
 pub use seen::{
     Again, BackState, Rehearsed, RehearsedBack, RehearsedFile, RehearsedGate, SeenHazard, Took,
-    Verified,
 };
 
 /// How many steps a rehearsal has, for people.
