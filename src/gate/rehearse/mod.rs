@@ -161,7 +161,7 @@ impl Work<'_> {
                 let hashing = source::hash(archive.manifest.clone());
                 let server = self.boot(&origin, &fit, hashing).await?;
                 step(self.context, "restore", 2);
-                self.restore(&archive, &origin, server).await?
+                Box::pin(self.restore(&archive, &origin, server)).await?
             }
         };
         let done = Box::pin(self.on(&origin, &scratch)).await;

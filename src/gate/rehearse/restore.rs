@@ -130,7 +130,8 @@ impl Work<'_> {
             cancel: &self.stop,
         };
         let context = self.context;
-        let restored = restoring.run(|progress| told(context, progress)).await;
+        let restoring = restoring.run(|progress| told(context, progress));
+        let restored = Box::pin(restoring).await;
         let restored = restored.map_err(|error| self.not_restored(error))?;
         fault::point("rehearsal_restored");
         self.seen.took.restore = restored.restore_ms;
