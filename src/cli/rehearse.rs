@@ -139,6 +139,8 @@ fn everything(target: String) -> Rehearse {
         deny: vec!["data-loss".to_owned(), "host-level".to_owned()],
         allow: Vec::new(),
         may_leave: Vec::new(),
+        keep_superusers: false,
+        may_call: Vec::new(),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn text(finding: &Finding, seen: Option<&Rehearsed>) -> String {
     }
     let Some(seen) = seen else { return text };
     let _ = writeln!(text);
-    if let Some(verified) = &seen.verified {
+    if let Some(verified) = seen.verified.as_ref().or(seen.compared.as_ref()) {
         let _ = writeln!(
             text,
             "restored and compared  {} tables, {} rows, {} sequences in {}",

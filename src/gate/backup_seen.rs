@@ -2,6 +2,7 @@
 
 use super::drift::export_snapshot;
 use super::{Context, Source};
+use crate::digest::digest;
 use crate::expectation::Finding;
 use crate::postgres::dump::{self, DumpError, DumpRequest, Manifest};
 use crate::postgres::dump_witness::{self, Witness, WitnessError, Witnessed};
@@ -74,7 +75,11 @@ impl Seen {
         let (dumped, mut read) = tokio::join!(dumping, reading);
         if let Ok(seen) = &mut read {
             match export_snapshot(context, "schema", &witness.schema) {
-                Ok(name) => seen.schema_file = Some(name),
+                Ok(name) => {
+                    let kept = std::fs::read(context.folder.join(&name));
+                    seen.schema_sha256 = kept.ok().map(|bytes| digest(&bytes));
+                    seen.schema_file = Some(name);
+                }
                 Err(reason) => feed.say(format!("the schema could not be kept: {reason}")),
             }
         }

@@ -120,6 +120,9 @@ pub(super) async fn run(gate: &RecoveryPoint, context: &Context) -> Outcome {
         let found = super::rehearse::verified(context, &gate.target);
         found.map_or_else(Vec::new, |(rehearsal, backup)| vec![backup, rehearsal])
     });
+    if seen.verified.as_ref().is_some_and(Vec::is_empty) {
+        seen.unverified = super::rehearse::unverified(context, &gate.target);
+    }
     let mut finding = seen.judge();
     if let Some(name) = name.filter(|_| finding.verdict == Verdict::Passed) {
         match make(&session, &name).await {
@@ -197,6 +200,7 @@ async fn look(gate: &RecoveryPoint, session: &Session) -> Result<RecoverySeen, P
         max_archive_age_s: gate.max_archive_age.map(|age| age.as_secs()),
         restore_point: None,
         verified: None,
+        unverified: None,
     })
 }
 

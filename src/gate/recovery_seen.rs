@@ -45,6 +45,9 @@ pub struct RecoverySeen {
     /// one must. Absent where nobody asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Vec<String>>,
+    /// Why a backup that was restored is not verified, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
     /// The restore point that was made, with its position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_point: Option<(String, String)>,
@@ -64,8 +67,16 @@ impl RecoverySeen {
                 .can("name the primary in the target's address, then retry this gate");
         }
         if self.verified.as_ref().is_some_and(Vec::is_empty) {
-            return Finding::failed("no backup of this run is verified")
-                .because("a backup counts when it was restored, and every table was compared")
+            let finding = Finding::failed("no backup of this run is verified");
+            let finding = match &self.unverified {
+                Some(reason) => finding.because(reason.clone()),
+                None => finding,
+            };
+            return finding
+                .because(
+                    "a backup counts when it was restored, and every table and the schema were \
+                     compared with the source",
+                )
                 .can("let the rehearse gate above pass, then retry this gate");
         }
         if self.require_archiving
@@ -217,6 +228,7 @@ mod tests {
             require_archiving: true,
             max_archive_age_s: Some(900),
             verified: Some(vec!["dump".into(), "try".into()]),
+            unverified: None,
             ..RecoverySeen::default()
         }
     }

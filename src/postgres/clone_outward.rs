@@ -45,6 +45,9 @@ const HARMLESS: [&str; 30] = [
 /// Options that would go before a host, or bring one of their own.
 const DROPPED: [&str; 3] = ["hostaddr", "service", "servicefile"];
 
+/// Calls that leave a database, as a text shows them.
+const CALLS: &str = r"(dblink|\mnet\.http|\mhttp(_get|_post|_put|_patch|_delete|_head)?\s*\(|\mcron\.|\mlo_export\M)";
+
 /// Lets foreign servers, their wrappers and their tables lead nowhere. Returns which, in words.
 ///
 /// # Errors
@@ -136,6 +139,42 @@ pub async fn calls_out(session: &Session) -> Result<Vec<String>, PostgresError> 
                FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal \
                AND encode(t.tgargs, 'escape') ~* '(://|bearer|secret|key)' ORDER BY 1";
     texts(session, sql).await
+}
+
+/// What calls out without a function of its own: views, rules, checks, defaults, indexes and
+/// policies whose text speaks of it.
+///
+/// # Errors
+/// What the server says.
+pub async fn expressions_that_call_out(session: &Session) -> Result<Vec<String>, PostgresError> {
+    let sql = format!(
+        "SELECT DISTINCT x.name FROM ( \
+           SELECT c.oid::regclass::text AS name, pg_catalog.pg_get_viewdef(c.oid) AS text, \
+             c.relnamespace AS space FROM pg_catalog.pg_class c WHERE c.relkind IN ('v', 'm') \
+           UNION ALL SELECT r.rulename || ' on ' || c.oid::regclass::text, \
+             pg_catalog.pg_get_ruledef(r.oid), c.relnamespace FROM pg_catalog.pg_rewrite r \
+             JOIN pg_catalog.pg_class c ON c.oid = r.ev_class WHERE r.rulename <> '_RETURN' \
+           UNION ALL SELECT k.conname || ' on ' || coalesce(c.oid::regclass::text, \
+             k.contypid::regtype::text), pg_catalog.pg_get_constraintdef(k.oid), k.connamespace \
+             FROM pg_catalog.pg_constraint k LEFT JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
+             WHERE k.contype = 'c' \
+           UNION ALL SELECT c.oid::regclass::text || '.' || a.attname, \
+             pg_catalog.pg_get_expr(d.adbin, d.adrelid), c.relnamespace \
+             FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_class c ON c.oid = d.adrelid \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.adnum \
+           UNION ALL SELECT i.indexrelid::regclass::text, pg_catalog.pg_get_indexdef(i.indexrelid), \
+             c.relnamespace FROM pg_catalog.pg_index i \
+             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+             WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL \
+           UNION ALL SELECT p.polname || ' on ' || c.oid::regclass::text, \
+             pg_catalog.concat_ws(' ', pg_catalog.pg_get_expr(p.polqual, p.polrelid), \
+             pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)), c.relnamespace \
+             FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid) x \
+         JOIN pg_catalog.pg_namespace n ON n.oid = x.space \
+         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+         AND x.text ~* '{CALLS}' ORDER BY 1"
+    );
+    texts(session, &sql).await
 }
 
 /// What is left behind, or leads nowhere in a copy.

@@ -34,6 +34,9 @@ pub struct Witnessed {
     /// The file in the run's folder that holds the schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_file: Option<String>,
+    /// The SHA-256 of that file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_sha256: Option<String>,
 }
 
 impl Witnessed {
@@ -162,6 +165,7 @@ impl Witness {
             money: self.money(),
             contents,
             schema_file: None,
+            schema_sha256: None,
         })
     }
 

@@ -58,6 +58,7 @@ mod postmaster;
 pub mod programs;
 pub mod psql;
 mod refusal;
+pub mod rehearsal_outward;
 pub mod rehearsal_restore;
 pub mod rehearsal_server;
 pub mod restore;

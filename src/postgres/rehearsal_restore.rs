@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
@@ -14,6 +15,7 @@ use super::dump::DumpError;
 use super::dump_files::file_error;
 use super::dump_work::check_ended;
 use super::programs::Program;
+use super::rehearsal_outward::{self, Outward};
 use super::session::{Session, SessionSettings};
 use super::{Conninfo, PostgresError, clone_rows};
 use crate::system::process::{self, Invocation, Stream};
@@ -34,6 +36,8 @@ pub struct Restoring<'a> {
     pub without: &'a [String],
     /// What each table must hold.
     pub wanted: &'a Contents,
+    /// Code that may call out, by name.
+    pub may_call: &'a [String],
     pub cancel: &'a CancellationToken,
 }
 
@@ -58,6 +62,8 @@ pub struct Restored {
     pub found: Contents,
     /// Entries that were left out, in words.
     pub left_out: Vec<String>,
+    /// What leads nowhere there, in words.
+    pub disarmed: Vec<String>,
     pub restore_ms: u64,
 }
 
@@ -68,6 +74,8 @@ pub enum RestoreError {
     Program(#[from] DumpError),
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    Outward(#[from] Outward),
 }
 
 /// The entries of an archive.
@@ -79,8 +87,6 @@ struct Entries {
     rows_of: BTreeMap<u32, String>,
     left_out: Vec<String>,
     list: String,
-    /// A table has partitions.
-    partitioned: bool,
 }
 
 /// Tables whose rows are there and that nobody has compared yet.
@@ -88,6 +94,8 @@ struct Entries {
 struct Queue {
     ready: Mutex<(VecDeque<String>, bool)>,
     more: Notify,
+    /// How many entries are restored, in all sections so far.
+    finished: AtomicUsize,
 }
 
 impl Queue {
@@ -140,7 +148,7 @@ impl Restoring<'_> {
                 self.rest(&queue).await;
             }
             queue.close().await;
-            ended.map(|()| took)
+            ended.map(|disarmed| (disarmed, took))
         };
         let mut both = std::pin::pin!(async { tokio::join!(restoring, reading) });
         let (ended, found) = loop {
@@ -152,10 +160,11 @@ impl Restoring<'_> {
         while let Ok(progress) = telling.try_recv() {
             observe(progress);
         }
-        let restore_ms = ended?;
+        let (disarmed, restore_ms) = ended?;
         Ok(Restored {
             found: found?,
             left_out: entries.left_out.clone(),
+            disarmed,
             restore_ms,
         })
     }
@@ -205,31 +214,32 @@ impl Restoring<'_> {
         }
     }
 
-    /// Restores all at once; or the rows of partitions before the keys of the table above them,
-    /// which several workers would make as soon as there is the table, and check row by row in the
-    /// name of its owner, who has no rights yet.
+    /// Restores section by section. Behind the first one there is code and nothing that has run it:
+    /// checks, indexes and views that are filled come later, and find no way out. The rows of
+    /// partitions are there before the keys of the table above them, which several workers would
+    /// make as soon as there is the table, and check row by row in the name of its owner, who has no
+    /// rights yet.
     async fn in_sections(
         &self,
         entries: &Entries,
         list: &Path,
         queue: &Arc<Queue>,
         told: &tokio::sync::mpsc::UnboundedSender<RestoreProgress>,
-    ) -> Result<(), DumpError> {
-        if !entries.partitioned || self.jobs < 2 {
-            return self.pg_restore(entries, list, None, queue, told).await;
+    ) -> Result<Vec<String>, RestoreError> {
+        self.pg_restore(entries, list, "pre-data", queue, told)
+            .await?;
+        let disarmed = rehearsal_outward::confine(self.info, self.may_call).await?;
+        for section in ["data", "post-data"] {
+            self.pg_restore(entries, list, section, queue, told).await?;
         }
-        for section in ["pre-data", "data", "post-data"] {
-            self.pg_restore(entries, list, Some(section), queue, told)
-                .await?;
-        }
-        Ok(())
+        Ok(disarmed)
     }
 
     async fn pg_restore(
         &self,
         entries: &Entries,
         list: &Path,
-        section: Option<&str>,
+        section: &str,
         queue: &Arc<Queue>,
         told: &tokio::sync::mpsc::UnboundedSender<RestoreProgress>,
     ) -> Result<(), DumpError> {
@@ -241,21 +251,19 @@ impl Restoring<'_> {
             "--no-tablespaces".to_owned(),
             format!("--use-list={}", list.display()),
             format!("--dbname={}", self.info.database),
+            format!("--section={section}"),
         ];
-        if let Some(section) = section {
-            arguments.push(format!("--section={section}"));
-        }
         if self.jobs > 1 {
             arguments.push(format!("--jobs={}", self.jobs));
         }
         let invocation = self.invocation(arguments);
         let (finished, mut finishing) = tokio::sync::mpsc::unbounded_channel();
-        let (mut done, total) = (0, entries.total);
+        let (counting, total) = (Arc::clone(queue), entries.total);
         let running = process::run(&invocation, self.cancel, move |stream, line| {
             if stream == Stream::Err {
                 let line = crate::untrusted::clean_bytes(line);
                 if let Some(number) = finished_entry(&line) {
-                    done += 1;
+                    let done = counting.finished.fetch_add(1, Ordering::Relaxed) + 1;
                     let _ = finished.send(number);
                     let _ = told.send(RestoreProgress::Entries { done, total });
                 } else {
@@ -338,7 +346,6 @@ impl Entries {
             return;
         }
         self.total += 1;
-        self.partitioned |= entry.starts_with("TABLE ATTACH ");
         self.list.push_str(line);
         self.list.push('\n');
         let number = line.split(';').next().and_then(|n| n.parse().ok());

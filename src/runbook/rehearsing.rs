@@ -27,6 +27,10 @@ pub struct Rehearse {
     pub allow: Vec<SeenAllowed>,
     /// Files whose way back may leave a difference, such as a label of an enum.
     pub may_leave: Vec<String>,
+    /// Roles are superusers where the source's are.
+    pub keep_superusers: bool,
+    /// Code and files that may call out of the private server, by name.
+    pub may_call: Vec<String>,
 }
 
 /// What is restored.

@@ -65,6 +65,7 @@ mod readme;
 mod rehearse;
 mod rehearse_command;
 mod rehearse_console;
+mod rehearse_contained;
 mod release_promotion;
 mod rollback;
 mod rollback_elsewhere;

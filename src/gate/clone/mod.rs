@@ -86,7 +86,7 @@ struct Work<'a> {
 
 pub(super) async fn run(gate: &CloneDatabase, context: &Context) -> Outcome {
     let work = Work { gate, context };
-    match work.run().await {
+    match Box::pin(work.run()).await {
         Ok((finding, evidence)) => Outcome::of(finding).with(evidence),
         Err(Trouble::Target(TargetError::Postgres(error))) => {
             Outcome::of(build::failed(&error.to_string()))

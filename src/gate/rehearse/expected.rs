@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::restore::leads_nowhere;
 use super::seen::{Rehearsed, RehearsedFile, RehearsedGate};
 use super::source::reading;
 use crate::expectation::{Finding, Verdict};
@@ -67,7 +68,9 @@ pub fn schema_of(context: &Context, gate: &str, found: &Snapshot) -> Option<Vec<
     let path = context.folder.join(gate.exported.as_ref()?);
     let wanted = Snapshot::from_json(&std::fs::read_to_string(path).ok()?).ok()?;
     let compared = options.compare(&wanted, found);
-    Some(compared.differences.iter().map(change_words).collect())
+    let differences = compared.differences.iter();
+    let real = differences.filter(|difference| !leads_nowhere(difference));
+    Some(real.map(change_words).collect())
 }
 
 /// How many differences are named.
@@ -185,8 +188,32 @@ pub fn verified(context: &Context, target: &str) -> Option<(String, String)> {
         match Arc::as_ref(evidence) {
             Evidence::Rehearse { rehearsed, .. } if stands => {
                 let verified = rehearsed.verified.as_ref()?;
+                if !verified.is_with_source() {
+                    return None;
+                }
                 let backup = rehearsed.backup.clone()?;
                 (verified.target == target).then(|| (id.clone(), backup))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Why the rehearsals of a target's backup that passed have verified none, in words.
+pub fn unverified(context: &Context, target: &str) -> Option<String> {
+    context.earlier.iter().find_map(|(id, evidence)| {
+        let stands = context.states.get(id) == Some(&GateState::Passed);
+        match Arc::as_ref(evidence) {
+            Evidence::Rehearse {
+                target: of,
+                rehearsed,
+                ..
+            } if stands && of == target => {
+                let backup = rehearsed.backup.as_ref()?;
+                let reason = rehearsed.unverified.as_ref()?;
+                Some(format!(
+                    "`{id}` restored the backup of `{backup}`, {reason}"
+                ))
             }
             _ => None,
         }

@@ -185,6 +185,7 @@ pub(in crate::gate) async fn plan(gate: &Rehearse, context: &Context) -> Plan {
         plan.refuses = Some(reason);
     }
     plan.line(Tone::Plain, format!("bound    {} s", gate.within.as_secs()));
+    super::outward::describe(&mut plan, gate);
     if let RehearsalOf::Backup(backup) = &gate.of
         && super::source::good_backup(backup, context).is_err()
     {

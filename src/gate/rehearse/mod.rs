@@ -4,10 +4,12 @@
 //! The target itself is only read. Whatever comes of it, neither the server nor its files stay.
 
 mod bounds;
+mod compared;
 mod down;
 mod expected;
 mod fit;
 mod hazards;
+mod outward;
 mod restore;
 mod sample;
 mod seen;
@@ -31,12 +33,12 @@ use crate::runbook::{Kind, RehearsalOf, Rehearse, Take};
 use crate::system::durable::make_private_folder;
 use crate::untrusted::clean_line;
 use bounds::Bounds;
-pub use expected::{Expected, expected, hazards_of, schema_of, verified};
+pub use compared::Verified;
+pub use expected::{Expected, expected, hazards_of, schema_of, unverified, verified};
 pub(super) use expected::{as_rehearsed, foretell};
 pub(super) use fit::plan;
 pub use seen::{
     Again, BackState, Rehearsed, RehearsedBack, RehearsedFile, RehearsedGate, SeenHazard, Took,
-    Verified,
 };
 
 /// How many steps a rehearsal has, for people.
@@ -154,12 +156,12 @@ impl Work<'_> {
                 self.seen.took.dump = started.elapsed().as_millis() as u64;
                 self.seen.archive.clone_from(&manifest.path);
                 self.seen.taken_at.clone_from(&manifest.taken_at);
-                let archive = self.archive(manifest);
+                let archive = self.archive(manifest)?;
                 step(self.context, "SHA-256, and a private server", 1);
                 let hashing = source::hash(archive.manifest.clone());
                 let server = self.boot(&origin, &fit, hashing).await?;
                 step(self.context, "restore", 2);
-                self.restore(&archive, &origin, server).await?
+                Box::pin(self.restore(&archive, &origin, server)).await?
             }
         };
         let done = Box::pin(self.on(&origin, &scratch)).await;
@@ -192,6 +194,7 @@ impl Work<'_> {
     fn has_evidence(&self) -> bool {
         !self.seen.gates.is_empty()
             || self.seen.verified.is_some()
+            || self.seen.compared.is_some()
             || !self.seen.differences.is_empty()
     }
 

@@ -4,19 +4,20 @@ use super::source::{Archive, Origin, reading};
 use super::{Halt, Work, halted, step};
 use crate::expectation::Finding;
 use crate::gate::drift::DriftOptions;
+use crate::gate::rehearse::compared::Verified;
 use crate::gate::rehearse::fit::Fit;
-use crate::gate::rehearse::seen::Verified;
 use crate::gate::{Progress, Source, Targets, Unit};
 use crate::postgres::content;
 use crate::postgres::dump::DumpError;
 use crate::postgres::environment::Environment;
 use crate::postgres::programs;
+use crate::postgres::rehearsal_outward::Outward;
 use crate::postgres::rehearsal_restore::{RestoreError, RestoreProgress, Restored, Restoring};
 use crate::postgres::rehearsal_server::RehearsalServer;
 use crate::postgres::session::{Session, SessionSettings};
-use crate::postgres::{PostgresError, catalog, clone_outward, tables};
+use crate::postgres::{PostgresError, catalog, tables};
 use crate::runbook::{self, RolesInScratch};
-use crate::schema::{Kind, Snapshot};
+use crate::schema::{Difference, Kind, Snapshot};
 use crate::system::fault;
 use crate::untrusted::clean_line;
 
@@ -125,16 +126,19 @@ impl Work<'_> {
             folder: &self.folder,
             without: &without,
             wanted: &archive.wanted,
+            may_call: &self.gate.may_call,
             cancel: &self.stop,
         };
         let context = self.context;
-        let restored = restoring.run(|progress| told(context, progress)).await;
+        let restoring = restoring.run(|progress| told(context, progress));
+        let restored = Box::pin(restoring).await;
         let restored = restored.map_err(|error| self.not_restored(error))?;
         fault::point("rehearsal_restored");
         self.seen.took.restore = restored.restore_ms;
         self.seen
             .missing
             .extend(restored.left_out.iter().map(|l| format!("left out: {l}")));
+        self.seen.missing.extend(restored.disarmed.clone());
         let scratch = self.enter(origin, server).await?;
         self.compare(archive, &restored, &scratch, !without.is_empty())
             .await?;
@@ -172,7 +176,12 @@ impl Work<'_> {
     fn not_restored(&self, error: RestoreError) -> Halt {
         let said = match error {
             RestoreError::Program(DumpError::Canceled) => return Halt::Canceled,
-            RestoreError::Postgres(_) if self.stop.is_cancelled() => return Halt::Canceled,
+            RestoreError::Outward(Outward::Calls(calls)) => {
+                return super::outward::refused(&calls).into();
+            }
+            RestoreError::Postgres(_) | RestoreError::Outward(_) if self.stop.is_cancelled() => {
+                return Halt::Canceled;
+            }
             error => clean_line(&error.to_string()),
         };
         let missing_role = said.contains("role \"") && said.contains("does not exist");
@@ -226,7 +235,7 @@ impl Work<'_> {
             .map(|(table, content)| (table.clone(), content.rows))
             .collect();
         if self.seen.differences.is_empty() {
-            self.seen.verified = Some(Verified {
+            let compared = Verified {
                 target: self.gate.target.clone(),
                 tables: restored.found.len() as u64,
                 rows,
@@ -234,7 +243,15 @@ impl Work<'_> {
                 with_source: archive.with_source,
                 schema: archive.schema.is_some() && !without,
                 hashed: true,
-            });
+            };
+            let empty = archive.schema.as_ref().is_some_and(has_no_table);
+            match compared.why_not(empty) {
+                None => self.seen.verified = Some(compared),
+                Some(reason) => {
+                    self.seen.unverified = Some(reason.to_owned());
+                    self.seen.compared = Some(compared);
+                }
+            }
         }
         Ok(())
     }
@@ -253,8 +270,7 @@ impl Work<'_> {
     pub(super) async fn settle(&mut self, origin: &Origin, scratch: &Scratch) -> Result<(), Halt> {
         let started = std::time::Instant::now();
         // Nothing that is rehearsed may reach beyond this server.
-        let disarmed = clone_outward::disarm(&scratch.admin).await?;
-        self.seen.missing.extend(disarmed);
+        self.keep_in(origin, scratch).await?;
         origin.globals.make_grants(&scratch.admin).await?;
         origin.globals.make_settings(&scratch.admin).await?;
         step(self.context, "planner statistics", 3);
@@ -300,6 +316,22 @@ fn told(context: &crate::gate::Context, progress: RestoreProgress) {
     }
 }
 
+fn has_no_table(schema: &Snapshot) -> bool {
+    let mut kinds = schema.objects.keys().map(|id| id.kind);
+    !kinds.any(|kind| kind == Kind::Table)
+}
+
+/// Tells whether a difference is only that a foreign server leads nowhere on the private server.
+pub(super) fn leads_nowhere(difference: &Difference) -> bool {
+    let foreign = matches!(
+        difference.kind,
+        Kind::ForeignDataWrapper | Kind::ForeignServer | Kind::ForeignTable
+    );
+    let options = ["options", "foreign options"];
+    let property = difference.property.as_deref();
+    foreign && property.is_some_and(|property| options.contains(&property))
+}
+
 /// Where a restored schema differs from the source's, in words. Members of roles and what leads to
 /// other servers are no part of a dump.
 fn schema_differences(source: &Snapshot, found: &Snapshot) -> Vec<String> {
@@ -314,6 +346,7 @@ fn schema_differences(source: &Snapshot, found: &Snapshot) -> Vec<String> {
         .differences
         .iter()
         .filter(|difference| !left(difference.kind))
+        .filter(|difference| !leads_nowhere(difference))
         .filter(|difference| difference.property.as_deref() != Some("tablespace"))
         .map(|difference| {
             let property = difference.property.as_ref();

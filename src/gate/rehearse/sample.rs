@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::fit::Fit;
+use super::outward::refused;
 use super::restore::{Scratch, settings};
 use super::source::Origin;
 use super::{Halt, Work, halted, step};
@@ -11,6 +12,7 @@ use crate::postgres::clone_rows;
 use crate::postgres::clone_schema::{SchemaWork, Section};
 use crate::postgres::dump::{self, DumpError};
 use crate::postgres::dump_witness::{self, Witness};
+use crate::postgres::rehearsal_outward::{self, Outward};
 use crate::postgres::sample;
 use crate::postgres::session::Session;
 use crate::runbook::Take;
@@ -60,6 +62,9 @@ impl Work<'_> {
         work.restore(&info, Section::PreData, 1, said)
             .await
             .map_err(program)?;
+        let disarmed = rehearsal_outward::confine(&info, &self.gate.may_call).await;
+        let disarmed = disarmed.map_err(outward)?;
+        self.seen.missing.extend(disarmed);
         if let Take::Sample(rows) = take {
             step(context, "some rows of every table", 3);
             let to = Session::open(&info, &settings()).await?;
@@ -117,6 +122,13 @@ impl Work<'_> {
         self.seen.missing.extend(said);
         clone_rows::set_sequences(to, &witness.sequences().await?).await?;
         Ok(())
+    }
+}
+
+fn outward(error: Outward) -> Halt {
+    match error {
+        Outward::Calls(calls) => refused(&calls).into(),
+        Outward::Postgres(error) => error.into(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::compared::Verified;
 use crate::expectation::{Finding, Verdict};
 use crate::gate::{FileState, TracedStatement};
 use crate::sql::hazard::Hazard;
@@ -28,6 +29,12 @@ pub struct Rehearsed {
     pub took: Took,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,
+    /// What was compared where that verifies nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Verified>,
+    /// Why what was compared verifies nothing, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
     /// Where what was restored differs from what the source held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<String>,
@@ -61,22 +68,6 @@ pub struct Took {
     pub down: u64,
     pub again: u64,
     pub all: u64,
-}
-
-/// What was compared with the source, and found equal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
-    /// The target that the backup is of.
-    pub target: String,
-    pub tables: u64,
-    pub rows: u64,
-    pub sequences: u64,
-    /// The rows were compared with the source's own, and not only with the dump's.
-    pub with_source: bool,
-    /// The schema was compared with the source's as well.
-    pub schema: bool,
-    /// The hashes of the archive's files were computed again before it was restored.
-    pub hashed: bool,
 }
 
 /// One gate of the runbook, carried out on the private server.
@@ -246,6 +237,9 @@ impl Rehearsed {
                 seconds(self.took.verify)
             ),
         };
+        if let Some(reason) = &self.unverified {
+            words.push_str(&format!(", {reason}"));
+        }
         words.push_str(&format!(
             "; {} files up in {:.1} s",
             applied.count(),

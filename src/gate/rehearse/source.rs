@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Halt, Work, halted};
+use crate::digest::digest;
 use crate::expectation::Finding;
 use crate::gate::backup_seen::{self, Seen};
 use crate::gate::{Context, Evidence, Source};
@@ -101,22 +102,26 @@ impl Work<'_> {
     }
 
     /// The archive of a manifest, with all that it must hold.
-    pub(super) fn archive(&self, manifest: Manifest) -> Archive {
+    pub(super) fn archive(&self, manifest: Manifest) -> Result<Archive, Halt> {
         let mut wanted = manifest.contents.clone();
         let source = manifest.source.as_ref();
         if let Some(source) = source {
             wanted.extend(source.contents.clone());
         }
-        let schema = source
-            .and_then(|source| source.schema_file.as_ref())
-            .and_then(|file| read_schema(&self.context.folder, file));
-        Archive {
+        let kept = source.and_then(|source| {
+            let sum = source.schema_sha256.as_ref()?;
+            Some((source.schema_file.as_ref()?, sum))
+        });
+        let schema = kept
+            .map(|(file, sum)| read_schema(&self.context.folder, file, sum))
+            .transpose()?;
+        Ok(Archive {
             wanted,
             sequences: manifest.sequences.clone(),
             with_source: source.is_some(),
             schema,
             manifest,
-        }
+        })
     }
 
     /// Takes a whole dump of the target, with the code that takes every backup.
@@ -181,7 +186,23 @@ pub(super) async fn hash(manifest: Manifest) -> Result<(), Halt> {
 }
 
 /// Reads a schema of the run's folder; one that was changed since is not believed.
-fn read_schema(folder: &Path, file: &str) -> Option<Snapshot> {
-    let text = std::fs::read_to_string(folder.join(file)).ok()?;
-    Snapshot::from_json(&text).ok()
+fn read_schema(folder: &Path, file: &str, sum: &str) -> Result<Snapshot, Halt> {
+    let path = folder.join(file);
+    let read = std::fs::read(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| match digest(&bytes) == sum {
+            true => Ok(bytes),
+            false => Err("its SHA-256 is another one than its manifest's".to_owned()),
+        });
+    let snapshot = read.and_then(|bytes| {
+        let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+        Snapshot::from_json(&text).map_err(|error| error.to_string())
+    });
+    snapshot.map_err(|reason| {
+        Finding::failed("the schema kept with the backup is not what was kept")
+            .because(clean_line(&format!("{}: {reason}", path.display())))
+            .because("without it nobody can say that the backup is what the source held")
+            .can("bring back the file as it was, or take a new backup; then retry this gate")
+            .into()
+    })
 }

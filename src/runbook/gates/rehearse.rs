@@ -52,6 +52,8 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Rehears
     for file in may_leave.iter().flatten() {
         check_template(file, &table, names);
     }
+    let keep_superusers = table.one_of("superusers", &["lower", "keep"]) == "keep";
+    let may_call = table.strings("may_call", "[\"app.notify(text)\"]");
     table.finish();
     let plain = |list: Option<Vec<At<String>>>| -> Option<Vec<String>> {
         list.map(|list| list.into_iter().map(|one| one.value).collect())
@@ -69,6 +71,8 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Rehears
         deny,
         allow,
         may_leave: plain(may_leave).unwrap_or_default(),
+        keep_superusers,
+        may_call: plain(may_call).unwrap_or_default(),
     }
 }
 

@@ -53,6 +53,10 @@ fn backup(doc: &mut Doc, target: &str, seen: &Rehearsed) {
             };
             doc.pair("schema", Ink::Plain, schema);
         }
+        None if seen.unverified.is_some() => {
+            let reason = seen.unverified.as_deref().unwrap_or_default();
+            doc.pair("verified", Ink::Warning, &clean_line(reason));
+        }
         None if seen.differences.is_empty() => {
             doc.pair(
                 "verified",
