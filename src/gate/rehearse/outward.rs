@@ -8,7 +8,7 @@ use super::restore::Scratch;
 use super::source::Origin;
 use super::{Halt, Work, fit};
 use crate::expectation::Finding;
-use crate::gate::migrate_plan::{expand, read_text};
+use crate::gate::migrate_files::{expand, read_text};
 use crate::gate::{Context, Plan, Tone};
 use crate::postgres::rehearsal_outward;
 use crate::runbook::{Kind, Migrate, Rehearse, SqlSource};
