@@ -229,6 +229,7 @@ fn read(gate: &Migrate, found: Found, known: &Known) -> Result<Option<PlannedFil
     let problems: Vec<String> = script
         .problems
         .iter()
+        .chain(&script.unsafe_settings)
         .map(|problem| {
             let (line, message, help) = (problem.line, &problem.message, &problem.help);
             format!("{name}:{line}: {message}; {help}")

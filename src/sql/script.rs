@@ -47,6 +47,9 @@ pub struct Script {
     pub statements: Vec<Statement>,
     /// Empty when the file can be run.
     pub problems: Vec<ScriptProblem>,
+    /// Settings that it makes and that no migration may: whoever only loads a file, as a dump of
+    /// its own into a server of its own, has no harm from them.
+    pub unsafe_settings: Vec<ScriptProblem>,
     pub dialect: Dialect,
     /// Its statement that no transaction can hold, with its line and first words.
     alone: Option<(usize, String, Alone)>,
@@ -64,6 +67,7 @@ impl Script {
             text: String::new(),
             statements: Vec::new(),
             problems: Vec::new(),
+            unsafe_settings: Vec::new(),
             dialect,
             alone: None,
         }
@@ -77,6 +81,7 @@ impl Script {
             statements: Vec::new(),
             problems: Vec::new(),
             text: String::new(),
+            unsafe_settings: Vec::new(),
             alone: None,
             dialect,
         };
@@ -155,7 +160,11 @@ impl Script {
         if let Some(setting) = guarded(statement, words) {
             let message = format!("`{setting}` keeps others safe from the file, and it changes it");
             let help = "take it out; the gate's own keys set its limits";
-            self.refuse(line, &message, help);
+            self.unsafe_settings.push(ScriptProblem {
+                line,
+                message,
+                help: help.to_owned(),
+            });
         }
         let first: Vec<&str> = words.iter().map(String::as_str).take(2).collect();
         let named = first.join(" ").trim().to_owned();
@@ -414,7 +423,7 @@ mod tests {
             "reset lock_timeout",
             "set application_name = 'x'",
         ] {
-            assert_eq!(problems(sql).len(), 1, "{sql}");
+            assert_eq!(Script::read(sql).unsafe_settings.len(), 1, "{sql}");
         }
         for sql in [
             "set statement_timeout = 0",
@@ -422,7 +431,7 @@ mod tests {
             "set standard_conforming_strings = on",
             "reset search_path",
         ] {
-            assert_eq!(problems(sql), [], "{sql}");
+            assert_eq!(Script::read(sql).unsafe_settings, [], "{sql}");
         }
     }
 

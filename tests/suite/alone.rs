@@ -1,7 +1,7 @@
 //! Statements that no transaction can hold: an intent before, a result after, and the catalog in
 //! between.
 
-use crate::site::{Ended, Site, ended};
+use crate::site::{Ended, Site};
 
 const MIGRATE: &str = "[[phase.gate]]\nid = \"mig\"\ntitle = \"Migrate\"\n[phase.gate.migrate]\n\
                        target = \"db\"\nfiles = [\"db/*.sql\"]\nattempts = 1\n";
@@ -14,22 +14,6 @@ fn site() -> Site {
     site.sql("CREATE TABLE t AS SELECT n, n / 2 AS half FROM generate_series(1, 1000) n");
     site.runbook(MIGRATE);
     site
-}
-
-fn killed_at(site: &Site, point: &str) {
-    let output = site
-        .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
-        .env("STAGEGATE_DIE_AT", point)
-        .output()
-        .unwrap();
-    let killed = ended(output);
-    assert_eq!(
-        killed.signal,
-        Some(9),
-        "{point}: {}{}",
-        killed.out,
-        killed.err
-    );
 }
 
 fn valid(site: &Site, index: &str) -> String {
@@ -118,7 +102,7 @@ fn killed_before_it_the_statement_is_run_and_behind_it_it_is_found_done() {
         let site = site();
         site.write("db/2.sql", "CREATE INDEX CONCURRENTLY n_i ON t (n);");
         site.write("db/3.sql", "DROP INDEX CONCURRENTLY IF EXISTS gone_i;");
-        killed_at(&site, point);
+        site.dies_at(point);
         assert_eq!(site.one(STATES), "db/2.sql intent", "{point}");
         site.resume().exits(0);
         assert_eq!(valid(&site, "n_i"), "true", "{point}");

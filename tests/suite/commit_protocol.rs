@@ -12,7 +12,7 @@ use stagegate::postgres::{Conninfo, Environment, Session, SessionSettings};
 use stagegate::sql::Script;
 use tokio_util::sync::CancellationToken;
 
-use crate::site::{Site, ended};
+use crate::site::Site;
 
 async fn open(cluster: &Cluster) -> Session {
     let info = Conninfo::resolve(
@@ -305,12 +305,7 @@ fn the_fast_profile_waits_once_and_records_what_is_safe() {
     assert_eq!(site.one(ledger), "5");
     // Killed before that one commit, the journal has claimed nothing, and each file is there once.
     site.sql("DROP TABLE t1, t2, t3, t4, t5; TRUNCATE stagegate.ledger, stagegate.ticket");
-    let output = site
-        .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
-        .env("STAGEGATE_DIE_AT", "before_safe")
-        .output()
-        .unwrap();
-    assert_eq!(ended(output).signal, Some(9));
+    site.dies_at("before_safe");
     let journal = std::fs::read_to_string(site.run_folder().join("journal.jsonl")).unwrap();
     assert!(!journal.contains("effect_recorded"), "{journal}");
     site.resume().exits(0);

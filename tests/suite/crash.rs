@@ -45,19 +45,7 @@ fn site() -> Site {
 /// Dies at the point, goes on, and checks the world.
 fn die_and_resume(point: &str) {
     let site = site();
-    let output = site
-        .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
-        .env("STAGEGATE_DIE_AT", point)
-        .output()
-        .unwrap();
-    let killed = ended(output);
-    assert_eq!(
-        killed.signal,
-        Some(9),
-        "{point} was not passed: {}{}",
-        killed.out,
-        killed.err
-    );
+    site.dies_at(point);
     let resumed = site.resume();
     assert_eq!(
         resumed.code,

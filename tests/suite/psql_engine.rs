@@ -135,12 +135,7 @@ fn killed_with_psql_at_work_it_is_found_out_by_the_ledger() {
     let site = site();
     site.write("db/1.sql", "CREATE TABLE one (n int);");
     site.write("db/2.sql", "CREATE TABLE two (n int);");
-    let output = site
-        .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
-        .env("STAGEGATE_DIE_AT", "after_effect")
-        .output()
-        .unwrap();
-    assert_eq!(ended(output).signal, Some(9));
+    site.dies_at("after_effect");
     site.resume().exits(0);
     let applied = "SELECT string_agg(file, ',' ORDER BY file) FROM stagegate.ledger \
                    WHERE state = 'applied'";

@@ -130,6 +130,18 @@ impl Site {
         self.stagegate(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
     }
 
+    /// Runs `runbook.toml` until the program dies at a fault point.
+    pub(crate) fn dies_at(&self, point: &str) {
+        let output = self
+            .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
+            .env("STAGEGATE_DIE_AT", point)
+            .output()
+            .unwrap();
+        let killed = ended(output);
+        let said = format!("{point} was not passed: {}{}", killed.out, killed.err);
+        assert_eq!(killed.signal, Some(9), "{said}");
+    }
+
     /// Goes on with the newest run.
     pub(crate) fn resume(&self) -> Ended {
         self.stagegate(&[
