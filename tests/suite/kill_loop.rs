@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use stagegate::postgres::cluster::{Cluster, ClusterOptions};
-use stagegate::promotion::GateState;
+use stagegate::promotion::{GateState, Run};
 
 use crate::site::{Site, ended};
 
@@ -115,7 +115,7 @@ fn die(victim: Victim, seed: u64) {
         if matches!(victim, Victim::Server) {
             site.cluster.restart().unwrap();
         }
-        go_on(&site, round, first.code == Some(0));
+        go_on(&site, round);
         check(&site, round, &first.err);
     }
     assert!(
@@ -124,18 +124,25 @@ fn die(victim: Victim, seed: u64) {
     );
 }
 
-/// Takes the run up until it has ended.
-fn go_on(site: &Site, round: usize, mut done: bool) {
-    for _ in 0..4 {
-        if done {
-            return;
-        }
-        let words = arguments(round, &["--resume"]);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        done = site.stagegate(&words).code == Some(0);
-    }
+/// The only run of a round.
+fn run_of(site: &Site, round: usize) -> Run {
+    let runs = std::fs::read_dir(site.path(&format!("r{round}/runs"))).unwrap();
+    let folders: Vec<_> = runs.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(folders.len(), 1, "round {round}");
+    stagegate::engine::read_only(&folders[0]).unwrap().0
+}
+
+/// Takes the run up until it has ended. It may have died behind its last record, with nothing left
+/// to take up.
+fn go_on(site: &Site, round: usize) {
     let words = arguments(round, &["--resume"]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for _ in 0..5 {
+        if run_of(site, round).status.is_terminal() {
+            return;
+        }
+        site.stagegate(&words);
+    }
     site.stagegate(&words).exits(0);
 }
 
@@ -161,10 +168,7 @@ fn check(site: &Site, round: usize, said: &str) {
         format!("{FILES} {FILES}"),
         "round {round}: {said}"
     );
-    let runs = std::fs::read_dir(site.path(&format!("r{round}/runs"))).unwrap();
-    let folders: Vec<_> = runs.map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(folders.len(), 1, "round {round}");
-    let (run, _) = stagegate::engine::read_only(&folders[0]).unwrap();
+    let run = run_of(site, round);
     assert_eq!(run.gates[0].state, GateState::Passed, "round {round}");
     // What the journal says was committed is in the ledger; what it did not see end, the ledger
     // has alone.
