@@ -1,6 +1,8 @@
 //! Statements that no transaction can hold: an intent before, a result after, and the catalog in
 //! between.
 
+use stagegate::postgres::Session;
+
 use crate::site::{Ended, Site};
 
 const MIGRATE: &str = "[[phase.gate]]\nid = \"mig\"\ntitle = \"Migrate\"\n[phase.gate.migrate]\n\
@@ -14,6 +16,12 @@ fn site() -> Site {
     site.sql("CREATE TABLE t AS SELECT n, n / 2 AS half FROM generate_series(1, 1000) n");
     site.runbook(MIGRATE);
     site
+}
+
+/// Lets somebody else's session say something.
+fn says(site: &Site, other: &Session, sql: &str) {
+    let said = site.runtime().block_on(other.client.batch_execute(sql));
+    said.unwrap();
 }
 
 fn valid(site: &Site, index: &str) -> String {
@@ -131,9 +139,7 @@ fn a_wait_that_is_too_long_is_given_up_and_leaves_what_the_next_attempt_removes(
         .exits(4)
         .says("55P03")
         .says("the INVALID index public.n_i is left");
-    site.runtime()
-        .block_on(other.client.batch_execute("COMMIT"))
-        .unwrap();
+    says(&site, &other, "COMMIT");
     site.resume().exits(0);
     assert_eq!(valid(&site, "n_i"), "true");
 }
@@ -153,9 +159,7 @@ fn a_reindex_that_failed_leaves_nothing_behind_in_the_end() {
         )
         .unwrap();
     site.run().exits(4).says("_ccnew is left");
-    site.runtime()
-        .block_on(other.client.batch_execute("COMMIT"))
-        .unwrap();
+    says(&site, &other, "COMMIT");
     site.resume().exits(0);
     let left = "SELECT string_agg(indexrelid::regclass::text || ' ' || indisvalid, ',') \
                 FROM pg_index WHERE indrelid = 't'::regclass";
@@ -233,14 +237,10 @@ fn what_somebody_else_is_building_is_left_alone() {
     // As a colleague's build of the same index does all along.
     let other = site.hold_open("postgres");
     let held = "BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE";
-    site.runtime()
-        .block_on(other.client.batch_execute(held))
-        .unwrap();
+    says(&site, &other, held);
     site.resume().exits(4).says("is being worked on by process");
     assert_eq!(valid(&site, "half_i"), "false");
-    site.runtime()
-        .block_on(other.client.batch_execute("COMMIT"))
-        .unwrap();
+    says(&site, &other, "COMMIT");
     site.resume().exits(0);
     assert_eq!(valid(&site, "half_i"), "true");
 }

@@ -50,8 +50,8 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Migrate {
     let undoes = read_undoes(&mut table, names);
     let (adopt, baseline) = read_before(&mut table, !undoes.is_empty());
     let record_change = table.flag("record_change", true);
-    let fast = read_word(&mut table, "profile", ["safe", "fast"], "profile");
-    let psql = read_word(&mut table, "engine", ["native", "psql"], "engine");
+    let fast = table.one_of("profile", &["safe", "fast"]) == "fast";
+    let psql = table.one_of("engine", &["native", "psql"]) == "psql";
     let alone = read_alone(&mut table);
     table.finish();
     Migrate {
