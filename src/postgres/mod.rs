@@ -13,6 +13,7 @@ mod apply_guard;
 pub mod ask;
 mod cancel;
 pub mod catalog;
+pub mod child_address;
 pub mod clone_outward;
 pub mod clone_rows;
 pub mod clone_schema;
