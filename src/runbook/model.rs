@@ -8,6 +8,7 @@ use super::comparing::{Drift, SchemaVersion};
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::migrating::Migrate;
 use super::rehearsing::Rehearse;
+use super::revising::{AlembicGate, AlembicProject};
 use super::tooling::{Tool, ToolGate};
 use super::versioning::{Commit, GitCheck, Merge};
 use super::watching::{Observe, Ramp};
@@ -53,6 +54,7 @@ pub struct Runbook {
     pub targets: BTreeMap<String, Target>,
     /// Other programs that own a schema, by their names.
     pub tools: BTreeMap<String, Tool>,
+    pub projects: BTreeMap<String, AlembicProject>,
     pub roles: Vec<Role>,
     pub phases: Vec<Phase>,
     pub rollbacks: Vec<Rollback>,
@@ -168,6 +170,7 @@ pub enum Kind {
     Clone(Box<CloneDatabase>),
     Rehearse(Box<Rehearse>),
     Tool(Box<ToolGate>),
+    Alembic(Box<AlembicGate>),
 }
 
 /// Items that people confirm.
@@ -326,6 +329,7 @@ impl Kind {
             Kind::Clone(_) => "clone",
             Kind::Rehearse(_) => "rehearse",
             Kind::Tool(_) => "tool",
+            Kind::Alembic(_) => "alembic",
         }
     }
 
@@ -345,6 +349,7 @@ impl Kind {
             Kind::Clone(gate) => Some(&gate.target),
             Kind::Rehearse(gate) => Some(&gate.target),
             Kind::Tool(gate) => Some(&gate.target),
+            Kind::Alembic(gate) => Some(&gate.target),
             Kind::Commit(_) | Kind::Git(_) | Kind::Merge(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }
