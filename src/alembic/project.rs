@@ -35,6 +35,22 @@ pub struct Program {
     pub alembic: PathBuf,
 }
 
+impl Program {
+    /// The version that is installed beside the interpreter, without starting it.
+    pub fn installed(&self) -> Option<String> {
+        let lib = self.python.parent()?.parent()?.join("lib");
+        let pythons = std::fs::read_dir(lib).ok()?.flatten();
+        pythons
+            .filter_map(|python| std::fs::read_dir(python.path().join("site-packages")).ok())
+            .flat_map(Iterator::flatten)
+            .find_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let version = name.strip_prefix("alembic-")?.strip_suffix(".dist-info")?;
+                Some(version.to_owned())
+            })
+    }
+}
+
 /// Where a project is, as somebody wrote it.
 #[derive(Debug, Clone, Default)]
 pub struct Place {

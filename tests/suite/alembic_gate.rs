@@ -38,7 +38,10 @@ fn an_audit_tells_missing_mismatch_and_ok_and_writes_a_summary_for_each() {
         .exits(4)
         .says("MISMATCH: production at 5a9d6371e18c");
     world.alembic("production", &["upgrade", "head"]);
-    world.run().exits(0).shows("passed: OK: production at b3e92d4416f5");
+    world
+        .run()
+        .exits(0)
+        .shows("passed: OK: production at b3e92d4416f5");
     world
         .site
         .sql_in("production", "ALTER TABLE agents ADD COLUMN note text");
@@ -366,7 +369,10 @@ fn a_way_back_is_confirmed_planned_and_leads_where_it_should() {
     let gone = walk(&world);
     assert!(gone.contains("1 revisions taken back"), "{gone}");
     assert_eq!(world.version("production"), MIDDLE);
-    world.gate("downgrade", &format!("deny = []\nrevision = \"{BASELINE}\""));
+    world.gate(
+        "downgrade",
+        &format!("deny = []\nrevision = \"{BASELINE}\""),
+    );
     walk(&world);
     assert_eq!(world.version("production"), BASELINE);
     // There is nothing before the baseline but the beginning.

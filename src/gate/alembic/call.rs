@@ -61,9 +61,12 @@ impl Sight<'_> {
         })
     }
 
-    /// Says which Alembic it is.
+    /// Says which Alembic it is: as it is installed, or else as it says.
     pub(super) async fn version(&self) -> Option<String> {
         let program = self.project.program.as_ref().ok()?;
+        if let Some(version) = program.installed() {
+            return Some(format!("alembic {version}"));
+        }
         let invocation = Invocation {
             program: program.python.clone(),
             arguments: vec![
