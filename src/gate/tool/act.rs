@@ -59,10 +59,7 @@ pub(super) async fn run(caller: &Caller<'_>, plan: &Plan) -> Outcome {
 
 /// Nobody else works there under the gate's name, and the server takes changes.
 async fn ready(context: &Context, target: &str) -> Result<String, TargetError> {
-    let settings = SessionSettings {
-        read_only: true,
-        ..SessionSettings::default()
-    };
+    let settings = SessionSettings::default();
     let id = &context.gate.id;
     let (session, identity) = context.targets.open(target, id, settings).await?;
     session.require_primary().await?;
@@ -284,13 +281,22 @@ fn not_known(target: &str, reason: &str) -> Finding {
 async fn report_effects(context: &Context, seen: &mut ToolSeen) {
     let Some(became) = seen.became() else { return };
     let took = seen.acted().map_or(0, |call| call.duration_ms);
+    let together = match became.done.len() {
+        1 => String::new(),
+        n => format!(", {n} of them in that time"),
+    };
+    let reverts = seen.action == "revert";
     for id in &became.done {
+        let name = match reverts {
+            true => format!("taking {id} back"),
+            false => id.clone(),
+        };
         context
             .effect(EffectRecord {
-                name: id.clone(),
+                name,
                 outcome: EffectOutcome::Committed,
                 duration_ms: took,
-                detail: format!("says the status of {}", seen.tool),
+                detail: format!("says the status of {}{together}", seen.tool),
             })
             .await;
     }
