@@ -12,7 +12,6 @@ use crate::gate::drift::DriftOptions;
 use crate::gate::{Context, Evidence, FileState, Outcome, Payload, Plan, Tone, change_words};
 use crate::postgres::catalog;
 use crate::promotion::GateState;
-use crate::runbook::Migrate;
 use crate::schema::Snapshot;
 use crate::sql::hazard::Hazard;
 
@@ -79,17 +78,17 @@ const NAMED: usize = 10;
 /// Compares the schema after a gate's last file with the rehearsed one: what was proved elsewhere is
 /// proved here only if the same came of it.
 pub(in crate::gate) async fn as_rehearsed(
-    gate: &Migrate,
+    target: &str,
     context: &Context,
     mut outcome: Outcome,
 ) -> Outcome {
     let rehearsed = gate_of(context, &context.gate.id).is_some_and(|seen| seen.schema.is_some());
-    if outcome.finding.verdict != Verdict::Passed || !rehearsed || !gate.undoes.is_empty() {
+    if outcome.finding.verdict != Verdict::Passed || !rehearsed {
         return outcome;
     }
     let applied = std::mem::replace(&mut outcome.finding, Finding::passed(""));
     let said = applied.summary.clone();
-    outcome.finding = match found(gate, context)
+    outcome.finding = match found(target, context)
         .await
         .map(|found| schema_of(context, &context.gate.id, &found))
     {
@@ -119,10 +118,8 @@ pub(in crate::gate) async fn as_rehearsed(
     outcome
 }
 
-async fn found(gate: &Migrate, context: &Context) -> Result<Snapshot, String> {
-    let opened = context
-        .targets
-        .open(&gate.target, &context.gate.id, reading());
+async fn found(target: &str, context: &Context) -> Result<Snapshot, String> {
+    let opened = context.targets.open(target, &context.gate.id, reading());
     let (session, _) = opened.await.map_err(|error| error.to_string())?;
     let read = catalog::read(&session).await;
     session.close().await;

@@ -14,6 +14,7 @@ mod restore;
 mod sample;
 mod seen;
 mod source;
+mod tooled;
 mod up;
 
 use std::collections::BTreeMap;
@@ -256,6 +257,10 @@ pub(super) fn inputs(gate: &Rehearse, context: &Context) -> Option<String> {
             if let Some(Kind::Migrate(back)) = back.map(|gate| &gate.kind) {
                 parts.extend(down::files_digest(back, context));
             }
+        }
+        if let Kind::Tool(tool) = &step.kind {
+            let texts = super::tool::files(tool, context).into_iter();
+            parts.extend(texts.map(|(name, text)| format!("{name} {}", digest(text.as_bytes()))));
         }
     }
     Some(digest(parts.join("\n").as_bytes()))

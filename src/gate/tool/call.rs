@@ -117,15 +117,7 @@ impl Caller<'_> {
         };
         let address = ChildAddress::make(&info, &told, &context.folder)
             .map_err(|reason| not_started(self.tool, &reason))?;
-        let looks = matches!(call.part, "status" | "plan");
-        let invocation = Invocation {
-            program: process::find_program(&argv[0], &context.base)
-                .ok_or_else(|| no_program(self.tool, &argv[0]))?,
-            arguments: argv[1..].to_vec(),
-            environment: self.environment(address.variables()),
-            folder: Some(self.folder()),
-            timeout: context.gate.timeout.or(looks.then_some(LOOKING)),
-        };
+        let invocation = self.invocation(call.part, &argv, &address)?;
         let started = Instant::now();
         let mut whole: Vec<u8> = Vec::new();
         let mut too_much = false;
@@ -178,6 +170,23 @@ impl Caller<'_> {
             out,
             too_much,
             well,
+        })
+    }
+
+    fn invocation(
+        &self,
+        part: &str,
+        argv: &[String],
+        address: &ChildAddress,
+    ) -> Result<Invocation, Finding> {
+        let looks = matches!(part, "status" | "plan");
+        Ok(Invocation {
+            program: process::find_program(&argv[0], &self.context.base)
+                .ok_or_else(|| no_program(self.tool, &argv[0]))?,
+            arguments: argv[1..].to_vec(),
+            environment: self.environment(address.variables()),
+            folder: Some(self.folder()),
+            timeout: self.context.gate.timeout.or(looks.then_some(LOOKING)),
         })
     }
 

@@ -31,6 +31,13 @@ fn caller<'a>(gate: &'a ToolGate, context: &'a Context) -> Option<Caller<'a>> {
     })
 }
 
+/// The migration files of a tool, whichever are pending.
+pub(super) fn files(gate: &ToolGate, context: &Context) -> Vec<(String, String)> {
+    let tool = context.runbook.tools.get(&gate.tool);
+    let plan = tool.and_then(|tool| tool.plan.as_ref());
+    plan.map_or_else(Vec::new, |plan| sql::files(plan, context))
+}
+
 pub(super) async fn plan(gate: &ToolGate, context: &Context) -> Plan {
     let Some(caller) = caller(gate, context) else {
         let mut plan = Plan::new(format!("there is no tool `{}`", gate.tool), &[]);

@@ -190,6 +190,21 @@ fn steady(plan: &ToolPlan, text: &str) -> String {
     kept.collect::<Vec<_>>().join("\n")
 }
 
+/// Every file that the SQL may stand in, whichever migrations are pending, with the part that counts.
+pub(super) fn files(plan: &ToolPlan, context: &Context) -> Vec<(String, String)> {
+    let ToolSql::Files(glob) = &plan.sql else {
+        return Vec::new();
+    };
+    let pattern = context.fill(&glob.replace(TOOL_ID, "*"));
+    let mut paths = expand(&context.base.join(pattern));
+    paths.sort();
+    let text = |path: &std::path::PathBuf| {
+        let text = read_text(path).unwrap_or_default();
+        (context.shown(path), part(plan, &text).unwrap_or(text))
+    };
+    paths.iter().map(text).collect()
+}
+
 /// Blanks the lines that do not count, so that those that do keep their numbers.
 fn part(plan: &ToolPlan, text: &str) -> Result<String, String> {
     let form = |pattern: &Option<String>| pattern.as_ref().and_then(|p| Regex::new(p).ok());
