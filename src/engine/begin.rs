@@ -97,6 +97,7 @@ impl Engine {
             view,
             snapshots,
             in_flight: 0,
+            gathered: Vec::new(),
         };
         engine.remember_timelines();
         engine.check_inputs(); // The first snapshot that anybody sees says what is stale.

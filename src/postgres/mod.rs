@@ -62,6 +62,7 @@ mod refusal;
 pub mod rehearsal_outward;
 pub mod rehearsal_restore;
 pub mod rehearsal_server;
+mod renewal;
 pub mod restore;
 pub mod rewritten;
 pub mod sample;
