@@ -219,3 +219,12 @@ fn a_way_back_takes_back_what_its_gate_has_applied() {
     walker.pty.send("q");
     walker.pty.wait_end();
 }
+
+#[test]
+fn the_readme_shows_the_tool_that_runs_here() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let text = include_str!("../fixtures/valid/16-tool.toml");
+    let tool = text.split_once("# dbmate\n").unwrap().1;
+    assert!(readme.contains(tool.split_once("# end\n").unwrap().0));
+}

@@ -104,19 +104,7 @@ impl Caller<'_> {
     pub(super) async fn run(&self, call: &Call<'_>) -> Result<Ran, Finding> {
         let context = self.context;
         let argv = self.filled(call.argv, call.id);
-        let info = context.targets.conninfo(&self.gate.target);
-        let info = info.map_err(|error| not_started(self.tool, &error.to_string()))?;
-        let (name, options) = (sessions_of(context), self.options(call.read_only));
-        let told = Told {
-            url: self.tool.url_env.as_deref(),
-            scheme: &self.tool.url_scheme,
-            user: self.tool.user_env.as_deref(),
-            password: self.tool.password_env.as_deref(),
-            application_name: &name,
-            options: &options,
-        };
-        let address = ChildAddress::make(&info, &told, &context.folder)
-            .map_err(|reason| not_started(self.tool, &reason))?;
+        let address = self.address(call.read_only)?;
         let invocation = self.invocation(call.part, &argv, &address)?;
         let started = Instant::now();
         let mut whole: Vec<u8> = Vec::new();
@@ -171,6 +159,24 @@ impl Caller<'_> {
             too_much,
             well,
         })
+    }
+
+    /// What the program is given to reach the target.
+    fn address(&self, read_only: bool) -> Result<ChildAddress, Finding> {
+        let context = self.context;
+        let info = context.targets.conninfo(&self.gate.target);
+        let info = info.map_err(|error| not_started(self.tool, &error.to_string()))?;
+        let (name, options) = (sessions_of(context), self.options(read_only));
+        let told = Told {
+            url: self.tool.url_env.as_deref(),
+            scheme: &self.tool.url_scheme,
+            user: self.tool.user_env.as_deref(),
+            password: self.tool.password_env.as_deref(),
+            application_name: &name,
+            options: &options,
+        };
+        ChildAddress::make(&info, &told, &context.folder)
+            .map_err(|reason| not_started(self.tool, &reason))
     }
 
     fn invocation(
