@@ -61,7 +61,7 @@ impl ChildAddress {
         if !options.is_empty() {
             variables.push(("PGOPTIONS".to_owned(), options.clone()));
         }
-        let secret = info.password.as_ref().map(|p| p.expose_secret());
+        let secret = info.password.as_ref().map(ExposeSecret::expose_secret);
         if let Some(url) = told.url {
             let made = url_of(info, told, &options, secret)?;
             variables.push((url.to_owned(), made));

@@ -69,7 +69,7 @@ pub(super) async fn gather(
         ToolSql::Stdout => {
             let text = ran.as_ref().map_or(String::new(), |ran| ran.out.clone());
             let name = caller.tool.name.clone();
-            sql.add(plan, name, None, text);
+            sql.add(plan, name, None, &text);
         }
         ToolSql::File(file) => {
             let path = context.path(file);
@@ -158,14 +158,14 @@ impl Sql {
     ) {
         let name = context.shown(path);
         match read_text(path) {
-            Ok(text) => self.add(plan, name, id, text),
+            Ok(text) => self.add(plan, name, id, &text),
             Err(reason) => self.problems.push(format!("{name}: {reason}")),
         }
     }
 
-    fn add(&mut self, plan: &ToolPlan, name: String, id: Option<&str>, text: String) {
-        let digest = digest(steady(plan, &text).as_bytes());
-        match part(plan, &text) {
+    fn add(&mut self, plan: &ToolPlan, name: String, id: Option<&str>, text: &str) {
+        let digest = digest(steady(plan, text).as_bytes());
+        match part(plan, text) {
             Ok(text) => self.texts.push(SqlText {
                 name,
                 id: id.map(str::to_owned),
