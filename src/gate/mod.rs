@@ -130,7 +130,10 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Backup(gate) => Box::pin(backup::run(gate, context)).await,
         Kind::Migrate(gate) => {
             let outcome = Box::pin(migrate::run(gate, context, plan)).await;
-            Box::pin(rehearse::as_rehearsed(gate, context, outcome)).await
+            match gate.undoes.is_empty() {
+                true => Box::pin(rehearse::as_rehearsed(&gate.target, context, outcome)).await,
+                false => outcome,
+            }
         }
         Kind::Restore(gate) => Box::pin(restore::run(gate, context)).await,
         Kind::Observe(gate) => observe::run(gate, context).await,
@@ -144,8 +147,14 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Clone(gate) => Box::pin(clone::run(gate, context)).await,
         Kind::Rehearse(gate) => Box::pin(rehearse::run(gate, context)).await,
-        Kind::Tool(gate) => Box::pin(tool::run(gate, context, plan)).await,
-        Kind::Alembic(gate) => Box::pin(alembic::run(gate, context, plan)).await,
+        Kind::Tool(gate) => {
+            let outcome = Box::pin(tool::run(gate, context, plan)).await;
+            Box::pin(rehearse::as_rehearsed(&gate.target, context, outcome)).await
+        }
+        Kind::Alembic(gate) => {
+            let outcome = Box::pin(alembic::run(gate, context, plan)).await;
+            Box::pin(rehearse::as_rehearsed(&gate.target, context, outcome)).await
+        }
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }

@@ -31,6 +31,8 @@ pub enum Payload {
     Ramp(RampPlan),
     Commit(Box<crate::git::commit::CommitPlan>),
     Merge(Box<crate::git::merge::MergePlan>),
+    /// The SQL that a tool would run.
+    Texts(Vec<String>),
 }
 
 /// What a gate is going to do.

@@ -61,7 +61,7 @@ impl ChildAddress {
         if !options.is_empty() {
             variables.push(("PGOPTIONS".to_owned(), options.clone()));
         }
-        let secret = info.password.as_ref().map(|p| p.expose_secret());
+        let secret = info.password.as_ref().map(ExposeSecret::expose_secret);
         if let Some(url) = told.url {
             let made = url_of(info, told, &options, secret)?;
             variables.push((url.to_owned(), made));
@@ -158,21 +158,7 @@ fn url_of(
         Host::Tcp(_) => info.sslmode.as_str(),
     };
     parameters.push(("sslmode", mode.to_owned()));
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let roots = info.sslrootcert.as_ref().map(|roots| match roots {
-        RootCertificates::File(path) => text(path),
-        RootCertificates::System => "system".to_owned(),
-    });
-    let files = [
-        ("sslrootcert", roots),
-        ("sslcert", info.sslcert.as_deref().map(text)),
-        ("sslkey", info.sslkey.as_deref().map(text)),
-    ];
-    parameters.extend(
-        files
-            .into_iter()
-            .filter_map(|(name, path)| Some((name, path?))),
-    );
+    parameters.extend(certificates(info));
     let name = if java {
         "ApplicationName"
     } else {
@@ -198,6 +184,24 @@ fn url_of(
         encode(&info.database),
         parameters.join("&")
     ))
+}
+
+/// The files that TLS is made with.
+fn certificates(info: &Conninfo) -> Vec<(&'static str, String)> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let roots = info.sslrootcert.as_ref().map(|roots| match roots {
+        RootCertificates::File(path) => text(path),
+        RootCertificates::System => "system".to_owned(),
+    });
+    let files = [
+        ("sslrootcert", roots),
+        ("sslcert", info.sslcert.as_deref().map(text)),
+        ("sslkey", info.sslkey.as_deref().map(text)),
+    ];
+    let named = files.into_iter();
+    named
+        .filter_map(|(name, path)| Some((name, path?)))
+        .collect()
 }
 
 /// Percent-encodes everything but what is safe anywhere in a URL.

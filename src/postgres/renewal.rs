@@ -39,7 +39,7 @@ impl Renewal {
         }
     }
 
-    /// The statements; `prepared` where [`Renewal::prepare`] was said in the session.
+    /// The statements; `prepared` where what it prepares was said in the session.
     pub fn sql(&self, prepared: bool) -> &str {
         match prepared {
             true => &self.again,

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// How much of each output stream is kept at its beginning, and again at its end, in bytes.
 const KEPT: usize = 64 * 1024;
 /// A line longer than this is cut into several, in bytes.
-const LONGEST_LINE: usize = 4 * 1024;
+pub const LONGEST_LINE: usize = 4 * 1024;
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long output is still read after a program has ended.

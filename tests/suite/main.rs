@@ -84,6 +84,7 @@ mod state_machine;
 mod tables;
 mod tidy;
 mod tool_gate;
+mod tool_rehearsed;
 mod tool_trouble;
 mod tool_world;
 mod walker;

@@ -163,6 +163,27 @@ const KEYS: [&str; 62] = [
     "files",
     "signoff",
 ];
+const TOOL_KEYS: [&str; 19] = [
+    "tool",
+    "url_env",
+    "url_scheme",
+    "user_env",
+    "password_env",
+    "version",
+    "status",
+    "pending",
+    "applied",
+    "none",
+    "broken",
+    "read_only",
+    "plan",
+    "until",
+    "volatile",
+    "apply",
+    "revert",
+    "use",
+    "action",
+];
 const WATCHING_KEYS: [&str; 22] = [
     "observe",
     "for",
@@ -295,6 +316,7 @@ fn every_key_of_the_format_loads_somewhere() {
         .chain(WATCHING_KEYS)
         .chain(LATER_KEYS)
         .chain(VERSIONING_KEYS)
+        .chain(TOOL_KEYS)
         .filter(|key| !used.contains(*key))
         .collect();
     assert!(unused.is_empty(), "no file uses {unused:?}");

@@ -57,10 +57,10 @@ fn every_action_says_what_is_there_and_only_two_change_it() {
     site.runbook(&format!("{}{}", gates.concat(), dbmate_tool()));
     site.run()
         .exits(0)
-        .shows("count: passed: 2 pending, 0 applied")
-        .shows("gate: passed: dbmate: 2 migrations applied")
-        .shows("back: passed: dbmate: 2 migrations taken back")
-        .shows("one: passed: dbmate: 1 migration taken back");
+        .shows(" passed: 2 pending, 0 applied")
+        .shows(" passed: dbmate: 2 migrations applied")
+        .shows(" passed: dbmate: 2 migrations taken back")
+        .shows(" passed: dbmate: 1 migration taken back");
     assert_eq!(site.one(VERSIONS), "20260101000000");
     assert_eq!(site.one("SELECT to_regclass('tags') IS NULL"), "t");
     let plan = site.evidence("sql-1.json");
@@ -122,7 +122,7 @@ fn what_destroys_is_refused_unless_it_is_allowed_and_its_predicate_holds() {
     site.sql("CREATE TABLE old (n int)");
     site.write(
         "db/migrations/20260104000000_drop.sql",
-        "-- migrate:up\nDROP TABLE old;\n",
+        "-- migrate:up\nDROP TABLE old;\n-- migrate:down\n",
     );
     site.run().exits(4).says("20260104000000_drop.sql:2: DS102");
     allow("db/migrations/20260104000000_drop.sql");
@@ -134,7 +134,8 @@ fn a_failure_half_way_is_told_from_the_status_and_the_catalog() {
     let site = site(&apply(""));
     site.write(
         "db/migrations/20260102000000_tags.sql",
-        "-- migrate:up\nCREATE TABLE tags (id int);\nALTER TABLE nope ADD x int;\n",
+        "-- migrate:up\nCREATE TABLE tags (id int);\nALTER TABLE nope ADD x int;\n\
+         -- migrate:down\n",
     );
     // What it prints of the second is `Applied: … in …`, and that is not so.
     site.run()
@@ -160,11 +161,11 @@ fn its_sessions_have_our_name_and_wait_for_locks_briefly() {
     site.write(
         "db/migrations/20260102000000_tags.sql",
         "-- migrate:up\nCREATE TABLE told AS SELECT current_setting('application_name') AS name, \
-         current_setting('lock_timeout') AS waits;\n",
+         current_setting('lock_timeout') AS waits;\n-- migrate:down\n",
     );
     site.write(
         "db/migrations/20260103000000_held.sql",
-        "-- migrate:up\nALTER TABLE held ADD m int;\n",
+        "-- migrate:up\nALTER TABLE held ADD m int;\n-- migrate:down\n",
     );
     let holder = site.hold_open("postgres");
     let held = holder.client.batch_execute("BEGIN; LOCK TABLE held");
@@ -178,7 +179,8 @@ fn its_sessions_have_our_name_and_wait_for_locks_briefly() {
         name.starts_with("stagegate ") && name.ends_with(" tool gate 300ms"),
         "{name}"
     );
-    drop(holder);
+    let release = holder.client.batch_execute("ROLLBACK");
+    site.runtime().block_on(release).unwrap();
     site.resume().exits(0);
 }
 
@@ -216,4 +218,13 @@ fn a_way_back_takes_back_what_its_gate_has_applied() {
     assert_eq!(site.one(VERSIONS), "20260101000000");
     walker.pty.send("q");
     walker.pty.wait_end();
+}
+
+#[test]
+fn the_readme_shows_the_tool_that_runs_here() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let text = include_str!("../fixtures/valid/16-tool.toml");
+    let tool = text.split_once("# dbmate\n").unwrap().1;
+    assert!(readme.contains(tool.split_once("# end\n").unwrap().0));
 }

@@ -27,6 +27,7 @@ pub(super) fn undone_by<'a>(runbook: &'a Runbook, gate: &str) -> Option<&'a Gate
     let ways = runbook.rollbacks.iter().flat_map(|back| back.gates.iter());
     ways.into_iter().find(|way| match &way.kind {
         Kind::Migrate(migrate) => migrate.undoes.iter().any(|undone| undone == gate),
+        Kind::Tool(tool) => tool.undoes.as_deref() == Some(gate),
         _ => false,
     })
 }
@@ -51,11 +52,11 @@ pub(super) fn files_digest(gate: &Migrate, context: &Context) -> Option<String> 
 }
 
 /// How one file came back.
-struct Back {
-    state: BackState,
-    by: Option<String>,
-    duration_ms: u64,
-    said: Vec<String>,
+pub(super) struct Back {
+    pub(super) state: BackState,
+    pub(super) by: Option<String>,
+    pub(super) duration_ms: u64,
+    pub(super) said: Vec<String>,
 }
 
 impl Back {
@@ -137,6 +138,13 @@ impl Work<'_> {
                 applied.gate.id
             )));
         };
+        if let Kind::Tool(revert) = &way.kind {
+            let back = Box::pin(self.back_by_tool(scratch, way, revert, applied)).await?;
+            return match back.state {
+                BackState::Reversed => self.looked_back(scratch, applied, now, back).await,
+                _ => Ok(back),
+            };
+        }
         let Kind::Migrate(undoing) = &way.kind else {
             return Ok(Back::none("its way back runs no files"));
         };
@@ -179,6 +187,17 @@ impl Work<'_> {
             }
             return Ok(back);
         }
+        self.looked_back(scratch, applied, now, back).await
+    }
+
+    /// Looks whether the schema is as it was before what came back.
+    async fn looked_back(
+        &self,
+        scratch: &Scratch,
+        applied: &Applied,
+        now: &mut Snapshot,
+        mut back: Back,
+    ) -> Result<Back, Halt> {
         let then = std::mem::replace(now, self.schema(scratch).await?);
         back.said = left(applied, &then, now);
         if !back.said.is_empty() {
@@ -209,6 +228,16 @@ impl Work<'_> {
         }
         for gate in gates {
             self.go_on()?;
+            if let Kind::Tool(tool) = &gate.kind {
+                match Box::pin(self.tool_again(scratch, gate, tool, attempt)).await? {
+                    Ok(files) => again.files += files,
+                    Err(failed) => {
+                        again.failed = failed;
+                        break;
+                    }
+                }
+                continue;
+            }
             let Kind::Migrate(forward) = &gate.kind else {
                 continue;
             };

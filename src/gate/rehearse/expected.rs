@@ -12,7 +12,6 @@ use crate::gate::drift::DriftOptions;
 use crate::gate::{Context, Evidence, FileState, Outcome, Payload, Plan, Tone, change_words};
 use crate::postgres::catalog;
 use crate::promotion::GateState;
-use crate::runbook::Migrate;
 use crate::schema::Snapshot;
 use crate::sql::hazard::Hazard;
 
@@ -79,30 +78,20 @@ const NAMED: usize = 10;
 /// Compares the schema after a gate's last file with the rehearsed one: what was proved elsewhere is
 /// proved here only if the same came of it.
 pub(in crate::gate) async fn as_rehearsed(
-    gate: &Migrate,
+    target: &str,
     context: &Context,
     mut outcome: Outcome,
 ) -> Outcome {
-    if gate.undoes.is_empty() {
-        outcome.finding = same_schema(&gate.target, context, outcome.finding).await;
-    }
-    outcome
-}
-
-/// The same for a gate whose work passed: what it says if the schema is the rehearsed one, or was
-/// not rehearsed.
-pub(in crate::gate) async fn same_schema(
-    target: &str,
-    context: &Context,
-    applied: Finding,
-) -> Finding {
     let rehearsed = gate_of(context, &context.gate.id).is_some_and(|seen| seen.schema.is_some());
-    if applied.verdict != Verdict::Passed || !rehearsed {
-        return applied;
+    if outcome.finding.verdict != Verdict::Passed || !rehearsed {
+        return outcome;
     }
+    let applied = std::mem::replace(&mut outcome.finding, Finding::passed(""));
     let said = applied.summary.clone();
-    let found = found(target, context).await;
-    match found.map(|found| schema_of(context, &context.gate.id, &found)) {
+    outcome.finding = match found(target, context)
+        .await
+        .map(|found| schema_of(context, &context.gate.id, &found))
+    {
         Ok(Some(differences)) if differences.is_empty() => {
             context.feed.say("the schema is the rehearsed one");
             applied
@@ -125,7 +114,8 @@ pub(in crate::gate) async fn same_schema(
                 .because(reason)
                 .can("retry this gate: nothing is applied twice")
         }
-    }
+    };
+    outcome
 }
 
 async fn found(target: &str, context: &Context) -> Result<Snapshot, String> {

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tooled;
 use crate::expectation::QueryExpectation;
 use crate::gate::backup::bytes;
 use crate::gate::{Context, Plan, TargetError, Tone};
 use crate::postgres::dump;
 use crate::postgres::rehearsal_server::{Room, room};
 use crate::postgres::session::SessionSettings;
-use crate::runbook::{Gate, Kind, RehearsalOf, Rehearse, SqlSource, Take, placeholders};
+use crate::runbook::{
+    Gate, Kind, RehearsalOf, Rehearse, SqlSource, Take, ToolAction, placeholders,
+};
 
 /// A restored database, its log, and one large table written anew, against the source's size.
 const FACTOR: f64 = 1.5;
@@ -54,6 +57,8 @@ fn rehearsable(gate: &Rehearse, other: &Gate, context: &Context) -> Result<bool,
         Kind::Migrate(_) | Kind::Drift(_) | Kind::SchemaVersion(_) => {
             other.kind.target() == Some(&gate.target)
         }
+        Kind::Tool(tool) if tool.action == ToolAction::Revert => return Ok(false),
+        Kind::Tool(tool) => tool.target == gate.target,
         Kind::Query(query) if query.target == gate.target => {
             let text = match &query.sql {
                 SqlSource::Inline(_) => String::new(),
@@ -240,7 +245,7 @@ fn describe_down(plan: &mut Plan, steps: &Steps, context: &Context) {
         "then undone, the last one first, and applied once more",
     );
     for step in &steps.gates {
-        if !matches!(step.kind, Kind::Migrate(_)) {
+        if !matches!(step.kind, Kind::Migrate(_)) && tooled::applies(step).is_none() {
             continue;
         }
         match super::down::undone_by(&context.runbook, &step.id) {

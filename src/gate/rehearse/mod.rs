@@ -15,6 +15,7 @@ mod restore;
 mod sample;
 mod seen;
 mod source;
+mod tooled;
 mod up;
 
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ use bounds::Bounds;
 pub use compared::Verified;
 pub(super) use copied::{Copied, copy_of};
 pub use expected::{Expected, expected, hazards_of, schema_of, unverified, verified};
-pub(super) use expected::{as_rehearsed, foretell, same_schema};
+pub(super) use expected::{as_rehearsed, foretell};
 pub(super) use fit::plan;
 pub(super) use hazards::is_of;
 pub use seen::{
@@ -259,6 +260,10 @@ pub(super) fn inputs(gate: &Rehearse, context: &Context) -> Option<String> {
             if let Some(Kind::Migrate(back)) = back.map(|gate| &gate.kind) {
                 parts.extend(down::files_digest(back, context));
             }
+        }
+        if let Kind::Tool(tool) = &step.kind {
+            let texts = super::tool::files(tool, context).into_iter();
+            parts.extend(texts.map(|(name, text)| format!("{name} {}", digest(text.as_bytes()))));
         }
     }
     Some(digest(parts.join("\n").as_bytes()))

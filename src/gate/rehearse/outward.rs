@@ -110,6 +110,7 @@ fn texts(gate: &Rehearse, context: &Context) -> Vec<(String, String)> {
                     texts.push((context.shown(&path), text));
                 }
             },
+            Kind::Tool(tool) => texts.extend(crate::gate::tool::files(tool, context)),
             _ => {}
         }
     }

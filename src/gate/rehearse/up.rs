@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use super::restore::Scratch;
 use super::seen::{RehearsedFile, RehearsedGate};
-use super::{Halt, Work, fit, hazards, step};
+use super::{Halt, Work, fit, hazards, step, tooled};
 use crate::expectation::{Finding, Verdict};
 use crate::gate::drift::{self, DriftOptions, export_snapshot};
 use crate::gate::migrate_plan::{MigrationPlan, PlannedFile};
 use crate::gate::{
     AppliedFile, Choices, Context, Evidence, FileState, Outcome, Payload, Plan, change_words, lint,
-    migrate, migrate_plan, query, schema_version,
+    migrate, migrate_plan, query, schema_version, tool,
 };
 use crate::postgres::effects::{self, Standing};
 use crate::promotion::GateState;
@@ -27,6 +27,8 @@ pub(super) struct Applied {
     pub(super) file: String,
     pub(super) before: Snapshot,
     pub(super) after: Snapshot,
+    /// What a tool has left; files have their ledger.
+    pub(super) evidence: Option<Arc<Evidence>>,
 }
 
 /// Everything that was applied, and what stands there now.
@@ -42,10 +44,25 @@ pub(super) struct Between {
     values: BTreeMap<String, String>,
 }
 
+impl Between {
+    /// What one gate has left.
+    pub(super) fn of(gate: &str, evidence: Option<Arc<Evidence>>) -> Between {
+        let mut between = Between::default();
+        if let Some(evidence) = evidence {
+            between.note(gate, evidence);
+        }
+        between
+    }
+
+    pub(super) fn note(&mut self, gate: &str, evidence: Arc<Evidence>) {
+        self.evidence.insert(gate.to_owned(), evidence);
+    }
+}
+
 /// Where the schema and the rows stand, before a file and after it.
-struct Look {
-    schema: Snapshot,
-    rows: Standing,
+pub(super) struct Look {
+    pub(super) schema: Snapshot,
+    pub(super) rows: Standing,
 }
 
 impl Work<'_> {
@@ -65,8 +82,18 @@ impl Work<'_> {
         for gate in steps.gates {
             self.go_on()?;
             step(self.context, &format!("up, {}", gate.id), 4);
-            let migrates = matches!(gate.kind, Kind::Migrate(_));
+            let applies = tooled::applies(&gate);
+            let migrates = applies.is_some() || matches!(gate.kind, Kind::Migrate(_));
             let rehearsed = match &gate.kind {
+                Kind::Tool(tool) if applies.is_some() => {
+                    let ascent = tooled::Ascent {
+                        base: &base,
+                        up: &mut up,
+                        look: &mut look,
+                        between: &mut between,
+                    };
+                    Box::pin(self.by_tool(scratch, &gate, tool, ascent)).await?
+                }
                 Kind::Migrate(migrate) => {
                     let mut climb = Climb {
                         gate: &gate,
@@ -149,6 +176,7 @@ impl Work<'_> {
             Kind::Drift(drift) => Box::pin(drift::run(drift, &inner)).await,
             Kind::SchemaVersion(version) => schema_version::run(version, &inner).await,
             Kind::Lint(lint) => lint::run(lint, &inner).await,
+            Kind::Tool(gate) => tool::run(gate, &inner, &Plan::new("", &[])).await,
             _ => Outcome::errored("this kind is not rehearsed"),
         };
         self.go_on()?;
@@ -204,6 +232,7 @@ impl Work<'_> {
                     file: file.name.clone(),
                     before: look.schema.clone(),
                     after: now.schema.clone(),
+                    evidence: None,
                 });
             }
             *look = now;
@@ -230,7 +259,12 @@ impl Work<'_> {
     }
 
     /// Keeps the schema that production must have after a gate.
-    fn note_schema(&mut self, inner: &Context, gate: &mut RehearsedGate, schema: &Snapshot) {
+    pub(super) fn note_schema(
+        &mut self,
+        inner: &Context,
+        gate: &mut RehearsedGate,
+        schema: &Snapshot,
+    ) {
         gate.schema = Some(DriftOptions::default().checksum(schema));
         match export_snapshot(inner, "rehearsed", schema) {
             Ok(name) => gate.exported = Some(self.in_run_folder(&name)),
@@ -239,7 +273,12 @@ impl Work<'_> {
     }
 
     /// Looks again once the sessions of the gate have ended: then the server has counted their rows.
-    async fn after(&self, scratch: &Scratch, inner: &Context, before: &Look) -> Result<Look, Halt> {
+    pub(super) async fn after(
+        &self,
+        scratch: &Scratch,
+        inner: &Context,
+        before: &Look,
+    ) -> Result<Look, Halt> {
         let name = scratch.targets.application_name(&inner.gate.id);
         effects::settled(&scratch.admin, &name).await?;
         let mut now = self.look(scratch).await?;
@@ -332,7 +371,7 @@ pub(super) fn applied_file(outcome: &Outcome) -> Option<AppliedFile> {
     }
 }
 
-fn rehearsed(gate: &Gate, finding: &Finding, started: Instant) -> RehearsedGate {
+pub(super) fn rehearsed(gate: &Gate, finding: &Finding, started: Instant) -> RehearsedGate {
     RehearsedGate {
         id: gate.id.clone(),
         kind: gate.kind.name().to_owned(),

@@ -261,13 +261,22 @@ fn not_known(target: &str, reason: &str) -> Finding {
 async fn report_effects(context: &Context, seen: &mut ToolSeen) {
     let Some(became) = seen.became() else { return };
     let took = seen.acted().map_or(0, |call| call.duration_ms);
+    let together = match became.done.len() {
+        1 => String::new(),
+        n => format!(", {n} of them in that time"),
+    };
+    let reverts = seen.action == "revert";
     for id in &became.done {
+        let name = match reverts {
+            true => format!("taking {id} back"),
+            false => id.clone(),
+        };
         context
             .effect(EffectRecord {
-                name: id.clone(),
+                name,
                 outcome: EffectOutcome::Committed,
                 duration_ms: took,
-                detail: format!("says the status of {}", seen.tool),
+                detail: format!("says the status of {}{together}", seen.tool),
             })
             .await;
     }

@@ -1,5 +1,6 @@
 //! Starts a tool: its arguments, its surroundings with the target's address, and what it says.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use regex::Regex;
@@ -10,7 +11,7 @@ use crate::gate::exec::what_was_seen;
 use crate::gate::{Context, Source};
 use crate::postgres::child_address::{self, ChildAddress, Told};
 use crate::runbook::{TOOL_ID, Tool, ToolGate};
-use crate::system::process::{self, Ended, Invocation, Stream};
+use crate::system::process::{self, Invocation, Stream};
 use crate::untrusted::{clean_bytes, clean_line, clip};
 
 /// How much of the standard output is read, in bytes; what is longer cannot be judged.
@@ -20,6 +21,10 @@ const LOOKING: Duration = Duration::from_secs(60);
 /// What a question looks like that waits for an answer.
 const QUESTION: &str =
     r"(?i)(\[y(es)?/n(o)?\]|\(y(es)?/n(o)?\)|pass(word|phrase)[^:]*:|\?|continue:?)[\s:>]*$";
+
+/// What a program writes to colour what it says.
+static COLOURS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]").ok());
 
 /// One call of a tool, as evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,32 +104,14 @@ impl Caller<'_> {
     pub(super) async fn run(&self, call: &Call<'_>) -> Result<Ran, Finding> {
         let context = self.context;
         let argv = self.filled(call.argv, call.id);
-        let info = context.targets.conninfo(&self.gate.target);
-        let info = info.map_err(|error| not_started(self.tool, &error.to_string()))?;
-        let (name, options) = (sessions_of(context), self.options(call.read_only));
-        let told = Told {
-            url: self.tool.url_env.as_deref(),
-            scheme: &self.tool.url_scheme,
-            user: self.tool.user_env.as_deref(),
-            password: self.tool.password_env.as_deref(),
-            application_name: &name,
-            options: &options,
-        };
-        let address = ChildAddress::make(&info, &told, &context.folder)
-            .map_err(|reason| not_started(self.tool, &reason))?;
-        let looks = matches!(call.part, "status" | "plan");
-        let invocation = Invocation {
-            program: process::find_program(&argv[0], &context.base)
-                .ok_or_else(|| no_program(self.tool, &argv[0]))?,
-            arguments: argv[1..].to_vec(),
-            environment: self.environment(address.variables()),
-            folder: Some(self.folder()),
-            timeout: context.gate.timeout.or(looks.then_some(LOOKING)),
-        };
+        let address = self.address(call.read_only)?;
+        let invocation = self.invocation(call.part, &argv, &address)?;
         let started = Instant::now();
         let mut whole: Vec<u8> = Vec::new();
         let mut too_much = false;
+        let mut texts = [Utf8::default(), Utf8::default()];
         let on_line = |stream: Stream, line: &[u8]| {
+            texts[stream as usize].look(line);
             let source = match stream {
                 Stream::Out => Source::Out,
                 Stream::Err => Source::Err,
@@ -140,7 +127,7 @@ impl Caller<'_> {
         let ended = process::run_raw(&invocation, &context.cancel, on_line, on_out)
             .await
             .map_err(|error| not_started(self.tool, &error.to_string()))?;
-        let not_utf8 = std::str::from_utf8(&whole).is_err() || !is_text(&ended);
+        let not_utf8 = texts.iter().any(|text| text.broken);
         if not_utf8 {
             context
                 .feed
@@ -171,6 +158,41 @@ impl Caller<'_> {
             out,
             too_much,
             well,
+        })
+    }
+
+    /// What the program is given to reach the target.
+    fn address(&self, read_only: bool) -> Result<ChildAddress, Finding> {
+        let context = self.context;
+        let info = context.targets.conninfo(&self.gate.target);
+        let info = info.map_err(|error| not_started(self.tool, &error.to_string()))?;
+        let (name, options) = (sessions_of(context), self.options(read_only));
+        let told = Told {
+            url: self.tool.url_env.as_deref(),
+            scheme: &self.tool.url_scheme,
+            user: self.tool.user_env.as_deref(),
+            password: self.tool.password_env.as_deref(),
+            application_name: &name,
+            options: &options,
+        };
+        ChildAddress::make(&info, &told, &context.folder)
+            .map_err(|reason| not_started(self.tool, &reason))
+    }
+
+    fn invocation(
+        &self,
+        part: &str,
+        argv: &[String],
+        address: &ChildAddress,
+    ) -> Result<Invocation, Finding> {
+        let looks = matches!(part, "status" | "plan");
+        Ok(Invocation {
+            program: process::find_program(&argv[0], &self.context.base)
+                .ok_or_else(|| no_program(self.tool, &argv[0]))?,
+            arguments: argv[1..].to_vec(),
+            environment: self.environment(address.variables()),
+            folder: Some(self.folder()),
+            timeout: self.context.gate.timeout.or(looks.then_some(LOOKING)),
         })
     }
 
@@ -244,15 +266,28 @@ pub(super) fn no_program(tool: &Tool, program: &str) -> Finding {
         ))
 }
 
-fn is_text(ended: &Ended) -> bool {
-    // Where the middle was left out, the cut may be in a character.
-    ended.omitted_bytes > 0 || std::str::from_utf8(&ended.stderr).is_ok()
+/// Whether one stream is UTF-8, told from the pieces that it comes in.
+#[derive(Default)]
+struct Utf8 {
+    broken: bool,
+    /// The piece before was cut from this one, perhaps within a character.
+    cut: bool,
+}
+
+impl Utf8 {
+    fn look(&mut self, piece: &[u8]) {
+        let goes_on = |byte: &&u8| self.cut && (0x80..0xc0).contains(*byte);
+        let skip = piece.iter().take(3).take_while(goes_on).count();
+        self.cut = piece.len() >= process::LONGEST_LINE;
+        let error = std::str::from_utf8(&piece[skip..]).err();
+        self.broken |= error.is_some_and(|error| error.error_len().is_some() || !self.cut);
+    }
 }
 
 /// Takes the colours out, which would stand in the way of every pattern.
 pub(super) fn without_colour(text: &str) -> String {
-    match Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]") {
-        Ok(colours) if text.contains('\x1b') => colours.replace_all(text, "").into_owned(),
+    match COLOURS.as_ref() {
+        Some(colours) if text.contains('\x1b') => colours.replace_all(text, "").into_owned(),
         _ => text.to_owned(),
     }
 }
@@ -312,6 +347,18 @@ mod tests {
         assert!(asked("", "Password for user app: \nerror: end of input\n").is_some());
         assert!(asked("Are you sure?\n", "aborted").is_some());
         assert!(asked("done", "ERROR: relation \"t\" does not exist (42P01)").is_none());
+    }
+
+    #[test]
+    fn a_character_that_is_cut_is_still_one() {
+        let mut text = Utf8::default();
+        let mut long = vec![b'x'; process::LONGEST_LINE - 1];
+        long.push(0xc3);
+        text.look(&long);
+        text.look(&[0xa9, b'y']);
+        assert!(!text.broken);
+        text.look(&[b'c', 0xe9]);
+        assert!(text.broken);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::act::step;
 use super::call::{Caller, sessions_of};
 use super::survey::Survey;
-use crate::gate::{HazardStanding, Plan, Tone, lint};
+use crate::gate::{HazardStanding, Payload, Plan, Tone, lint};
 use crate::runbook::ToolAction;
 use crate::untrusted::clip;
 
@@ -36,6 +36,8 @@ pub(super) fn plan(caller: &Caller<'_>, survey: &Survey) -> Plan {
     status(&mut plan, gate.action, survey);
     texts(&mut plan, caller, survey);
     expected(&mut plan, caller);
+    let texts = survey.sql.texts.iter().map(|text| text.text.clone());
+    plan.payload = Payload::Texts(texts.collect());
     plan
 }
 

@@ -13,7 +13,9 @@ mod status;
 mod survey;
 
 use super::query::unreachable;
-use super::{Context, Evidence, Outcome, Plan, Reconciled, TargetError};
+use super::{Context, Evidence, Feed, Outcome, Plan, Reconciled, TargetError};
+use tokio_util::sync::CancellationToken;
+
 use crate::expectation::Finding;
 use crate::postgres::session::SessionSettings;
 use crate::runbook::ToolGate;
@@ -31,7 +33,21 @@ fn caller<'a>(gate: &'a ToolGate, context: &'a Context) -> Option<Caller<'a>> {
     })
 }
 
+/// The migration files of a tool, whichever are pending.
+pub(super) fn files(gate: &ToolGate, context: &Context) -> Vec<(String, String)> {
+    let tool = context.runbook.tools.get(&gate.tool);
+    let plan = tool.and_then(|tool| tool.plan.as_ref());
+    plan.map_or_else(Vec::new, |plan| sql::files(plan, context))
+}
+
 pub(super) async fn plan(gate: &ToolGate, context: &Context) -> Plan {
+    // Whatever else is at work now has the feed, and may be canceled.
+    let quiet = Context {
+        feed: Feed::default(),
+        cancel: CancellationToken::new(),
+        ..context.clone()
+    };
+    let context = &quiet;
     let Some(caller) = caller(gate, context) else {
         let mut plan = Plan::new(format!("there is no tool `{}`", gate.tool), &[]);
         plan.refuses = Some(plan.summary.clone());

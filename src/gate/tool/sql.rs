@@ -69,7 +69,7 @@ pub(super) async fn gather(
         ToolSql::Stdout => {
             let text = ran.as_ref().map_or(String::new(), |ran| ran.out.clone());
             let name = caller.tool.name.clone();
-            sql.add(plan, name, None, text);
+            sql.add(plan, name, None, &text);
         }
         ToolSql::File(file) => {
             let path = context.path(file);
@@ -158,14 +158,14 @@ impl Sql {
     ) {
         let name = context.shown(path);
         match read_text(path) {
-            Ok(text) => self.add(plan, name, id, text),
+            Ok(text) => self.add(plan, name, id, &text),
             Err(reason) => self.problems.push(format!("{name}: {reason}")),
         }
     }
 
-    fn add(&mut self, plan: &ToolPlan, name: String, id: Option<&str>, text: String) {
-        let digest = digest(steady(plan, &text).as_bytes());
-        match part(plan, &text) {
+    fn add(&mut self, plan: &ToolPlan, name: String, id: Option<&str>, text: &str) {
+        let digest = digest(steady(plan, text).as_bytes());
+        match part(plan, text) {
             Ok(text) => self.texts.push(SqlText {
                 name,
                 id: id.map(str::to_owned),
@@ -188,6 +188,21 @@ fn steady(plan: &ToolPlan, text: &str) -> String {
     };
     let kept = text.lines().filter(|line| !form.is_match(line));
     kept.collect::<Vec<_>>().join("\n")
+}
+
+/// Every file that the SQL may stand in, whichever migrations are pending, with the part that counts.
+pub(super) fn files(plan: &ToolPlan, context: &Context) -> Vec<(String, String)> {
+    let ToolSql::Files(glob) = &plan.sql else {
+        return Vec::new();
+    };
+    let pattern = context.fill(&glob.replace(TOOL_ID, "*"));
+    let mut paths = expand(&context.base.join(pattern));
+    paths.sort();
+    let text = |path: &std::path::PathBuf| {
+        let text = read_text(path).unwrap_or_default();
+        (context.shown(path), part(plan, &text).unwrap_or(text))
+    };
+    paths.iter().map(text).collect()
 }
 
 /// Blanks the lines that do not count, so that those that do keep their numbers.

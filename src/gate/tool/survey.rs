@@ -6,7 +6,7 @@ use super::status::{self, StatusSeen};
 use crate::digest::digest;
 use crate::expectation::Finding;
 use crate::gate::{Context, Evidence, LintSeen};
-use crate::runbook::{ToolAction, ToolStatus};
+use crate::runbook::{ToolAction, ToolPlan, ToolStatus};
 use crate::untrusted::clean_line;
 
 /// What was found.
@@ -131,11 +131,7 @@ impl Survey {
     }
 
     fn needs_status(&self, caller: &Caller<'_>) -> bool {
-        let by_id = caller
-            .tool
-            .plan
-            .as_ref()
-            .is_some_and(|plan| plan.is_by_id());
+        let by_id = caller.tool.plan.as_ref().is_some_and(ToolPlan::is_by_id);
         caller.gate.action != ToolAction::Plan || by_id
     }
 
