@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::cloning::CloneDatabase;
 use super::comparing::{Drift, SchemaVersion};
+use super::disabling::DisabledBy;
+use super::elsewhere::PlanSource;
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::migrating::Migrate;
 use super::rehearsing::Rehearse;
@@ -53,6 +55,8 @@ pub struct Runbook {
     pub phases: Vec<Phase>,
     pub rollbacks: Vec<Rollback>,
     pub messages: Vec<Message>,
+    /// Where the flag stands that keeps migrations from running.
+    pub migrations_disabled_by: DisabledBy,
 }
 
 /// A named database.
@@ -259,6 +263,10 @@ pub struct Lint {
     pub deny: Vec<String>,
     pub allow: Vec<AllowedHazard>,
     pub boundary: Vec<Boundary>,
+    /// A plan that somebody else made.
+    pub plan: Option<PlanSource>,
+    /// Earlier gates that are taken again when the lint fails.
+    pub recovery: Vec<String>,
 }
 
 /// One hazard that is allowed in one file, if a question to a target is answered with true.
@@ -320,6 +328,15 @@ impl Kind {
             Kind::RecoveryPoint(_) => "recovery-point",
             Kind::Clone(_) => "clone",
             Kind::Rehearse(_) => "rehearse",
+        }
+    }
+
+    /// Tells whether the gate applies migrations, so that a flag may keep it from running. What
+    /// undoes migrations is not kept from it.
+    pub fn migrates(&self) -> bool {
+        match self {
+            Kind::Migrate(gate) => gate.undoes.is_empty(),
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@ mod back;
 mod conditions;
 mod course;
 mod locks;
+mod outside;
 mod people;
 mod reports;
 mod review;
@@ -44,6 +45,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::Continue { version } => {
             let mut events = vec![course::take_up(run, version)];
             events.extend(course::left_unsaid(run));
+            events.extend(run.recovery_left_unsaid());
             Ok(events)
         }
         Command::Start {
@@ -90,6 +92,8 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
             how,
             text,
         } => people::say_message(run, at, (message, gate.as_deref()), how, text),
+        Command::PastePlan { .. } => outside::paste(run, at, command),
+        Command::SeeFlag { flag, says } => outside::see_flag(run, at, flag, says),
         Command::Abandon { reason } => course::abandon(run, at, reason),
         Command::Close => course::close(run),
         Command::RecordEffect { .. }

@@ -16,6 +16,7 @@ mod metric;
 mod migrate;
 mod observe;
 mod pattern;
+mod plan_source;
 mod query;
 mod ramp;
 mod recovery_point;
