@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::begin::{Reports, Requests, Siblings};
 use super::handle::{CommandError, Request, Snapshot};
 use super::open::other_open_run;
+use super::outside::Looks;
 use super::store::Store;
 use super::work::{self, Report, Tasks};
 use crate::gate::{Chosen, Feed, Targets};
@@ -65,6 +66,7 @@ impl Engine {
         self.publish();
         on.block_on(async {
             let mut listening = true;
+            let mut looks = Looks::of(&self.runbook.migrations_disabled_by);
             // A worker must be heard out even when nobody listens any more.
             while listening || self.in_flight > 0 {
                 tokio::select! {
@@ -73,6 +75,9 @@ impl Engine {
                     request = asked.recv(), if listening => match request {
                         Some(request) => self.request(request),
                         None => listening = false,
+                    },
+                    () = looks.next(), if listening => if !self.look_at_flag() {
+                        continue; // Nobody draws a frame because nothing has changed.
                     },
                 }
                 self.publish();
@@ -96,6 +101,16 @@ impl Engine {
                 actor,
                 reply,
             } => self.announce(announcement, actor, reply),
+            Request::GivePlan {
+                gate,
+                text,
+                actor,
+                reply,
+            } => {
+                let result = self.take_plan(&gate, &text, &actor);
+                self.publish();
+                let _ = reply.send(result);
+            }
             Request::Plan { gate } => self.begin_plan(&gate),
             Request::Reconcile { gate } => self.begin_reconcile(&gate),
             Request::Look => {
@@ -176,6 +191,7 @@ impl Engine {
             return;
         };
         let acts = |gate: &GateDefinition| gate.nature == Nature::Acts;
+        self.look_at_flag();
         if self.run.definition_of(gate).is_some_and(acts) {
             self.check_inputs();
         }

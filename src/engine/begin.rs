@@ -99,6 +99,7 @@ impl Engine {
             in_flight: 0,
         };
         engine.remember_timelines();
+        engine.look_at_flag();
         engine.check_inputs(); // The first snapshot that anybody sees says what is stale.
         engine.publish();
         Ok(EngineHandle {
