@@ -94,7 +94,11 @@ pub fn enter_word(model: &Model) -> Option<&'static str> {
     let asks_more = |refusal: &Refusal| {
         matches!(
             refusal,
-            Refusal::NoPlan(_) | Refusal::NameNotTyped { .. } | Refusal::BadInput { .. }
+            Refusal::NoPlan(_)
+                | Refusal::NameNotTyped { .. }
+                | Refusal::BadInput { .. }
+                | Refusal::NothingPasted(_)
+                | Refusal::PasteRefused(_)
         )
     };
     let stopped = model.snapshot.journal_error.is_some() || model.engine_gone;
@@ -182,6 +186,7 @@ pub fn start(model: &mut Model, verb: Verb) -> Vec<Effect> {
             });
             vec![Effect::Plan(gate)]
         }
+        Some(Refusal::NothingPasted(_) | Refusal::PasteRefused(_)) => super::given::ask(model),
         Some(refusal) => {
             model.say(Tone::Refusal, refusal.to_string());
             Vec::new()

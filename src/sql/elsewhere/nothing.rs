@@ -40,6 +40,12 @@ const CHANGES: [&str; 22] = [
     "wip",
 ];
 
+/// Lines of nothing but these are headings.
+const HEADINGS: [&str; 16] = [
+    "migration", "migrations", "plan", "database", "schema", "pending", "changes", "your", "the",
+    "summary", "publish", "publishing", "preview", "production", "development", "of",
+];
+
 /// The line that says so, where every other line speaks of no change.
 pub(super) fn said(text: &str) -> Option<LineSeen> {
     let mut found = None;
@@ -55,7 +61,8 @@ pub(super) fn said(text: &str) -> Option<LineSeen> {
                 text: clean_line(line.trim()),
                 why: "it says that there is nothing to do".to_owned(),
             });
-        } else if words
+        } else if !words.iter().all(|word| HEADINGS.contains(&word.as_str()))
+            && words
             .iter()
             .any(|word| CHANGES.iter().any(|begin| word.starts_with(begin)))
         {

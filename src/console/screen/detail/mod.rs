@@ -48,9 +48,14 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     if let Some(reason) = &gate.stale_because {
         doc.blank();
-        let text = format!("it passed once, but {}", clean_line(reason));
+        let once = match gate.left_out {
+            Some(_) => "",
+            None => "it passed once, but ",
+        };
+        let text = format!("{once}{}", clean_line(reason));
         doc.hanging(&[span(Ink::Warning, "↻ ")], Ink::Warning, &text);
     }
+    noted::from_outside(&mut doc, gate, &model.zone);
     if let Some(waiver) = &gate.waiver {
         doc.heading("Waived");
         let by = format!(
