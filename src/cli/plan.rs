@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::{Format, PlanArguments};
 use super::{Exit, runtime, say};
 use crate::engine::OpenError;
-use crate::gate::{self, disabled, Choices, Context, Feed, Plan, Signals, Targets, Tone};
+use crate::gate::{self, Choices, Context, Feed, Plan, Signals, Targets, Tone, disabled};
 use crate::postgres::environment::Environment;
 use crate::promotion::{FlagRecord, FlagSays};
 use crate::runbook::{self, Gate, Runbook};

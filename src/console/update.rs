@@ -61,10 +61,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Announced(result) => back::told(model, result),
         Msg::PlanGiven { gate, result } => given::told(model, &gate, result),
-        Msg::PlanLoaded(text) => {
-            given::loaded(model, text);
-            Vec::new()
-        }
+        Msg::PlanLoaded(text) => given::loaded(model, text),
         Msg::Saved(result) => {
             match result {
                 Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),

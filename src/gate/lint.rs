@@ -3,8 +3,8 @@
 //! A hazard is allowed in one file by its code, and only while a question to a target is answered
 //! with exactly one true: a table that was empty when the runbook was written may be full tonight.
 
-use super::lint_seen::{HazardStanding, LintSeen, LintedFile, LintedHazard, place};
 use super::lint_plan;
+use super::lint_seen::{HazardStanding, LintSeen, LintedFile, LintedHazard, place};
 use super::lint_survey::{Survey, same_path, survey};
 use super::{Context, Evidence, Outcome, Plan, Tone};
 use crate::postgres::ask::{self, Question};

@@ -160,7 +160,10 @@ async fn run(program: &PlanProgram, context: &Context) -> Result<Vec<u8>, String
     .await
     .map_err(|error| error.to_string())?;
     let last = clean_bytes(&ended.stderr);
-    let last = last.lines().last().map_or(String::new(), |line| format!(": {line}"));
+    let last = last
+        .lines()
+        .last()
+        .map_or(String::new(), |line| format!(": {line}"));
     match ended.ending {
         Ending::Exited(status) if status.code() == Some(0) => Ok(output),
         Ending::Exited(status) => Err(clean_line(&format!("`{name}` ended with {status}{last}"))),
@@ -211,7 +214,12 @@ fn recovery(gate: &Lint, context: &Context) -> Vec<String> {
     let named = context.runbook.gates();
     named
         .filter(|of| gate.recovery.contains(&of.id))
-        .filter(|of| context.states.get(&of.id).is_none_or(|s| *s == GateState::Passed))
+        .filter(|of| {
+            context
+                .states
+                .get(&of.id)
+                .is_none_or(|s| *s == GateState::Passed)
+        })
         .map(|of| of.title.clone())
         .collect()
 }

@@ -126,7 +126,11 @@ impl LintSeen {
             let allowed = self
                 .all()
                 .filter(|(_, h)| matches!(h.standing, HazardStanding::Allowed { .. }));
-            let all = self.files.iter().map(|file| file.hazards.len()).sum::<usize>();
+            let all = self
+                .files
+                .iter()
+                .map(|file| file.hazards.len())
+                .sum::<usize>();
             let allowed = allowed.count();
             let statements: usize = self.files.iter().map(|f| f.statements).sum();
             parts.push(format!(
@@ -179,8 +183,7 @@ impl LintSeen {
     }
 
     fn unreadable(&self) -> Option<Finding> {
-        let nothing =
-            self.files.is_empty() && self.boundary_files == 0 && self.plan.is_none();
+        let nothing = self.files.is_empty() && self.boundary_files == 0 && self.plan.is_none();
         if self.problems.is_empty() && !nothing {
             return None;
         }

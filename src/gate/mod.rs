@@ -79,9 +79,7 @@ pub use feed::{Asked, Feed, FeedLine, FeedView, Progress, Source, Unit};
 pub use git_reviewed::{ReviewedFile, ReviewedSeen};
 pub use git_seen::{GitRules, GitSeen};
 pub use lint_plan::PLANS_GIVEN;
-pub use lint_seen::{
-    BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard, PlanSeen,
-};
+pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard, PlanSeen};
 pub use locks::{LockScene, Pause, Signals, Tolerated};
 pub use migrate_made::{Made, MadeByFile, change_words};
 pub use plan::{Payload, Plan, PlanLine, Tone};

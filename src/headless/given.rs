@@ -8,7 +8,8 @@ use crate::promotion::{FlagRecord, GateDefinition, GateRecord, GateState, Run};
 use crate::untrusted::clean_line;
 
 /// Why a gate that judges a plan waits.
-pub(super) const NEEDS: &str = "it judges a plan that is given at the console, or with --paste GATE=FILE";
+pub(super) const NEEDS: &str =
+    "it judges a plan that is given at the console, or with --paste GATE=FILE";
 
 /// Plans for gates, by the ids of these.
 #[derive(Debug, Default)]
@@ -23,7 +24,10 @@ impl Given {
             let Some(text) = self.0.get(&gate.id) else {
                 return false;
             };
-            let known = gate.pasted.as_ref().is_some_and(|p| p.sha256 == digest(text));
+            let known = gate
+                .pasted
+                .as_ref()
+                .is_some_and(|p| p.sha256 == digest(text));
             match gate.state {
                 GateState::Passed => !known,
                 GateState::Running | GateState::InDoubt => false,

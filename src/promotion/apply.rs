@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Actor, Definition, EffectOutcome, Event, FlagRecord, GateDefinition, GateRecord, GateState, ItemRecord,
+    Actor, Definition, EffectOutcome, Event, GateDefinition, GateRecord, GateState, ItemRecord,
     Nature, PhaseDefinition, Record, RemedyRecord, Reminder, Review, RollbackRecord, Run,
     RunStatus, Waiver,
 };
@@ -82,18 +82,7 @@ impl Run {
                 let seen = (system_identifier.clone(), *timeline);
                 self.timelines.insert(target.clone(), seen);
             }
-            Event::FlagSeen { flag, says } => {
-                self.migrations = Some(FlagRecord {
-                    flag: flag.clone(),
-                    says: says.clone(),
-                    seen: record.time,
-                });
-            }
-            Event::RecoveryBegun {
-                gate,
-                attempt,
-                gates,
-            } => self.begin_recovery(gate, *attempt, gates),
+            Event::FlagSeen { .. } | Event::RecoveryBegun { .. } => self.take_from_outside(record),
             Event::ConnHandedOver { to } => self.operator.clone_from(to),
             Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
             Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),

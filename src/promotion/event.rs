@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::left_out;
 use super::{BlockerEnd, BlockerRecord, Definition, FlagSays, Remedy, Resolution, Statement};
 use crate::expectation::Finding;
 
@@ -319,17 +320,10 @@ impl Event {
                 ..
             } => format!("reconciled as {}: {}", resolution.word(), finding.summary),
             Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
-            Event::FlagSeen { flag, says } => says.words(flag),
-            Event::GateLeftOut { flag, value, .. } => {
-                format!("left out, because of {flag}={value}")
-            }
-            Event::PlanPasted { sha256, bytes, .. } => {
-                let short: String = sha256.chars().take(12).collect();
-                format!("plan given: {bytes} bytes, SHA-256 {short}")
-            }
-            Event::RecoveryBegun { gates, .. } => {
-                format!("refused; taken again before it: {}", gates.join(", "))
-            }
+            Event::FlagSeen { .. }
+            | Event::GateLeftOut { .. }
+            | Event::PlanPasted { .. }
+            | Event::RecoveryBegun { .. } => left_out::words(self),
             Event::ItemConfirmed { item, value, .. } => confirmed(*item, value.as_deref()),
             Event::GateWaived { reason, .. } => format!("waived: {reason}"),
             Event::RemedyDecided {

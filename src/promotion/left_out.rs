@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Event, GateDefinition, GateRecord, GateState, Nature, Run};
+use super::{Actor, Event, GateDefinition, GateRecord, GateState, Nature, Record, Run};
 
 /// What a flag says that can keep migrations from running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,24 @@ impl FlagSays {
 }
 
 impl Run {
+    pub(super) fn take_from_outside(&mut self, record: &Record) {
+        match &record.event {
+            Event::FlagSeen { flag, says } => {
+                self.migrations = Some(FlagRecord {
+                    flag: flag.clone(),
+                    says: says.clone(),
+                    seen: record.time,
+                });
+            }
+            Event::RecoveryBegun {
+                gate,
+                attempt,
+                gates,
+            } => self.begin_recovery(gate, *attempt, gates),
+            _ => {}
+        }
+    }
+
     /// The flag, where it keeps migrations from running, with its value.
     pub fn migrations_disabled(&self) -> Option<(&FlagRecord, &str)> {
         let flag = self.migrations.as_ref()?;
@@ -113,6 +131,24 @@ impl Run {
             (GateState::Running, Some(Nature::SignOff { .. })) => true,
             _ => false,
         }
+    }
+}
+
+/// What came from outside, in words.
+pub(super) fn words(event: &Event) -> String {
+    match event {
+        Event::FlagSeen { flag, says } => says.words(flag),
+        Event::GateLeftOut { flag, value, .. } => {
+            format!("left out, because of {flag}={value}")
+        }
+        Event::PlanPasted { sha256, bytes, .. } => {
+            let short: String = sha256.chars().take(12).collect();
+            format!("plan given: {bytes} bytes, SHA-256 {short}")
+        }
+        Event::RecoveryBegun { gates, .. } => {
+            format!("refused; taken again before it: {}", gates.join(", "))
+        }
+        _ => String::new(),
     }
 }
 

@@ -21,10 +21,7 @@ pub fn ask(model: &mut Model) -> Vec<Effect> {
     };
     match model.refusal(&giving(&gate)) {
         Some(refusal) => model.say(Tone::Refusal, refusal.to_string()),
-        None => open(
-            model,
-            Dialog::Given(Box::new(GivenSheet::of(model, &gate))),
-        ),
+        None => open(model, Dialog::Given(Box::new(GivenSheet::of(model, &gate)))),
     }
     Vec::new()
 }
@@ -89,11 +86,12 @@ pub fn told(model: &mut Model, gate: &str, result: Result<(), CommandError>) -> 
 }
 
 /// A file was read, or why not.
-pub fn loaded(model: &mut Model, text: Result<String, String>) {
+pub fn loaded(model: &mut Model, text: Result<String, String>) -> Vec<Effect> {
     model.dirty = true;
     if let Some(Dialog::Given(sheet)) = &mut model.dialog {
         sheet.loaded(text);
     }
+    Vec::new()
 }
 
 /// The word on the bar.

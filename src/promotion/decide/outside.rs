@@ -7,9 +7,17 @@ use crate::promotion::{
     Command, Event, FlagSays, GateDefinition, GateRecord, GateState, Moment, Refusal, Run, Via,
 };
 
+/// Takes a plan, or what the flag says.
+pub(super) fn take(run: &Run, at: &Moment, command: &Command) -> Decided {
+    match command {
+        Command::SeeFlag { flag, says } => see_flag(run, at, flag, says),
+        command => paste(run, at, command),
+    }
+}
+
 /// Takes a plan. It is an input and decides nothing, so a program may give it too; the engine has
 /// none of its own.
-pub(super) fn paste(run: &Run, at: &Moment, command: &Command) -> Decided {
+fn paste(run: &Run, at: &Moment, command: &Command) -> Decided {
     let Command::PastePlan {
         gate: id,
         sha256,
@@ -60,7 +68,7 @@ pub(super) fn may_judge(record: &GateRecord, gate: &GateDefinition) -> Result<()
 
 /// Notes what the flag says, where that is news. When it lets migrations run again, what was left
 /// out is open again.
-pub(super) fn see_flag(run: &Run, at: &Moment, flag: &str, says: &FlagSays) -> Decided {
+fn see_flag(run: &Run, at: &Moment, flag: &str, says: &FlagSays) -> Decided {
     if at.actor.via != Via::Engine {
         return Err(Refusal::NoReport("flag".to_owned()));
     }

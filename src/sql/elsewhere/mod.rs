@@ -6,8 +6,8 @@
 //! in a text, or in a block of code, that is SQL from its beginning to its end.
 
 mod nothing;
-mod plain;
 mod pieces;
+mod plain;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,8 @@ pub fn read(text: &str) -> Elsewhere {
         };
         seen.hazards
             .extend(hidden.hazards.into_iter().filter(hidden_loss));
-        seen.hazards.sort_by_key(|hazard| (hazard.line, hazard.column));
+        seen.hazards
+            .sort_by_key(|hazard| (hazard.line, hazard.column));
     }
     if seen.statements == 0 && seen.hazards.is_empty() && seen.unclear.is_empty() {
         seen.nothing_to_do = nothing::said(&first);

@@ -35,15 +35,29 @@ const PHRASES: [&str; 26] = [
 
 /// Beginnings of words that speak of a change; beside one of them no line is believed.
 const CHANGES: [&str; 22] = [
-    "add", "alter", "apply", "chang", "clear", "creat", "delet", "destroy", "drop", "eras", "insert",
-    "los", "migrat", "modif", "purg", "remov", "renam", "replac", "reset", "truncat", "updat",
-    "wip",
+    "add", "alter", "apply", "chang", "clear", "creat", "delet", "destroy", "drop", "eras",
+    "insert", "los", "migrat", "modif", "purg", "remov", "renam", "replac", "reset", "truncat",
+    "updat", "wip",
 ];
 
 /// Lines of nothing but these are headings.
 const HEADINGS: [&str; 16] = [
-    "migration", "migrations", "plan", "database", "schema", "pending", "changes", "your", "the",
-    "summary", "publish", "publishing", "preview", "production", "development", "of",
+    "migration",
+    "migrations",
+    "plan",
+    "database",
+    "schema",
+    "pending",
+    "changes",
+    "your",
+    "the",
+    "summary",
+    "publish",
+    "publishing",
+    "preview",
+    "production",
+    "development",
+    "of",
 ];
 
 /// The line that says so, where every other line speaks of no change.
@@ -63,8 +77,8 @@ pub(super) fn said(text: &str) -> Option<LineSeen> {
             });
         } else if !words.iter().all(|word| HEADINGS.contains(&word.as_str()))
             && words
-            .iter()
-            .any(|word| CHANGES.iter().any(|begin| word.starts_with(begin)))
+                .iter()
+                .any(|word| CHANGES.iter().any(|begin| word.starts_with(begin)))
         {
             return None;
         }

@@ -132,16 +132,28 @@ fn places_are_those_of_the_text() {
 #[test]
 fn a_mention_is_shown_and_refuses_nothing() {
     let seen = read("-- DROP TABLE a;\nALTER TABLE a ADD b text DEFAULT 'drop table';");
-    let codes: Vec<(usize, &str)> = seen.hazards.iter().map(|h| (h.line, h.code.as_str())).collect();
+    let codes: Vec<(usize, &str)> = seen
+        .hazards
+        .iter()
+        .map(|h| (h.line, h.code.as_str()))
+        .collect();
     assert!(codes.contains(&(1, "plan-mentions-loss")), "{codes:?}");
     assert!(codes.contains(&(2, "plan-mentions-loss")), "{codes:?}");
-    assert!(seen.hazards.iter().all(|h| h.class != HazardClass::DataLoss));
+    assert!(
+        seen.hazards
+            .iter()
+            .all(|h| h.class != HazardClass::DataLoss)
+    );
 }
 
 #[test]
 fn what_is_no_text_is_told() {
     assert_eq!(readable(b" \n\x1b[0m").unwrap_err(), "it is empty");
-    assert!(readable(b"a\xff").unwrap_err().contains("byte 1 is not UTF-8"));
+    assert!(
+        readable(b"a\xff")
+            .unwrap_err()
+            .contains("byte 1 is not UTF-8")
+    );
     assert!(readable(b"a\0").unwrap_err().contains("NUL"));
     let large = vec![b'a'; LARGEST_PLAN + 1];
     assert_eq!(readable(&large).unwrap_err(), "it is larger than 2 MB");

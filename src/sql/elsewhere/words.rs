@@ -54,38 +54,146 @@ pub(super) const BARRIER: &str = "\u{1}";
 const REACH: usize = 7;
 
 const HOLDERS: [&str; 26] = [
-    "table", "tables", "schema", "schemas", "column", "columns", "database", "databases", "field",
-    "fields", "model", "models", "sequence", "sequences", "partition", "partitions", "attribute",
-    "attributes", "relation", "relations", "owned", "db", "tablespace", "collection",
-    "collections", "dbs",
+    "table",
+    "tables",
+    "schema",
+    "schemas",
+    "column",
+    "columns",
+    "database",
+    "databases",
+    "field",
+    "fields",
+    "model",
+    "models",
+    "sequence",
+    "sequences",
+    "partition",
+    "partitions",
+    "attribute",
+    "attributes",
+    "relation",
+    "relations",
+    "owned",
+    "db",
+    "tablespace",
+    "collection",
+    "collections",
+    "dbs",
 ];
 const ROWS: [&str; 20] = [
-    "row", "rows", "record", "records", "data", "item", "items", "entry", "entries", "value",
-    "values", "content", "contents", "everything", "information", "entity", "entities", "tuples",
-    "users", "all",
+    "row",
+    "rows",
+    "record",
+    "records",
+    "data",
+    "item",
+    "items",
+    "entry",
+    "entries",
+    "value",
+    "values",
+    "content",
+    "contents",
+    "everything",
+    "information",
+    "entity",
+    "entities",
+    "tuples",
+    "users",
+    "all",
 ];
 /// What may be dropped without losing data.
 const HARMLESS: [&str; 28] = [
-    "index", "indexes", "indices", "constraint", "constraints", "trigger", "triggers", "policy",
-    "policies", "view", "views", "function", "functions", "procedure", "procedures", "rule",
-    "rules", "default", "defaults", "not", "key", "keys", "fk", "identity", "expression",
-    "permission", "permissions", "comment",
+    "index",
+    "indexes",
+    "indices",
+    "constraint",
+    "constraints",
+    "trigger",
+    "triggers",
+    "policy",
+    "policies",
+    "view",
+    "views",
+    "function",
+    "functions",
+    "procedure",
+    "procedures",
+    "rule",
+    "rules",
+    "default",
+    "defaults",
+    "not",
+    "key",
+    "keys",
+    "fk",
+    "identity",
+    "expression",
+    "permission",
+    "permissions",
+    "comment",
 ];
 /// Words of other ways to write migrations; compared without `_`.
 const CALLS: [&str; 13] = [
-    "droptable", "droptables", "dropcolumn", "dropcolumns", "dropschema", "dropdatabase",
-    "dropifexists", "droptableifexists", "removecolumn", "removecolumns", "removefield",
-    "deletemodel", "dropall",
+    "droptable",
+    "droptables",
+    "dropcolumn",
+    "dropcolumns",
+    "dropschema",
+    "dropdatabase",
+    "dropifexists",
+    "droptableifexists",
+    "removecolumn",
+    "removecolumns",
+    "removefield",
+    "deletemodel",
+    "dropall",
 ];
 const DROPS: [&str; 4] = ["drop", "drops", "dropped", "dropping"];
 const REMOVES: [&str; 24] = [
-    "delete", "deletes", "deleted", "deleting", "deletion", "deletions", "remove", "removes",
-    "removed", "removing", "removal", "destroy", "destroys", "destroyed", "destroying", "erase",
-    "erases", "erased", "erasing", "purge", "purges", "purged", "purging", "discard",
+    "delete",
+    "deletes",
+    "deleted",
+    "deleting",
+    "deletion",
+    "deletions",
+    "remove",
+    "removes",
+    "removed",
+    "removing",
+    "removal",
+    "destroy",
+    "destroys",
+    "destroyed",
+    "destroying",
+    "erase",
+    "erases",
+    "erased",
+    "erasing",
+    "purge",
+    "purges",
+    "purged",
+    "purging",
+    "discard",
 ];
 const GONE: [&str; 17] = [
-    "dropped", "deleted", "removed", "truncated", "lost", "erased", "wiped", "destroyed",
-    "purged", "reset", "emptied", "discarded", "overwritten", "recreated", "replaced", "cleared",
+    "dropped",
+    "deleted",
+    "removed",
+    "truncated",
+    "lost",
+    "erased",
+    "wiped",
+    "destroyed",
+    "purged",
+    "reset",
+    "emptied",
+    "discarded",
+    "overwritten",
+    "recreated",
+    "replaced",
+    "cleared",
     "rebuilt",
 ];
 const BE: [&str; 10] = [
@@ -93,13 +201,32 @@ const BE: [&str; 10] = [
 ];
 const LOSES: [&str; 5] = ["lose", "loses", "losing", "lost", "loss"];
 const RESETS: [&str; 15] = [
-    "reset", "resets", "resetting", "recreate", "recreates", "recreated", "recreating", "wipe",
-    "wipes", "wiped", "wiping", "reinitialize", "reinitialise", "rebuild", "nuke",
+    "reset",
+    "resets",
+    "resetting",
+    "recreate",
+    "recreates",
+    "recreated",
+    "recreating",
+    "wipe",
+    "wipes",
+    "wiped",
+    "wiping",
+    "reinitialize",
+    "reinitialise",
+    "rebuild",
+    "nuke",
 ];
 const NEGATIONS: [&str; 6] = ["no", "without", "zero", "non", "0", "never"];
 const PERMANENT: [&str; 8] = [
-    "irreversible", "irreversibly", "permanently", "destructive", "unrecoverable",
-    "irrecoverable", "irrecoverably", "dataloss",
+    "irreversible",
+    "irreversibly",
+    "permanently",
+    "destructive",
+    "unrecoverable",
+    "irrecoverable",
+    "irrecoverably",
+    "dataloss",
 ];
 
 /// Reads words, in the order of the text.
@@ -216,7 +343,11 @@ fn deletes(words: &[Word<'_>], at: usize, text: &str) -> Option<Says> {
         let statement = rest[..end.unwrap_or(rest.len())].to_lowercase();
         let limited = statement.split(|c: char| !c.is_alphanumeric());
         let limited = limited.into_iter().any(|part| part == "where");
-        return Some(if limited { Says::Perhaps } else { Says::Deletes });
+        return Some(if limited {
+            Says::Perhaps
+        } else {
+            Says::Deletes
+        });
     }
     if at > 0 && word.text.starts_with("delet") && words[at - 1].is(&["mass", "bulk"]) {
         return Some(Says::Deletes);
@@ -265,7 +396,16 @@ fn resets(words: &[Word<'_>], at: usize) -> Option<Says> {
     if word.text == "reset" && before.is_some_and(|w| w.is(&["force", "migrate", "db", "schema"])) {
         return Some(Says::Resets);
     }
-    let whole = ["schema", "schemas", "database", "databases", "db", "table", "tables", "data"];
+    let whole = [
+        "schema",
+        "schemas",
+        "database",
+        "databases",
+        "db",
+        "table",
+        "tables",
+        "data",
+    ];
     for next in after(words, at) {
         if next.is(&whole) {
             return Some(denied(words, at).unwrap_or(Says::Resets));
@@ -287,7 +427,9 @@ fn warns(words: &[Word<'_>], at: usize) -> Option<Says> {
     }
     if word.text == "undone" || word.text == "undo" {
         let from = at.saturating_sub(4);
-        let not = words[from..at].iter().any(|w| w.is(&["cannot", "not", "t", "no"]));
+        let not = words[from..at]
+            .iter()
+            .any(|w| w.is(&["cannot", "not", "t", "no"]));
         return not.then_some(Says::Warns);
     }
     if !word.is(&LOSES) {
@@ -372,7 +514,12 @@ mod tests {
 
     #[test]
     fn what_says_too_little_is_unclear() {
-        for text in ["x was dropped", "output truncated", "drop it", "delete from t where a"] {
+        for text in [
+            "x was dropped",
+            "output truncated",
+            "drop it",
+            "delete from t where a",
+        ] {
             assert_eq!(said(text), [Says::Perhaps], "{text}");
         }
     }
@@ -390,7 +537,11 @@ mod tests {
         ] {
             assert_eq!(said(text), [], "{text}");
         }
-        for text in ["no data loss", "No tables will be dropped", "non-destructive change"] {
+        for text in [
+            "no data loss",
+            "No tables will be dropped",
+            "non-destructive change",
+        ] {
             assert_eq!(said(text), [Says::Denies], "{text}");
         }
     }

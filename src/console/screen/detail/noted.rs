@@ -49,7 +49,11 @@ pub(super) fn from_outside(doc: &mut Doc, gate: &GateRecord, zone: &jiff::tz::Ti
             out.value,
             clock(out.seen, zone)
         );
-        doc.hanging(&[span(Ink::Warning, "- ")], Ink::Warning, &clean_line(&text));
+        doc.hanging(
+            &[span(Ink::Warning, "- ")],
+            Ink::Warning,
+            &clean_line(&text),
+        );
     }
     if let Some(pasted) = &gate.pasted {
         doc.blank();
