@@ -227,7 +227,8 @@ impl LintSeen {
                 }
                 _ => continue,
             }
-            if !instead.contains(&linted.hazard.instead) {
+            let planned = self.plan.iter().any(|plan| std::ptr::eq(&plan.file, file));
+            if !planned && !instead.contains(&linted.hazard.instead) {
                 instead.push(linted.hazard.instead.clone());
             }
         }

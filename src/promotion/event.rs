@@ -320,10 +320,8 @@ impl Event {
                 ..
             } => format!("reconciled as {}: {}", resolution.word(), finding.summary),
             Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
-            Event::FlagSeen { .. }
-            | Event::GateLeftOut { .. }
-            | Event::PlanPasted { .. }
-            | Event::RecoveryBegun { .. } => left_out::words(self),
+            Event::FlagSeen { .. } | Event::GateLeftOut { .. } => left_out::words(self),
+            Event::PlanPasted { .. } | Event::RecoveryBegun { .. } => left_out::words(self),
             Event::ItemConfirmed { item, value, .. } => confirmed(*item, value.as_deref()),
             Event::GateWaived { reason, .. } => format!("waived: {reason}"),
             Event::RemedyDecided {

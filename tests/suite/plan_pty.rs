@@ -71,7 +71,7 @@ fn a_pasted_plan_is_judged_refused_and_replaced() {
     pty.wait_for("nothing later starts until it has passed");
     pty.send(".");
     pty.wait_for("0 of 1 confirmed");
-    pty.wait_for("`publish` was refused; it is taken again");
+    pty.wait_for("refused; it is taken again");
     pty.send(" ");
     pty.wait_for("1 of 2 gates");
     pty.send("\r");

@@ -8,6 +8,7 @@
 mod nothing;
 mod pieces;
 mod plain;
+mod vocabulary;
 mod words;
 
 use serde::{Deserialize, Serialize};

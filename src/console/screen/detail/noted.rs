@@ -1,5 +1,6 @@
 //! What a commit did, and what a recovery point is.
 
+use crate::console::model::Model;
 use crate::console::screen::text::{Doc, Ink, span};
 use crate::console::screen::times::clock;
 use crate::gate::{ChangeSeen, Evidence, RecoverySeen, SchemaVersionSeen};
@@ -66,6 +67,14 @@ pub(super) fn from_outside(doc: &mut Doc, gate: &GateRecord, zone: &jiff::tz::Ti
             pasted.bytes
         );
         doc.text(Ink::Muted, &clean_line(&text));
+    }
+}
+
+/// What whoever signs must know of migrations that were not run.
+pub(super) fn reminder(doc: &mut Doc, model: &Model) {
+    if let Some(text) = crate::console::screen::reminder(model.run()) {
+        doc.blank();
+        doc.hanging(&[span(Ink::Warning, "! ")], Ink::Warning, &text);
     }
 }
 
