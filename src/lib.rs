@@ -16,6 +16,7 @@
 //! | 1 | [`textdiff`] | two texts by line, with the words that changed, for people to read |
 //! | 2 | [`postgres`] | connecting, sessions, identity, migration execution, ledger, dumps, private clusters |
 //! | 2 | [`git`] | repository state, changed files, commits and merges, through the `git` program |
+//! | 2 | [`alembic`] | the history of a project that Alembic owns, and what its program says |
 //! | 2 | [`system`] | processes, durable files, fault points |
 //! | 3 | [`gate`] | one file a gate kind: plan, run, reconcile |
 //! | 3 | [`demo`] | sample worlds for `stagegate demo` and for the tests |
@@ -46,6 +47,7 @@
 //! There is no force command, no environment variable that answers for a person, no shell, and no
 //! code path by which a failed gate becomes a passed one without new evidence.
 
+pub mod alembic;
 pub mod cli;
 pub mod console;
 pub mod demo;

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::begin::{Reports, Requests, Siblings};
@@ -44,6 +46,19 @@ pub(super) struct Engine {
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     /// Tasks that will still report.
     pub(super) in_flight: usize,
+    /// Parts of the work that were reported and are not recorded yet.
+    pub(super) gathered: Vec<Command>,
+}
+
+/// How long a part of the work waits to be recorded with those that follow it.
+const GATHER: Duration = Duration::from_millis(25);
+
+/// Waits until then; for ever where nothing is due.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Engine {
@@ -67,18 +82,31 @@ impl Engine {
         on.block_on(async {
             let mut listening = true;
             let mut looks = Looks::of(&self.runbook.migrations_disabled_by);
+            let mut due = None;
             // A worker must be heard out even when nobody listens any more.
             while listening || self.in_flight > 0 {
                 tokio::select! {
                     biased;
+                    () = until(due) => self.record_gathered(),
                     Some(report) = reported.recv() => self.report(report, &mut reported),
-                    request = asked.recv(), if listening => match request {
-                        Some(request) => self.request(request),
-                        None => listening = false,
-                    },
+                    request = asked.recv(), if listening => {
+                        self.record_gathered();
+                        match request {
+                            Some(request) => self.request(request),
+                            None => listening = false,
+                        }
+                    }
                     () = looks.next(), if listening => if !self.look_at_flag() {
                         continue; // Nobody draws a frame because nothing has changed.
                     },
+                }
+                match self.gathered.is_empty() {
+                    true => due = None,
+                    // Nothing to show yet.
+                    false => {
+                        due.get_or_insert_with(|| Instant::now() + GATHER);
+                        continue;
+                    }
                 }
                 self.publish();
             }

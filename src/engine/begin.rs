@@ -97,6 +97,7 @@ impl Engine {
             view,
             snapshots,
             in_flight: 0,
+            gathered: Vec::new(),
         };
         engine.remember_timelines();
         engine.look_at_flag();

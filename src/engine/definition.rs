@@ -141,6 +141,8 @@ fn nature(kind: &Kind) -> Nature {
         Kind::RecoveryPoint(_) | Kind::Commit(_) | Kind::SchemaVersion(_) => Nature::Acts,
         Kind::Merge(_) | Kind::Clone(_) => Nature::Acts,
         Kind::Exec(gate) if gate.looks => Nature::Looks,
+        Kind::Tool(gate) if gate.action.looks() => Nature::Looks,
+        Kind::Tool(_) => Nature::Acts,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) | Kind::Restore(_) => {
             Nature::Acts
         }

@@ -7,7 +7,7 @@ use super::actor::Engine;
 use super::handle::CommandError;
 use crate::digest::digest;
 use crate::gate::{PLANS_GIVEN, disabled};
-use crate::promotion::{Actor, Command, Moment, decide};
+use crate::promotion::{Actor, Command, FlagSays, Moment, decide};
 use crate::runbook::DisabledBy;
 use crate::sql::elsewhere;
 
@@ -49,14 +49,15 @@ impl Engine {
         let vars = &self.runbook.vars;
         let says = disabled::look(by, &self.base, vars, |name| self.targets.variable(name));
         let flag = by.words();
-        let before = self.run.seq;
-        self.own_command(&Command::SeeFlag { flag, says });
-        let news = self.run.seq != before;
-        if news {
-            // What was planned before says something else now.
-            self.view.plans.clear();
+        let known = self.run.migrations.as_ref();
+        if says == *known.map_or(&FlagSays::Enabled, |known| &known.says) {
+            return false;
         }
-        news
+        self.record_gathered();
+        self.own_command(&Command::SeeFlag { flag, says });
+        // What was planned before says something else now.
+        self.view.plans.clear();
+        true
     }
 
     /// Keeps a plan that somebody gives, and records that it was given. Its text is on the disk

@@ -37,31 +37,34 @@ impl Engine {
         {
             reports.push(report);
         }
-        let mut effects = Vec::new();
         for report in reports {
             match report {
                 Report::Effect {
                     gate,
                     attempt,
                     effect,
-                } => {
-                    effects.push(Command::RecordEffect {
-                        gate,
-                        attempt,
-                        effect,
-                    });
-                }
+                } => self.gathered.push(Command::RecordEffect {
+                    gate,
+                    attempt,
+                    effect,
+                }),
                 other => {
-                    self.record_effects(&std::mem::take(&mut effects));
+                    self.record_gathered();
                     self.one_report(other);
                 }
             }
         }
-        self.record_effects(&effects);
+        if self.gathered.len() >= BATCH {
+            self.record_gathered();
+        }
     }
 
-    /// Records many parts of the work with one sync.
-    pub(super) fn record_effects(&mut self, effects: &[Command]) {
+    /// Records the parts of the work that were reported since, with one sync. Nothing is started
+    /// because of them, and the target's ledger has them already, so they may wait a moment for
+    /// each other: where the journal shares a disk with the server, a sync for each would slow the
+    /// very work that they are about.
+    pub(super) fn record_gathered(&mut self) {
+        let effects = std::mem::take(&mut self.gathered);
         if effects.is_empty() || self.view.journal_error.is_some() {
             return;
         }

@@ -148,6 +148,12 @@ pub enum Evidence {
         #[serde(flatten)]
         cloned: Box<super::Cloned>,
     },
+    Tool {
+        target: String,
+        server: String,
+        #[serde(flatten)]
+        seen: Box<super::ToolSeen>,
+    },
 }
 
 impl Evidence {
@@ -176,6 +182,7 @@ impl Evidence {
             | Evidence::Change { target, server, .. }
             | Evidence::SchemaVersion { target, server, .. }
             | Evidence::Clone { target, server, .. }
+            | Evidence::Tool { target, server, .. }
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,
             Evidence::Commit { .. } | Evidence::Lint { .. } => None,

@@ -116,7 +116,7 @@ fn environment(gate: &Exec, context: &Context) -> Vec<(String, String)> {
         .collect()
 }
 
-fn what_was_seen(ended: &Ended) -> ProcessSeen {
+pub(super) fn what_was_seen(ended: &Ended) -> ProcessSeen {
     let exit = match ended.ending {
         Ending::TimedOut => ExitSeen::TimedOut,
         Ending::Canceled => ExitSeen::Canceled,

@@ -109,7 +109,7 @@ fn named_or(names: &[String], none: &str) -> String {
 }
 
 /// The hazards of one file, each with its line and its statement.
-fn describe(plan: &mut Plan, file: &LintedFile) {
+pub(super) fn describe(plan: &mut Plan, file: &LintedFile) {
     if file.hazards.is_empty() {
         plan.line(Tone::Muted, format!("{}: no hazards", file.file));
         return;
@@ -211,7 +211,7 @@ async fn take_plan(gate: &Lint, context: &Context, survey: &mut Survey) {
 }
 
 /// Asks a predicate: one row with one value, and that value true.
-async fn asked(allow: &AllowedHazard, context: &Context) -> HazardStanding {
+pub(super) async fn asked(allow: &AllowedHazard, context: &Context) -> HazardStanding {
     let predicate = allow.predicate.clone();
     let errored = |why: String| HazardStanding::PredicateErrored {
         predicate: allow.predicate.clone(),

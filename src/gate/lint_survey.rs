@@ -82,7 +82,7 @@ fn files(gate: &Lint, context: &Context, problems: &mut Vec<String>) -> Vec<Path
     paths
 }
 
-fn linted(gate: &Lint, context: &Context, file: String, text: &str) -> LintedFile {
+pub(super) fn linted(gate: &Lint, context: &Context, file: String, text: &str) -> LintedFile {
     // What a rehearsal of this run saw counts as what the text says.
     let checksum = crate::sql::Checksum::of(text).normalised;
     let seen = super::rehearse::hazards_of(context, &file, &checksum);

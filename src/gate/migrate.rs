@@ -147,7 +147,11 @@ pub(super) async fn run(gate: &Migrate, context: &Context, plan: &Plan) -> Outco
 
 /// What a session of the gate has beyond its settings, what makes it new for each file, and what
 /// must be as it was before each COMMIT.
-type Armed = (Vec<(&'static str, String)>, String, Vec<apply::Guard>);
+type Armed = (
+    Vec<(&'static str, String)>,
+    apply::Renewal,
+    Vec<apply::Guard>,
+);
 
 async fn arm(gate: &Migrate, session: &Session) -> Result<Armed, PostgresError> {
     let waits = gate.profile == Profile::Safe;
@@ -155,8 +159,8 @@ async fn arm(gate: &Migrate, session: &Session) -> Result<Armed, PostgresError> 
         "synchronous_commit",
         apply::durability(session, waits).await?,
     )];
-    let renewal = apply::renewal(session, &more);
-    session.client.batch_execute(&renewal).await?;
+    let renewal = apply::Renewal::of(session, &more);
+    session.client.batch_execute(renewal.sql(false)).await?;
     let guards = apply::read_guards(session).await?;
     Ok((more, renewal, guards))
 }

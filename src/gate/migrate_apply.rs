@@ -16,7 +16,7 @@ use super::{
     Unit,
 };
 use crate::expectation::Finding;
-use crate::postgres::apply::{ApplyEvent, FileOutcome, FileToApply, Guard, apply_file};
+use crate::postgres::apply::{ApplyEvent, FileOutcome, FileToApply, Guard, Renewal, apply_file};
 use crate::postgres::programs::Program;
 use crate::postgres::session::Session;
 use crate::promotion::EffectRecord;
@@ -36,7 +36,7 @@ pub(super) struct Work<'a> {
     /// What must read the same before each COMMIT.
     pub(super) guards: Vec<Guard>,
     /// What makes a used session as good as a new one.
-    pub(super) renewal: String,
+    pub(super) renewal: Renewal,
     /// Settings beyond the usual ones.
     pub(super) more: Vec<(&'static str, String)>,
     /// Runs the files, where the runbook wants that.
@@ -212,7 +212,7 @@ impl Work<'_> {
             role: self.gate.role.as_deref(),
             guards: &self.guards,
             standby_wait: self.gate.standby_wait,
-            renewal: Some(&self.renewal),
+            renewal: &self.renewal,
             traced: context.traced,
         };
         let statements = file.script.statements.len();

@@ -19,13 +19,43 @@ struct Found {
 /// Applied files by their names, each with the checksum that it had.
 pub(super) type Known = BTreeMap<String, String>;
 
-/// Finds and reads the files, each once, in the order in which they are applied. Those that are
-/// `known` as they are have no statements.
+/// A file whose bytes were read and hashed, once.
+struct ReadFile {
+    found: Found,
+    text: String,
+    checksum: Checksum,
+}
+
+/// The files of a gate as they were read, in the order in which they are applied, with what cannot
+/// be found or read.
+pub(super) struct FilesRead {
+    files: Vec<ReadFile>,
+    reasons: Vec<String>,
+}
+
+impl FilesRead {
+    /// The names and hashes of the files, or what cannot be found or read.
+    pub(super) fn hashes(&self) -> Result<impl Iterator<Item = (&str, &Checksum)>, &[String]> {
+        if !self.reasons.is_empty() {
+            return Err(&self.reasons);
+        }
+        let files = self.files.iter();
+        Ok(files.map(|file| (file.found.name.as_str(), &file.checksum)))
+    }
+}
+
+/// Finds and reads the files, each once, and understands them. Those that are `known` as they are
+/// have no statements.
 pub(super) fn read_files(
     gate: &Migrate,
     context: &Context,
     known: &Known,
 ) -> Result<Vec<PlannedFile>, Vec<String>> {
+    understand(gate, load(gate, context), known)
+}
+
+/// Finds, reads and hashes the files.
+pub(super) fn load(gate: &Migrate, context: &Context) -> FilesRead {
     let mut reasons = Vec::new();
     let paths = find(gate, context, &mut reasons);
     let found = match gate.style {
@@ -34,8 +64,29 @@ pub(super) fn read_files(
         _ => by_name(gate, context, paths, &mut reasons),
     };
     let mut files = Vec::new();
-    for one in found {
-        match read(gate, one, known) {
+    for found in found {
+        match read_text(&found.path) {
+            Ok(text) => files.push(ReadFile {
+                checksum: Checksum::of(&text),
+                found,
+                text,
+            }),
+            Err(reason) => reasons.push(format!("{}: {reason}", found.name)),
+        }
+    }
+    FilesRead { files, reasons }
+}
+
+/// Understands what was read.
+pub(super) fn understand(
+    gate: &Migrate,
+    read: FilesRead,
+    known: &Known,
+) -> Result<Vec<PlannedFile>, Vec<String>> {
+    let mut reasons = read.reasons;
+    let mut files = Vec::new();
+    for one in read.files {
+        match planned(gate, one, known) {
             Ok(file) => files.extend(file),
             Err(more) => reasons.extend(more),
         }
@@ -201,11 +252,17 @@ fn of_plans(
     found
 }
 
-/// Reads a file; none where it has no way back.
-fn read(gate: &Migrate, found: Found, known: &Known) -> Result<Option<PlannedFile>, Vec<String>> {
-    let Found { path, name, mark } = found;
-    let text = read_text(&path).map_err(|reason| vec![format!("{name}: {reason}")])?;
-    let checksum = Checksum::of(&text);
+/// Understands one file; none where it has no way back.
+fn planned(
+    gate: &Migrate,
+    read: ReadFile,
+    known: &Known,
+) -> Result<Option<PlannedFile>, Vec<String>> {
+    let ReadFile {
+        found: Found { path, name, mark },
+        text,
+        checksum,
+    } = read;
     let mut notes = Vec::new();
     let script = match gate.style {
         _ if known.get(&name) == Some(&checksum.normalised) => Script::unread(dialect(gate)),

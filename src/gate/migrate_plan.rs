@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::migrate_beside;
 use super::migrate_described::describe;
-use super::migrate_files::{Known, read_files};
+use super::migrate_files::{Known, load, understand};
 use super::{Context, Plan, TargetError, Tone};
 use crate::digest::digest;
 use crate::postgres::ledger::{LedgerRow, LedgerState};
@@ -85,11 +85,18 @@ impl MigrationPlan {
 }
 
 pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
+    // The files are read while the server is asked which of them it has.
+    let (own, given) = (gate.clone(), context.clone());
+    let loading = tokio::task::spawn_blocking(move || load(&own, &given));
     let (records, session) = match migrate_beside::ask(gate, context).await {
         Ok(asked) => asked,
         Err(error) => return cannot_ask(gate, &error),
     };
-    let read = read_files(gate, context, &known(gate, &records.rows));
+    let loaded = match loading.await {
+        Ok(loaded) => loaded,
+        Err(_) => load(gate, context),
+    };
+    let read = understand(gate, loaded, &known(gate, &records.rows));
     let files = read.as_ref().map_or(0, Vec::len);
     let beside = match migrate_beside::beside(gate, &session, &records, files).await {
         Ok(beside) => beside,
@@ -108,7 +115,8 @@ pub(super) async fn plan(gate: &Migrate, context: &Context) -> Plan {
             taken_by: None,
         },
     };
-    let digest = plan_digest(gate, &migration.files);
+    let files = migration.files.iter();
+    let digest = plan_digest(gate, files.map(|file| (file.name.as_str(), &file.checksum)));
     let mut plan = describe(gate, digest, migration);
     migrate_beside::describe(&mut plan, gate, &beside);
     super::rehearse::foretell(&mut plan, context);
@@ -139,18 +147,18 @@ pub(super) fn inputs(gate: &Migrate, context: &Context) -> Option<String> {
         // What is left to undo follows from the ledger, not from the files alone.
         return None;
     }
-    Some(match read_files(gate, context, &Known::new()) {
-        Ok(files) => plan_digest(gate, &files),
+    let read = load(gate, context);
+    Some(match read.hashes() {
+        Ok(hashes) => plan_digest(gate, hashes),
         Err(reasons) => digest(reasons.join("\n").as_bytes()),
     })
 }
 
 /// What is applied already is not part of the hash: a plan that was carried out halfway is still
 /// the same plan.
-fn plan_digest(gate: &Migrate, files: &[PlannedFile]) -> String {
+fn plan_digest<'a>(gate: &Migrate, files: impl Iterator<Item = (&'a str, &'a Checksum)>) -> String {
     let inputs: Vec<String> = files
-        .iter()
-        .map(|file| format!("{} {}", file.name, file.checksum.raw))
+        .map(|(name, checksum)| format!("{name} {}", checksum.raw))
         .chain([gate.target.clone(), gate.role.clone().unwrap_or_default()])
         .chain((gate.style != Style::Plain).then(|| gate.style.word().to_owned()))
         .chain([&gate.adopt, &gate.baseline].into_iter().flatten().cloned())

@@ -1,6 +1,6 @@
 //! Where each file of a migrate gate stands: pending, applied, changed, out of order, missing, lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use super::migrate_adopt::{Taken, taken};
@@ -23,10 +23,14 @@ pub(super) fn stand(
         Ok(taken) => (taken, Vec::new()),
         Err(reasons) => (Taken::default(), reasons),
     };
+    let mut by_file: BTreeMap<&str, &LedgerRow> = BTreeMap::new();
+    for row in &applied {
+        by_file.entry(&row.file).or_insert(row);
+    }
     let mut refusals = Vec::new();
     let mut later_applied: Option<String> = None;
     for file in files.iter_mut().rev() {
-        let row = applied.iter().find(|row| row.file == file.name);
+        let row = by_file.get(file.name.as_str());
         file.standing = match row {
             Some(row) => of_row(file, row),
             None if is_lost(&file.name, context, rows) => Standing::Lost,

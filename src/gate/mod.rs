@@ -68,6 +68,7 @@ mod samples;
 mod schema_version;
 mod signoff;
 mod targets;
+mod tool;
 mod watched;
 
 pub use choices::{Choice, Choices, Chosen, Question};
@@ -87,6 +88,7 @@ pub use ramp_plan::RampPlan;
 pub use recovery_seen::{ArchiverSeen, RecoverySeen};
 pub use schema_version::SchemaVersionSeen;
 pub use targets::{TargetError, TargetStatus, Targets};
+pub use tool::{Migration, StatusSeen, ToolCall, ToolSeen};
 pub use watched::{Rung, RungState, SeenMetric, Watched};
 
 use crate::runbook::Kind;
@@ -118,6 +120,7 @@ async fn planned(context: &Context) -> Plan {
         Kind::RecoveryPoint(gate) => recovery_point::plan(gate, context),
         Kind::Clone(gate) => clone::plan(gate, context).await,
         Kind::Rehearse(gate) => rehearse::plan(gate, context).await,
+        Kind::Tool(gate) => tool::plan(gate, context).await,
     }
 }
 
@@ -147,6 +150,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::RecoveryPoint(gate) => recovery_point::run(gate, context).await,
         Kind::Clone(gate) => Box::pin(clone::run(gate, context)).await,
         Kind::Rehearse(gate) => Box::pin(rehearse::run(gate, context)).await,
+        Kind::Tool(gate) => Box::pin(tool::run(gate, context, plan)).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -165,6 +169,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::Merge(gate) => merge::reconcile(gate, context).await,
         Kind::SchemaVersion(_) => schema_version::reconcile(),
         Kind::Rehearse(_) => rehearse::reconcile(context),
+        Kind::Tool(gate) => tool::reconcile(gate, context).await,
         Kind::Clone(gate) => clone::reconcile(gate, context).await,
         Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),

@@ -2,7 +2,7 @@
 //!
 //! `BEGIN`, the ledger row, the statements and the check are sent ahead, so a file costs two round
 //! trips however long it is. What keeps that safe: outside of the transaction that we begin the
-//! session is read only ([`renewal`]), so a `BEGIN` that failed and whatever ends the transaction early
+//! session is read only ([`Renewal`]), so a `BEGIN` that failed and whatever ends the transaction early
 //! leave the statements behind them nothing to write to. `COMMIT` is never in the same message as
 //! anything else: a client that dies before it is sent has certainly not committed.
 
@@ -15,7 +15,8 @@ use super::apply_flight::{Flight, finish, send};
 use super::apply_guard::{self, is_missing_ticket, judge};
 pub use super::apply_guard::{Guard, read as read_guards};
 use super::commit::{self, Answer};
-use super::ledger::{NewRow, identifier, literal};
+use super::ledger::{NewRow, identifier};
+pub use super::renewal::Renewal;
 use super::session::Session;
 use super::trace::{StatementTrace, Tracer};
 use super::witness::Standing;
@@ -34,8 +35,8 @@ pub struct FileToApply<'a> {
     pub guards: &'a [Guard],
     /// How long the server may wait for a standby to confirm the commit.
     pub standby_wait: Duration,
-    /// Said before it ([`renewal`]), so that nothing of the file before it is left in the session.
-    pub renewal: Option<&'a str>,
+    /// Said before it, so that nothing of the file before it is left in the session.
+    pub renewal: &'a Renewal,
     /// Each statement is sent when the one before it is done, and what it did is looked at.
     pub traced: bool,
 }
@@ -163,29 +164,6 @@ pub async fn durability(session: &Session, waits: bool) -> Result<String, Postgr
     })
 }
 
-/// What makes a session as it was when it was opened, with `more` settings; everything in it is read
-/// only but for what [`apply_file`] begins.
-///
-/// It is what `DISCARD ALL` does, but for the plans: those of the ledger's own key are kept, and a
-/// file that prepares statements is followed by another connection.
-pub fn renewal(session: &Session, more: &[(&str, String)]) -> String {
-    let mut settings = session.settings_made();
-    settings.extend(more.iter().map(|(n, v)| ((*n).to_owned(), v.clone())));
-    settings.push(("default_transaction_read_only".to_owned(), "on".to_owned()));
-    let set: Vec<String> = settings
-        .iter()
-        .map(|(name, value)| {
-            let (name, value) = (literal(name), literal(value));
-            format!("pg_catalog.set_config({name}, {value}, false)")
-        })
-        .collect();
-    format!(
-        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; SELECT {}; \
-         SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES",
-        set.join(", ")
-    )
-}
-
 /// Makes a small change and waits until it is safe, on the standbys too where the server wants
 /// that: whatever was committed before it is as safe then. `false` when no standby confirmed it.
 ///
@@ -285,7 +263,7 @@ async fn run_body(
         begun(session, begin, file).await?;
     }
     if let Some(check) = flight.check {
-        for said in judge(check, file.guards, wrong).await? {
+        for said in judge(check, wrong).await? {
             observe(ApplyEvent::Said(said));
         }
     }
@@ -304,21 +282,29 @@ struct Ahead {
 
 /// Sends what comes before the file, and waits for none of it.
 ///
-/// `BEGIN` is a message of its own that nothing can be wrong with: whatever the server may refuse
-/// in the row, the file is in a transaction by then, and one that is aborted.
+/// `BEGIN` is in a message that nothing can be wrong with: whatever the server may refuse in the
+/// row, the file is in a transaction by then, and one that is aborted.
 async fn start(session: &Session, file: &FileToApply<'_>) -> Result<Ahead, PostgresError> {
     let mut before = Vec::new();
-    if let Some(renewal) = file.renewal {
-        before.push(send(session, renewal).await?);
-    }
+    let renewal = file.renewal.sql(session.has_check());
+    before.push(send(session, renewal).await?);
     let prepare = apply_guard::to_prepare(session, file);
     if let Some(prepare) = &prepare {
-        before.push(send(session, prepare).await?);
+        let renewal = file.renewal.prepare();
+        before.push(send(session, &format!("{renewal}{prepare}")).await?);
     }
-    before.push(send(session, "BEGIN READ WRITE").await?);
+    let begin = "BEGIN READ WRITE";
+    let mut row = row_sql(file);
+    if row.is_ascii() {
+        // In any encoding it is what it is here, and all of it is ours: the server cannot refuse to
+        // read it, which is the one way to refuse BEGIN with it.
+        row = format!("{begin}; {row}");
+    } else {
+        before.push(send(session, begin).await?);
+    }
     Ok(Ahead {
         before,
-        row: send(session, &row_sql(file)).await?,
+        row: send(session, &row).await?,
         prepares: prepare.is_some(),
     })
 }

@@ -9,7 +9,7 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryStream};
 
 use super::PostgresError;
 use super::apply::FileToApply;
-use super::apply_guard;
+use super::apply_guard::{self, Check};
 use super::session::Session;
 use crate::sql::{Class, Script};
 
@@ -25,7 +25,7 @@ pub(super) struct Flight<'a> {
     next: usize,
     window: usize,
     /// The check that is sent behind the last statement.
-    pub(super) check: Option<SimpleQueryStream>,
+    pub(super) check: Option<Check<'a>>,
 }
 
 impl<'a> Flight<'a> {
@@ -55,7 +55,7 @@ impl<'a> Flight<'a> {
         }
         let all = self.next == script.statements.len();
         if all && self.check.is_none() && (!self.file.traced || index == script.statements.len()) {
-            self.check = Some(send(self.session, &apply_guard::sql(self.file)).await?);
+            self.check = Some(apply_guard::ask(self.session, self.file).await?);
         }
         Ok(())
     }

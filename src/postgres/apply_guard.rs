@@ -11,6 +11,7 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryStream};
 
 use super::PostgresError;
 use super::apply::{FileFailure, FileToApply};
+use super::apply_flight::send;
 use super::ledger::{TICKET_KEY, literal, ticket_sql};
 use super::session::Session;
 
@@ -25,6 +26,9 @@ pub struct Guard {
     pub wanted: String,
     /// Another value keeps the file from being committed; otherwise it is only said.
     pub binding: bool,
+    /// It cannot change as long as the server's process for the session lives, so it is read once in
+    /// each session and not for each file.
+    fixed: bool,
 }
 
 impl Guard {
@@ -54,10 +58,12 @@ const SAID: [&str; 4] = [
     "row_security",
 ];
 
+/// The database's number: another one of the same name has another.
+const NUMBER: &str = "(SELECT oid::text FROM pg_catalog.pg_database \
+     WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())";
+
 /// The database, whoever reads it: a server that hides its identifier leaves it out.
 const PLACE: &str = "pg_catalog.concat_ws(' ', session_user, pg_catalog.current_database(), \
-     (SELECT oid FROM pg_catalog.pg_database \
-      WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()), \
      CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' ELSE pg_catalog.substr( \
      pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END)";
 
@@ -75,23 +81,26 @@ pub async fn read(session: &Session) -> Result<Vec<Guard>, PostgresError> {
         sql: format!("pg_catalog.current_setting('{name}', true)"),
         wanted: String::new(),
         binding,
+        fixed: false,
     };
     guards.extend(BINDING.map(|name| setting(name, true)));
     guards.extend(SAID.map(|name| setting(name, false)));
-    let identity = |name: &str, sql: &str| Guard {
+    let identity = |name: &str, sql: &str, fixed| Guard {
         name: name.to_owned(),
         sql: sql.to_owned(),
         wanted: String::new(),
         binding: true,
+        fixed,
     };
-    guards.push(identity("the database", PLACE));
+    guards.push(identity("the database", PLACE, false));
+    guards.push(identity("the database's number", NUMBER, true));
     let allowed = session
         .rows(
             "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')",
         )
         .await?;
     if allowed.first().and_then(|row| row.first()) == Some(&Some("t".to_owned())) {
-        guards.push(identity("the server", CONTROL));
+        guards.push(identity("the server", CONTROL, true));
     }
     let list: Vec<&str> = guards.iter().map(|guard| guard.sql.as_str()).collect();
     let rows = session.rows(&format!("SELECT {}", list.join(", "))).await?;
@@ -107,14 +116,12 @@ pub async fn read(session: &Session) -> Result<Vec<Guard>, PostgresError> {
         .collect())
 }
 
-/// The check's statement in a session, which is planned once and not for each file.
+/// The check's statement in a session, which is planned once and not for each file. A session that
+/// finds it there is still led by the server's process that the whole check was made in.
 const PREPARED: &str = "stagegate_check";
 
-fn check(nonce: &str, guards: &[Guard]) -> String {
-    let guards: String = guards
-        .iter()
-        .map(|guard| format!(", {}", guard.sql))
-        .collect();
+fn check<'a>(nonce: &str, guards: impl Iterator<Item = &'a Guard>) -> String {
+    let guards: String = guards.map(|guard| format!(", {}", guard.sql)).collect();
     format!(
         "SELECT (SELECT pg_catalog.count(*) FROM stagegate.ledger \
          WHERE nonce OPERATOR(pg_catalog.=) {nonce} \
@@ -130,38 +137,49 @@ fn discards(file: &FileToApply<'_>) -> bool {
     text.contains("deallocate") || text.contains("discard") || text.contains("prepare")
 }
 
-/// What is still to be said so that [`sql`] finds its statement.
+/// What is still to be said so that [`ask`] finds its statement.
 pub(super) fn to_prepare(session: &Session, file: &FileToApply<'_>) -> Option<String> {
     if discards(file) || session.has_check() {
         return None;
     }
-    let check = check("$1", file.guards);
+    let check = check("$1", file.guards.iter().filter(|guard| !guard.fixed));
     Some(format!("PREPARE {PREPARED} (text) AS {check}"))
+}
+
+/// A check that was sent, and what it asked for.
+pub(super) struct Check<'a> {
+    answer: SimpleQueryStream,
+    guards: Vec<&'a Guard>,
 }
 
 /// Asks back, in the transaction and as ourselves, what must still be true, and writes the ticket
 /// without which the transaction cannot be committed.
-pub(super) fn sql(file: &FileToApply<'_>) -> String {
+pub(super) async fn ask<'a>(
+    session: &Session,
+    file: &FileToApply<'a>,
+) -> Result<Check<'a>, PostgresError> {
     let nonce = literal(file.row.nonce);
-    let check = if discards(file) {
-        check(&nonce, file.guards)
-    } else {
-        format!("EXECUTE {PREPARED} ({nonce})")
+    let whole = discards(file) || !session.has_check();
+    let guards: Vec<&Guard> = file.guards.iter().filter(|g| whole || !g.fixed).collect();
+    let check = match whole {
+        true => check(&nonce, guards.iter().copied()),
+        false => format!("EXECUTE {PREPARED} ({nonce})"),
     };
     // As ourselves: the file may have taken on a role that may not read the ledger.
     let ticket = ticket_sql(file.row.nonce);
-    format!("SET LOCAL ROLE NONE; {check}; {ticket}")
+    let sql = format!("SET LOCAL ROLE NONE; {check}; {ticket}");
+    let answer = send(session, &sql).await?;
+    Ok(Check { answer, guards })
 }
 
-/// Reads the answer to [`sql`]. Gives back what is worth saying.
+/// Reads the answer to a check. Gives back what is worth saying.
 pub(super) async fn judge(
-    check: SimpleQueryStream,
-    guards: &[Guard],
+    Check { answer, guards }: Check<'_>,
     wrong: impl Fn(PostgresError) -> FileFailure,
 ) -> Result<Vec<String>, FileFailure> {
-    let mut check = pin!(check);
+    let mut answer = pin!(answer);
     let mut found = None;
-    while let Some(message) = check.next().await {
+    while let Some(message) = answer.next().await {
         match message.map_err(|error| wrong(error.into()))? {
             SimpleQueryMessage::Row(row) if found.is_none() => found = Some(row),
             _ => {}

@@ -16,6 +16,7 @@ use super::roles::read_roles;
 use super::rollbacks::read_rollbacks;
 use super::syntax;
 use super::targets::read_targets;
+use super::tools::read_tools;
 use super::vars::read_vars;
 use super::window::read_window;
 use crate::digest::digest;
@@ -101,6 +102,7 @@ fn read_top(
         .map(|phases| all_captures(phases.get_ref()));
     let mut names = Names {
         targets: targets.keys().cloned().collect(),
+        tools: BTreeMap::new(),
         production: production(&targets),
         roles: roles.iter().map(|role| role.name.clone()).collect(),
         vars: vars.keys().cloned().collect(),
@@ -114,6 +116,7 @@ fn read_top(
         going_back: false,
         ids: BTreeMap::new(),
     };
+    names.tools = read_tools(&mut top, &names);
     let messages = read_messages(&mut top, &mut names);
     let phases = read_phases(&mut top, &mut names);
     let path: Vec<Gate> = phases
@@ -133,6 +136,7 @@ fn read_top(
         vars,
         window,
         targets,
+        tools: names.tools,
         roles,
         phases,
         rollbacks,
@@ -157,6 +161,7 @@ fn check_clones(path: &[Gate], names: &Names, findings: &Findings<'_>) {
         let acts = match &gate.kind {
             Kind::Migrate(_) | Kind::Restore(_) | Kind::Ramp(_) | Kind::SchemaVersion(_) => true,
             Kind::Exec(exec) => !exec.looks,
+            Kind::Tool(tool) => !tool.action.looks(),
             Kind::RecoveryPoint(point) => point.restore_point.is_some(),
             _ => false,
         };

@@ -10,12 +10,13 @@ use super::elsewhere::PlanSource;
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::migrating::Migrate;
 use super::rehearsing::Rehearse;
+use super::tooling::{Tool, ToolAction, ToolGate};
 use super::versioning::{Commit, GitCheck, Merge};
 use super::watching::{Observe, Ramp};
 use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
 
 /// The gate kinds of the format, in the order in which they are listed to people.
-pub const KINDS: [&str; 21] = [
+pub const KINDS: [&str; 22] = [
     "checklist",
     "query",
     "exec",
@@ -32,6 +33,7 @@ pub const KINDS: [&str; 21] = [
     "alembic",
     "drift",
     "schema-version",
+    "tool",
     "clone",
     "ramp",
     "observe",
@@ -51,6 +53,8 @@ pub struct Runbook {
     pub vars: BTreeMap<String, String>,
     pub window: Option<Window>,
     pub targets: BTreeMap<String, Target>,
+    /// Other programs that own a schema, by their names.
+    pub tools: BTreeMap<String, Tool>,
     pub roles: Vec<Role>,
     pub phases: Vec<Phase>,
     pub rollbacks: Vec<Rollback>,
@@ -167,6 +171,7 @@ pub enum Kind {
     Message(MessageGate),
     Clone(Box<CloneDatabase>),
     Rehearse(Box<Rehearse>),
+    Tool(Box<ToolGate>),
 }
 
 /// Items that people confirm.
@@ -328,6 +333,7 @@ impl Kind {
             Kind::RecoveryPoint(_) => "recovery-point",
             Kind::Clone(_) => "clone",
             Kind::Rehearse(_) => "rehearse",
+            Kind::Tool(_) => "tool",
         }
     }
 
@@ -336,6 +342,7 @@ impl Kind {
     pub fn migrates(&self) -> bool {
         match self {
             Kind::Migrate(gate) => gate.undoes.is_empty(),
+            Kind::Tool(gate) => gate.action == ToolAction::Apply,
             _ => false,
         }
     }
@@ -355,6 +362,7 @@ impl Kind {
             Kind::SchemaVersion(gate) => Some(&gate.target),
             Kind::Clone(gate) => Some(&gate.target),
             Kind::Rehearse(gate) => Some(&gate.target),
+            Kind::Tool(gate) => Some(&gate.target),
             Kind::Commit(_) | Kind::Git(_) | Kind::Merge(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }

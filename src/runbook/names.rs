@@ -9,6 +9,7 @@ use super::findings::{At, Findings};
 use super::problem::choices;
 use super::reader::TableReader;
 use super::template::{content_placeholders, placeholders};
+use super::tooling::Tool;
 
 /// Names that every template may use besides the runbook's own variables and captures.
 pub(super) const BUILT_IN: [&str; 2] = ["run.id", "date"];
@@ -17,6 +18,7 @@ pub(super) const BUILT_IN: [&str; 2] = ["run.id", "date"];
 #[derive(Clone)]
 pub(super) struct Names {
     pub(super) targets: BTreeSet<String>,
+    pub(super) tools: BTreeMap<String, Tool>,
     /// The targets that are production.
     pub(super) production: BTreeSet<String>,
     pub(super) roles: BTreeSet<String>,

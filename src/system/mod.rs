@@ -1,5 +1,6 @@
 //! Processes, durable files, fault points, and who and where we are.
 
+pub mod children;
 pub mod clock;
 pub mod durable;
 pub mod fault;

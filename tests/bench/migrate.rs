@@ -33,11 +33,30 @@ title = \"Migrate\"
 migrate = { target = \"db\", files = [\"db/*.sql\"] }
 ";
 
-fn statements(number: usize) -> [String; 2] {
-    [
-        format!("CREATE TABLE t{number} (id int PRIMARY KEY, name text)"),
-        format!("INSERT INTO t{number} VALUES (1, 'one'), (2, 'two')"),
-    ]
+/// How many tables there are for files that change tables.
+const TABLES: usize = 50;
+
+/// What a file does.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    /// Makes a table with a key and writes two rows. A server before 17 syncs a new index by itself.
+    Makes,
+    /// Gives a table a column and writes a row.
+    Changes,
+}
+
+fn statements(shape: Shape, number: usize) -> [String; 2] {
+    let table = number % TABLES;
+    match shape {
+        Shape::Makes => [
+            format!("CREATE TABLE t{number} (id int PRIMARY KEY, name text)"),
+            format!("INSERT INTO t{number} VALUES (1, 'one'), (2, 'two')"),
+        ],
+        Shape::Changes => [
+            format!("ALTER TABLE base{table} ADD COLUMN c{number} int DEFAULT 0"),
+            format!("INSERT INTO base{table} (id) VALUES ({number})"),
+        ],
+    }
 }
 
 /// What applies the files in one round.
@@ -59,42 +78,83 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    for durable in [false, true] {
-        let syncs = if durable { "syncs" } else { "does not sync" };
-        println!("{files} files, server {syncs}:");
-        let mut ways = vec![Way::Loop, Way::Safe, Way::Fast];
-        if !durable {
-            ways.push(Way::Psql);
+    for shape in [Shape::Makes, Shape::Changes] {
+        for durable in [false, true] {
+            compare(shape, durable, (files, rounds), &runtime);
         }
-        if installed("sqlx") {
-            ways.push(Way::Sqlx);
-        }
-        let mut times: Vec<Vec<Duration>> = vec![Vec::new(); ways.len()];
-        let mut nothing: [Vec<Duration>; 3] = Default::default();
-        for round in 0..rounds {
-            for (way, times) in ways.iter().zip(&mut times) {
-                if *way == Way::Psql && round > 0 {
-                    continue;
-                }
-                times.push(one_round(*way, durable, files, &runtime, &mut nothing));
-            }
-        }
-        let medians: Vec<Duration> = times.into_iter().map(median).collect();
-        for (way, time) in ways.iter().zip(&medians) {
-            let of = time.as_secs_f64() / medians[0].as_secs_f64();
-            println!("  {:<38}{:>9.1} ms   {of:.2}x", name(*way), ms(*time));
-        }
-        let [bare, planned, ran] = nothing.map(median);
-        println!(
-            "  nothing to do: bare {:.1} ms, the plan that says so {:.1} ms   {:.2}x; \
-             to record it as passed {:.1} ms more",
-            ms(bare),
-            ms(planned),
-            planned.as_secs_f64() / bare.as_secs_f64(),
-            ms(ran)
-        );
     }
     over_a_link(100, &runtime);
+}
+
+fn compare(
+    shape: Shape,
+    durable: bool,
+    (files, rounds): (usize, usize),
+    runtime: &tokio::runtime::Runtime,
+) {
+    let what = match shape {
+        Shape::Makes => "make tables",
+        Shape::Changes => "change tables",
+    };
+    let syncs = if durable { "syncs" } else { "does not sync" };
+    println!("{files} files that {what}, server {syncs}:");
+    let mut ways = vec![Way::Loop, Way::Safe, Way::Fast];
+    if !durable && shape == Shape::Makes {
+        ways.push(Way::Psql);
+    }
+    if installed("sqlx") {
+        ways.push(Way::Sqlx);
+    }
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); ways.len()];
+    let mut nothing: [Vec<Duration>; 3] = Default::default();
+    for round in 0..rounds {
+        for (way, times) in ways.iter().zip(&mut times) {
+            if *way == Way::Psql && round > 0 {
+                continue;
+            }
+            times.push(one_round(
+                (*way, shape),
+                durable,
+                files,
+                runtime,
+                &mut nothing,
+            ));
+        }
+    }
+    let medians: Vec<Duration> = times.into_iter().map(median).collect();
+    for (way, time) in ways.iter().zip(&medians) {
+        let of = time.as_secs_f64() / medians[0].as_secs_f64();
+        println!("  {:<38}{:>9.1} ms   {of:.2}x", name(*way), ms(*time));
+    }
+    let [bare, planned, ran] = nothing.map(median);
+    println!(
+        "  nothing to do: bare {:.1} ms, the plan that says so {:.1} ms   {:.2}x; \
+         to record it as passed {:.1} ms more",
+        ms(bare),
+        ms(planned),
+        planned.as_secs_f64() / bare.as_secs_f64(),
+        ms(ran)
+    );
+}
+
+/// Makes the tables that the files change.
+async fn prepare(url: &str, shape: Shape) {
+    if shape == Shape::Makes {
+        return;
+    }
+    let info = Conninfo::resolve(url, &Environment::default()).unwrap();
+    let session = Session::open(&info, &SessionSettings::default())
+        .await
+        .unwrap();
+    for table in 0..TABLES {
+        let sql = format!("CREATE TABLE base{table} (id int)");
+        session.client.batch_execute(&sql).await.unwrap();
+    }
+    session.close().await;
+}
+
+fn tcp(port: u16) -> String {
+    format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable")
 }
 
 fn name(way: Way) -> &'static str {
@@ -115,7 +175,7 @@ fn installed(program: &str) -> bool {
 }
 
 fn one_round(
-    way: Way,
+    (way, shape): (Way, Shape),
     durable: bool,
     files: usize,
     runtime: &tokio::runtime::Runtime,
@@ -129,15 +189,21 @@ fn one_round(
     let cluster = Cluster::start(&ClusterOptions {
         durable,
         settings,
+        listen_tcp: way == Way::Sqlx,
         ..ClusterOptions::default()
     })
     .unwrap();
-    let url = cluster.url("postgres", "postgres");
+    let url = match way {
+        // It takes no socket's folder.
+        Way::Sqlx => tcp(cluster.port()),
+        _ => cluster.url("postgres", "postgres"),
+    };
+    runtime.block_on(prepare(&url, shape));
     match way {
-        Way::Loop => runtime.block_on(bare(&url, files)),
+        Way::Loop => runtime.block_on(bare(&url, files, shape)),
         Way::Safe => {
             let folder = tempfile::tempdir().unwrap();
-            write_files(folder.path(), files, "safe");
+            write_files(folder.path(), files, "safe", true, shape);
             let took = product(&url, files, runtime, folder.path());
             nothing[0].push(runtime.block_on(bare_nothing(&url, folder.path())));
             let (planned, ran) = planned_and_run(&url, 0, runtime, folder.path());
@@ -147,21 +213,21 @@ fn one_round(
         }
         Way::Fast => {
             let folder = tempfile::tempdir().unwrap();
-            write_files(folder.path(), files, "fast");
+            write_files(folder.path(), files, "fast", true, shape);
             product(&url, files, runtime, folder.path())
         }
-        Way::Psql => psql(&url, files),
-        Way::Sqlx => sqlx(&url, files),
+        Way::Psql => psql(&url, files, shape),
+        Way::Sqlx => sqlx(&url, files, shape),
     }
 }
 
 /// A `psql` for each file, with its ledger row in the file's transaction.
-fn psql(url: &str, files: usize) -> Duration {
+fn psql(url: &str, files: usize, shape: Shape) -> Duration {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..files {
         let text = format!(
             "{};\nINSERT INTO ledger VALUES ('{number}.sql', now());\n",
-            statements(number).join(";\n")
+            statements(shape, number).join(";\n")
         );
         std::fs::write(folder.path().join(format!("{number}.sql")), text).unwrap();
     }
@@ -186,10 +252,10 @@ fn psql(url: &str, files: usize) -> Duration {
 }
 
 /// The peer from the field; its files are named as it wants them.
-fn sqlx(url: &str, files: usize) -> Duration {
+fn sqlx(url: &str, files: usize, shape: Shape) -> Duration {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..files {
-        let text = format!("{};\n", statements(number).join(";\n"));
+        let text = format!("{};\n", statements(shape, number).join(";\n"));
         let name = format!("{:04}_file.sql", number + 1);
         std::fs::write(folder.path().join(name), text).unwrap();
     }
@@ -262,9 +328,9 @@ fn over_a_link(files: usize, runtime: &tokio::runtime::Runtime) {
         })
         .unwrap();
         let port = delayed(cluster.port(), Duration::from_millis(10));
-        let url = format!("postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
+        let url = tcp(port);
         let folder = tempfile::tempdir().unwrap();
-        write_files_from(folder.path(), 0, count, "safe", false);
+        write_files(folder.path(), count, "safe", false, Shape::Makes);
         times.push(product(&url, count, runtime, folder.path()));
     }
     let each = (times[1] - times[0]).as_secs_f64() / files as f64;
@@ -327,7 +393,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// The peer: one connection and nothing else; each file and its row in one message.
-async fn bare(url: &str, files: usize) -> Duration {
+async fn bare(url: &str, files: usize, shape: Shape) -> Duration {
     let info = Conninfo::resolve(url, &Environment::default()).unwrap();
     let session = Session::open(&info, &SessionSettings::default())
         .await
@@ -340,7 +406,7 @@ async fn bare(url: &str, files: usize) -> Duration {
     let started = Instant::now();
     for number in 0..files {
         let mut parts = vec!["BEGIN".to_owned()];
-        parts.extend(statements(number));
+        parts.extend(statements(shape, number));
         parts.push(format!("INSERT INTO ledger VALUES ('{number}.sql', now())"));
         parts.push("COMMIT".to_owned());
         client.batch_execute(&parts.join("; ")).await.unwrap();
@@ -409,20 +475,16 @@ fn planned_and_run(
     took
 }
 
-fn write_files(folder: &Path, files: usize, profile: &str) {
-    write_files_from(folder, 0, files, profile, true);
-}
-
 /// `made` records what the files make of the schema, as the product does by itself.
-fn write_files_from(folder: &Path, first: usize, files: usize, profile: &str, made: bool) {
+fn write_files(folder: &Path, files: usize, profile: &str, made: bool, shape: Shape) {
     let runbook = RUNBOOK.replace(
         "] }",
         &format!("], profile = \"{profile}\", record_change = {made} }}"),
     );
     std::fs::write(folder.join("runbook.toml"), runbook).unwrap();
     std::fs::create_dir(folder.join("db")).unwrap();
-    for number in first..first + files {
-        let text = format!("{};\n", statements(number).join(";\n"));
+    for number in 0..files {
+        let text = format!("{};\n", statements(shape, number).join(";\n"));
         std::fs::write(folder.join(format!("db/{number:06}.sql")), text).unwrap();
     }
 }

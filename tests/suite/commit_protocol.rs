@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use stagegate::postgres::apply::{
-    ApplyEvent, FileFailure, FileOutcome, FileToApply, apply_file, confirm, read_guards, renewal,
+    ApplyEvent, FileFailure, FileOutcome, FileToApply, Renewal, apply_file, confirm, read_guards,
 };
 use stagegate::postgres::cluster::{Cluster, ClusterOptions};
 use stagegate::postgres::ledger::{self, NewRow};
@@ -44,8 +44,12 @@ fn row(nonce: &str) -> NewRow<'_> {
 /// Gives a text to the server as a file, whatever is in it.
 async fn give(session: &Session, name: &str, sql: &str) -> FileOutcome {
     let script = Script::read(sql);
-    let renewal = renewal(session, &[]);
-    session.client.batch_execute(&renewal).await.unwrap();
+    let renewal = Renewal::of(session, &[]);
+    session
+        .client
+        .batch_execute(renewal.sql(false))
+        .await
+        .unwrap();
     let guards = read_guards(session).await.unwrap();
     let file = FileToApply {
         script: &script,
@@ -53,7 +57,7 @@ async fn give(session: &Session, name: &str, sql: &str) -> FileOutcome {
         role: None,
         guards: &guards,
         standby_wait: Duration::from_secs(5),
-        renewal: Some(&renewal),
+        renewal: &renewal,
         traced: false,
     };
     apply_file(session, file, &CancellationToken::new(), |_: ApplyEvent| {}).await

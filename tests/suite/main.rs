@@ -84,5 +84,8 @@ mod site;
 mod state_machine;
 mod tables;
 mod tidy;
+mod tool_gate;
+mod tool_trouble;
+mod tool_world;
 mod walker;
 mod watch_screens;

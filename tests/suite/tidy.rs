@@ -15,13 +15,14 @@ const LONGEST_FUNCTION: usize = 70;
 
 /// The imports between neighbours: both start programs and write files; the words of the format
 /// for a schema are the schema's own.
-const NEIGHBOURS: [(&str, &str); 3] = [
+const NEIGHBOURS: [(&str, &str); 4] = [
     ("postgres", "system"),
+    ("alembic", "system"),
     ("git", "system"),
     ("runbook", "schema"),
 ];
 /// Rooms that are handed plain values and know no runbook, no gate, no run.
-const KNOW_NO_RUN: [&str; 3] = ["postgres", "system", "git"];
+const KNOW_NO_RUN: [&str; 4] = ["postgres", "system", "git", "alembic"];
 const OF_A_RUN: [&str; 3] = ["runbook", "gate", "promotion"];
 
 /// What a pure floor may not name: the world outside and its clock.

@@ -3,7 +3,7 @@
 use crate::runbook::names::{Names, check_template};
 use crate::runbook::reader::TableReader;
 
-pub(super) fn read_argv(
+pub(in crate::runbook) fn read_argv(
     table: &mut TableReader<'_, '_>,
     key: &'static str,
     names: &Names,

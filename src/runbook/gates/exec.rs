@@ -86,8 +86,9 @@ fn exit_code(number: &DeInteger<'_>) -> Option<i32> {
     (0..=255).contains(&code).then_some(code)
 }
 
-fn read_process_expectation(mut table: TableReader<'_, '_>) -> ProcessExpectation {
-    let exit = match table.any("exit") {
+/// Reads the exit codes that are well; 0 when none is given.
+pub(in crate::runbook) fn read_exit(table: &mut TableReader<'_, '_>) -> Vec<i32> {
+    match table.any("exit") {
         None => vec![0],
         Some(found) => {
             let codes: Option<Vec<i32>> = match found.get_ref() {
@@ -111,7 +112,11 @@ fn read_process_expectation(mut table: TableReader<'_, '_>) -> ProcessExpectatio
                 vec![0]
             })
         }
-    };
+    }
+}
+
+fn read_process_expectation(mut table: TableReader<'_, '_>) -> ProcessExpectation {
+    let exit = read_exit(&mut table);
     let stdout_contains = table.string("stdout_contains").map(|s| s.value);
     let stdout_lacks = table.string("stdout_lacks").map(|s| s.value);
     let stdout_matches = table.string("stdout_matches");

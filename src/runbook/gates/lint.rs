@@ -20,6 +20,38 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Lint {
     for file in &files {
         check_pattern(file, &table, names);
     }
+    let deny = read_deny(&mut table);
+    let allow = read_allowed_list(&mut table, "lint", names);
+    let findings = table.findings;
+    let mut boundary = Vec::new();
+    for (span, fields) in table.tables("boundary", "phase.gate.lint.boundary") {
+        let reader = TableReader::new("a `boundary` of `lint`", span, fields, findings);
+        boundary.push(read_boundary(reader, names));
+    }
+    let plan = plan_source::read(&mut table, names);
+    if plan.is_some() {
+        plan_source::check_deny(&deny, &table);
+    }
+    let recovery = plan_source::read_recovery(&mut table, names);
+    if !table.has("files") && !table.has("boundary") && !table.has("plan") {
+        table.missing(
+            "files",
+            "write files = [\"db/migrations/*.sql\"], or boundary = [{ from = \"…\", may_not_write = [\"…\"] }], or plan = { paste = true }",
+        );
+    }
+    table.finish();
+    Lint {
+        files: files.into_iter().map(|f| f.value).collect(),
+        deny,
+        allow,
+        boundary,
+        plan,
+        recovery,
+    }
+}
+
+/// Reads the classes of hazards that refuse.
+pub(super) fn read_deny(table: &mut TableReader<'_, '_>) -> Vec<String> {
     let deny = table.strings("deny", "[\"data-loss\", \"host-level\"]");
     for class in deny.iter().flatten() {
         if !CLASSES.contains(&class.value.as_str()) {
@@ -30,10 +62,25 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Lint {
                 .add(class.span.clone(), message, "not known", help);
         }
     }
+    let usual = || USUAL.map(str::to_owned).to_vec();
+    deny.map_or_else(usual, |deny| deny.into_iter().map(|c| c.value).collect())
+}
+
+/// Reads the hazards that are allowed, each in one file.
+pub(super) fn read_allowed_list(
+    table: &mut TableReader<'_, '_>,
+    kind: &str,
+    names: &Names,
+) -> Vec<AllowedHazard> {
     let findings = table.findings;
     let mut allow: Vec<AllowedHazard> = Vec::new();
-    for (span, fields) in table.tables("allow", "phase.gate.lint.allow") {
-        let reader = TableReader::new("an `allow` of `lint`", span.clone(), fields, findings);
+    for (span, fields) in table.tables("allow", &format!("phase.gate.{kind}.allow")) {
+        let reader = TableReader::new(
+            format!("an `allow` of `{kind}`"),
+            span.clone(),
+            fields,
+            findings,
+        );
         let read = read_allowed(reader, names);
         let same = |a: &AllowedHazard| a.file == read.file && a.hazard == read.hazard;
         if allow.iter().any(same) {
@@ -42,32 +89,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Lint {
         }
         allow.push(read);
     }
-    let mut boundary = Vec::new();
-    for (span, fields) in table.tables("boundary", "phase.gate.lint.boundary") {
-        let reader = TableReader::new("a `boundary` of `lint`", span, fields, findings);
-        boundary.push(read_boundary(reader, names));
-    }
-    let plan = plan_source::read(&mut table, names);
-    if let (Some(_), Some(deny)) = (&plan, &deny) {
-        plan_source::check_deny(deny, &table);
-    }
-    let recovery = plan_source::read_recovery(&mut table, names);
-    if !table.has("files") && !table.has("boundary") && !table.has("plan") {
-        table.missing(
-            "files",
-            "write files = [\"db/migrations/*.sql\"], or boundary = [{ from = \"…\", may_not_write = [\"…\"] }], or plan = { paste = true }",
-        );
-    }
-    table.finish();
-    let usual = || USUAL.map(str::to_owned).to_vec();
-    Lint {
-        files: files.into_iter().map(|f| f.value).collect(),
-        deny: deny.map_or_else(usual, |deny| deny.into_iter().map(|c| c.value).collect()),
-        allow,
-        boundary,
-        plan,
-        recovery,
-    }
+    allow
 }
 
 fn check_pattern(pattern: &At<String>, table: &TableReader<'_, '_>, names: &Names) {

@@ -24,6 +24,11 @@ pub(super) mod rehearse;
 mod restore;
 mod schema_version;
 mod signoff;
+mod tool;
+
+pub(super) use argv::read_argv as read_argv_of;
+pub(super) use exec::read_exit;
+pub(super) use pattern::check_regex;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -33,7 +38,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 20] = [
+const RUNNABLE: [&str; 21] = [
     "checklist",
     "query",
     "exec",
@@ -47,6 +52,7 @@ const RUNNABLE: [&str; 20] = [
     "rehearse",
     "drift",
     "schema-version",
+    "tool",
     "clone",
     "migrate",
     "restore",
@@ -173,6 +179,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
         Kind::Lint(_) | Kind::Drift(_) | Kind::Git(_) => true,
         Kind::Exec(exec) => exec.looks,
         Kind::RecoveryPoint(gate) => gate.restore_point.is_none(),
+        Kind::Tool(gate) => gate.action.looks(),
         _ => false,
     };
     if !looks {
@@ -180,7 +187,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
             span,
             format!("`retry` on {}, which does not only look", gate.name),
             "a gate that acts is never retried by itself",
-            Some("gates that may have it: query, file, git, lint, drift, recovery-point without `restore_point`, and exec with `looks = true`".into()),
+            Some("gates that may have it: query, file, git, lint, drift, recovery-point without `restore_point`, tool with `action = \"status\"` or `\"plan\"`, and exec with `looks = true`".into()),
         );
     }
 }
@@ -239,6 +246,7 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "drift" => Kind::Drift(drift::read(table, names)),
         "schema-version" => Kind::SchemaVersion(schema_version::read(table, names)),
         "rehearse" => Kind::Rehearse(Box::new(rehearse::read(table, names))),
+        "tool" => Kind::Tool(Box::new(tool::read(table, names))),
         "lint" => Kind::Lint(lint::read(table, names)),
         "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),

@@ -5,7 +5,7 @@ use regex::Regex;
 use crate::runbook::findings::At;
 use crate::runbook::reader::TableReader;
 
-pub(super) fn check_regex(pattern: &At<String>, table: &TableReader<'_, '_>) {
+pub(in crate::runbook) fn check_regex(pattern: &At<String>, table: &TableReader<'_, '_>) {
     if let Err(error) = Regex::new(&pattern.value) {
         let reason = error.to_string();
         let reason = reason.lines().last().unwrap_or("it does not parse").trim();

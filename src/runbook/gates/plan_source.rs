@@ -2,7 +2,6 @@
 
 use super::exec::read_program;
 use crate::runbook::elsewhere::{PlanProgram, PlanSource};
-use crate::runbook::findings::At;
 use crate::runbook::names::{Names, check_gate, check_template};
 use crate::runbook::reader::TableReader;
 
@@ -60,8 +59,8 @@ fn read_paste(plan: &mut TableReader<'_, '_>) -> PlanSource {
 }
 
 /// Nobody can undo what a platform has lost, so that a plan of its own is always refused for it.
-pub(super) fn check_deny(deny: &[At<String>], table: &TableReader<'_, '_>) {
-    if deny.iter().any(|class| class.value == "data-loss") {
+pub(super) fn check_deny(deny: &[String], table: &TableReader<'_, '_>) {
+    if deny.iter().any(|class| class == "data-loss") {
         return;
     }
     table.findings.add(

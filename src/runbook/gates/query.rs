@@ -113,7 +113,7 @@ fn read_query_expectation(mut table: TableReader<'_, '_>, names: &Names) -> Quer
 }
 
 /// A comparison is a string such as `">= 1"`; a bare number means "equal to it".
-fn read_comparison(
+pub(super) fn read_comparison(
     table: &mut TableReader<'_, '_>,
     key: &'static str,
     names: &Names,

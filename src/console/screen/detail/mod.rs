@@ -9,6 +9,7 @@ mod people;
 mod plan;
 mod rehearsed;
 mod restored;
+mod tooled;
 mod versioned;
 mod watch;
 mod work;
