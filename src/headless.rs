@@ -9,7 +9,8 @@ mod stop;
 use std::sync::Arc;
 
 pub use self::given::Given;
-use self::given::{flag_news, left_out};
+use self::given::flag_news;
+pub(crate) use self::given::left_out;
 pub(crate) use self::stop::Signals;
 use self::stop::{cancel, needs_answer, stopped};
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};

@@ -185,6 +185,9 @@ pub(super) async fn in_console(
     let snapshot = handle.snapshot();
     if ended != ConsoleEnd::HungUp {
         resume_hint(&snapshot);
+        if let Some(words) = headless::left_out(&snapshot.run) {
+            say::note(&format!("  {words}"));
+        }
     }
     if snapshot.run.at_work().is_none() {
         close(handle);

@@ -58,7 +58,7 @@ pub(super) fn flag_news(run: &Run, said: &mut Option<FlagRecord>, note: &mut imp
 }
 
 /// Which gates were left out, and why.
-pub(super) fn left_out(run: &Run) -> Option<String> {
+pub(crate) fn left_out(run: &Run) -> Option<String> {
     let gates: Vec<&str> = run.left_out().map(|gate| gate.id.as_str()).collect();
     let flag = run.left_out().find_map(|gate| gate.left_out.as_ref())?;
     let flag = clean_line(&format!("{}={}", flag.flag, flag.value));

@@ -150,6 +150,7 @@ fn a_flag_in_a_file_is_seen_while_the_console_is_open() {
     let mut pty = Pty::start(&arguments, &site.path(""), &[("DB", &url)], (100, 30));
     pty.wait_for("MIGRATIONS OFF  OFF in .env=true; gates that migrate are left out");
     pty.wait_for("it will not run");
+    pty.wait_for("Enter leave it out");
     pty.send("\r");
     pty.wait_for("left out: mig");
     pty.wait_for("1 of 3 gates");

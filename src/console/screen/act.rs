@@ -103,7 +103,15 @@ pub fn enter_word(model: &Model) -> Option<&'static str> {
     };
     let stopped = model.snapshot.journal_error.is_some() || model.engine_gone;
     let refused = model.refusal(&probe).is_some_and(|r| !asks_more(&r));
-    act.word().filter(|_| !stopped && !refused)
+    let left_out = act == Act::Start
+        && model.definition().is_some_and(|of| of.migrates)
+        && model.run().migrations_disabled().is_some();
+    let word = if left_out {
+        Some("leave it out")
+    } else {
+        act.word()
+    };
+    word.filter(|_| !stopped && !refused)
 }
 
 /// Does what Enter does.

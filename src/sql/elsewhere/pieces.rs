@@ -244,14 +244,16 @@ fn statement(text: &str, at: usize, line_end: usize, block_end: usize) -> Option
         limit -= 1;
     }
     let window = &text[at..limit];
-    if let Some(end) = window.find(';')
-        && one_statement(&window[..end])
+    if let Some(semicolon) = window.find(';')
+        && let Some(end) = one_statement(&window[..semicolon])
     {
-        return Some(at..at + end + 1);
+        // A comment behind it is no part of it: among prose it may be prose.
+        let bare = window[end..semicolon].trim().is_empty();
+        return Some(at..at + if bare { semicolon + 1 } else { end });
     }
     let line = text[at..line_end.max(at)].trim_end_matches([' ', '`', '*', '.', ',', '"', '\n']);
-    if one_statement(line) {
-        return Some(at..at + line.len());
+    if let Some(end) = one_statement(line) {
+        return Some(at..at + end);
     }
     // A body in dollar quotes holds semicolons of its own.
     if let Some(Piece::Statement { span, .. }) = pieces(window).into_iter().next()
@@ -262,14 +264,15 @@ fn statement(text: &str, at: usize, line_end: usize, block_end: usize) -> Option
     }
     let paragraph = window.find("\n\n").unwrap_or(window.len());
     let paragraph = window[..paragraph].trim_end();
-    (paragraph.len() > line.len() && one_statement(paragraph)).then(|| at..at + paragraph.len())
+    let end = one_statement(paragraph).filter(|_| paragraph.len() > line.len());
+    end.map(|end| at..at + end)
 }
 
-/// Tells whether a text is exactly one statement.
-fn one_statement(text: &str) -> bool {
+/// Where the one statement of a text ends; `None` where it is not exactly one.
+fn one_statement(text: &str) -> Option<usize> {
     match pieces(text).as_slice() {
-        [Piece::Statement { span, .. }] => parses(&text[span.clone()]),
-        _ => false,
+        [Piece::Statement { span, .. }] if parses(&text[span.clone()]) => Some(span.end),
+        _ => None,
     }
 }
 

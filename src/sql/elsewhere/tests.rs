@@ -67,6 +67,8 @@ fn destructive_plans_are_refused() {
             "don't DROP TABLE users; it's bad",
             "```sql\nALTER TABLE a ADD b int;\n```\n* **DROP TABLE** `users`",
             "- DROP TABLE \"users\" CASCADE",
+            "Plan: ALTER TABLE a ADD b int -- then DROP TABLE users",
+            "Plan: ALTER TABLE a ADD b int /* DROP TABLE users */;",
             "-- in prose\nHello. -- DROP TABLE users\nALTER TABLE a ADD b int;",
             "1) TRUNCATE TABLE orders",
             "2026-11-21T10:00 INFO DELETE FROM orders",

@@ -199,8 +199,8 @@ impl Model {
             return;
         }
         let mut open = false;
-        for gate in 0..GATES.len() {
-            let (state, kind) = (self.gates[gate].state, KINDS[gate]);
+        for (gate, kind) in KINDS.into_iter().enumerate() {
+            let state = self.gates[gate].state;
             let out = state == S::NotApplicable && self.gates[gate].left_out;
             let looked = state == S::Passed && matches!(kind, Kind::Looks | Kind::Signed);
             let signing = state == S::Running && kind == Kind::Signed;

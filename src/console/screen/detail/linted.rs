@@ -50,7 +50,7 @@ pub(super) fn seen(doc: &mut Doc, seen: &LintSeen) {
 
 fn given(doc: &mut Doc, plan: &PlanSeen) {
     let size = format!("{} bytes, {} statements", plan.bytes, plan.file.statements);
-    doc.heading(&clean_line(&plan.file.file));
+    doc.heading("A plan that somebody else made");
     doc.text(Ink::Muted, &size);
     for line in &plan.unclear {
         let lead = format!("line {}: ", line.line);

@@ -144,11 +144,11 @@ impl GivenSheet {
         };
         doc.text(Ink::Plain, asked);
         let mut cursor = self.lines(&mut doc);
-        let size = format!(
-            "{} lines, {} bytes",
-            self.text.lines().len(),
-            self.bytes().saturating_sub(1)
-        );
+        let size = match (self.text.lines().len(), self.bytes().saturating_sub(1)) {
+            (_, 0) => "nothing yet".to_owned(),
+            (1, bytes) => format!("1 line, {bytes} bytes"),
+            (lines, bytes) => format!("{lines} lines, {bytes} bytes"),
+        };
         doc.text(Ink::Muted, &size);
         if let Some(path) = &self.path {
             cursor = input_line(&mut doc, "file > ", path);
