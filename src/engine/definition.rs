@@ -6,7 +6,9 @@ use crate::promotion::{
     Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
     PhaseDefinition, RoleDefinition, RollbackDefinition, Scope, WindowDefinition,
 };
-use crate::runbook::{self, Against, Environment, Gate, Kind, PlanSource, Rollback, Runbook};
+use crate::runbook::{
+    self, Against, AlembicAction, Environment, Gate, Kind, PlanSource, Rollback, Runbook,
+};
 
 /// Makes the definition that a run's first record holds.
 pub fn definition(runbook: &Runbook) -> Definition {
@@ -143,6 +145,8 @@ fn nature(kind: &Kind) -> Nature {
         Kind::Exec(gate) if gate.looks => Nature::Looks,
         Kind::Tool(gate) if gate.action.looks() => Nature::Looks,
         Kind::Tool(_) => Nature::Acts,
+        Kind::Alembic(gate) if gate.action.looks() => Nature::Looks,
+        Kind::Alembic(_) => Nature::Acts,
         Kind::Exec(_) | Kind::Backup(_) | Kind::Migrate(_) | Kind::Ramp(_) | Kind::Restore(_) => {
             Nature::Acts
         }
@@ -170,8 +174,9 @@ fn item(item: &runbook::Item) -> ItemDefinition {
 /// Acting on production asks for the target's name, typed; so does replacing any database.
 fn typed_name(runbook: &Runbook, kind: &Kind) -> Option<String> {
     let target = runbook.targets.get(kind.target()?)?;
-    if matches!(kind, Kind::Clone(_)) {
-        // Whatever it is called, a database is lost.
+    let goes_back = matches!(kind, Kind::Alembic(gate) if gate.action == AlembicAction::Downgrade);
+    if goes_back || matches!(kind, Kind::Clone(_)) {
+        // Whatever it is called, a database is lost, or what stands in some of its columns.
         return Some(target.name.clone());
     }
     (target.environment == Environment::Production).then(|| target.name.clone())

@@ -148,6 +148,14 @@ pub enum Evidence {
         #[serde(flatten)]
         cloned: Box<super::Cloned>,
     },
+    Alembic {
+        target: String,
+        server: String,
+        /// The hash of the project's history.
+        inputs: String,
+        #[serde(flatten)]
+        seen: Box<super::AlembicSeen>,
+    },
     Tool {
         target: String,
         server: String,
@@ -164,6 +172,7 @@ impl Evidence {
             | Evidence::Git { inputs, .. }
             | Evidence::Drift { inputs, .. }
             | Evidence::Rehearse { inputs, .. }
+            | Evidence::Alembic { inputs, .. }
             | Evidence::Change { inputs, .. } => Some(inputs),
             _ => None,
         }
@@ -182,6 +191,7 @@ impl Evidence {
             | Evidence::Change { target, server, .. }
             | Evidence::SchemaVersion { target, server, .. }
             | Evidence::Clone { target, server, .. }
+            | Evidence::Alembic { target, server, .. }
             | Evidence::Tool { target, server, .. }
             | Evidence::RecoveryPoint { target, server, .. } => Some((target, server)),
             Evidence::Exec { .. } | Evidence::File { .. } => None,

@@ -100,7 +100,12 @@ pub(super) fn linted(gate: &Lint, context: &Context, file: String, text: &str) -
     }
 }
 
-fn standing(gate: &Lint, context: &Context, file: &str, hazard: &Hazard) -> HazardStanding {
+pub(super) fn standing(
+    gate: &Lint,
+    context: &Context,
+    file: &str,
+    hazard: &Hazard,
+) -> HazardStanding {
     let denied = gate.deny.iter().any(|class| class == hazard.class.word());
     if !denied || !hazard.is_refusable() {
         return HazardStanding::Shown;

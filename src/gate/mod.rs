@@ -4,6 +4,7 @@
 //! Gates turn a runbook's words into plain values for the floors below and turn what came back into
 //! [`Evidence`]; the verdict on that is computed by [`crate::expectation`].
 
+mod alembic;
 mod backup;
 mod backup_seen;
 mod beside;
@@ -51,6 +52,7 @@ mod migrate_words;
 mod observe;
 mod plan;
 mod query;
+mod quiet;
 mod ramp;
 mod ramp_choose;
 mod ramp_course;
@@ -71,6 +73,7 @@ mod targets;
 mod tool;
 mod watched;
 
+pub use alembic::{AlembicSeen, DatabaseSeen, Diagnosis, StepSeen, Tried};
 pub use choices::{Choice, Choices, Chosen, Question};
 pub use clone::Cloned;
 pub use context::Context;
@@ -121,6 +124,7 @@ async fn planned(context: &Context) -> Plan {
         Kind::Clone(gate) => clone::plan(gate, context).await,
         Kind::Rehearse(gate) => rehearse::plan(gate, context).await,
         Kind::Tool(gate) => tool::plan(gate, context).await,
+        Kind::Alembic(gate) => alembic::plan(gate, context).await,
     }
 }
 
@@ -151,6 +155,7 @@ pub async fn run(context: &Context, plan: &Plan) -> Outcome {
         Kind::Clone(gate) => Box::pin(clone::run(gate, context)).await,
         Kind::Rehearse(gate) => Box::pin(rehearse::run(gate, context)).await,
         Kind::Tool(gate) => Box::pin(tool::run(gate, context, plan)).await,
+        Kind::Alembic(gate) => Box::pin(alembic::run(gate, context, plan)).await,
         Kind::Checklist(_) | Kind::Signoff(_) | Kind::Message(_) => {
             Outcome::errored("this gate is moved by people; there is no work to run")
         }
@@ -170,6 +175,7 @@ pub async fn reconcile(context: &Context) -> Reconciled {
         Kind::SchemaVersion(_) => schema_version::reconcile(),
         Kind::Rehearse(_) => rehearse::reconcile(context),
         Kind::Tool(gate) => tool::reconcile(gate, context).await,
+        Kind::Alembic(gate) => alembic::reconcile(gate, context).await,
         Kind::Clone(gate) => clone::reconcile(gate, context).await,
         Kind::RecoveryPoint(gate) if gate.restore_point.is_some() => recovery_point::reconcile(),
         _ => Reconciled::nothing_happened(),
@@ -186,6 +192,7 @@ pub fn inputs(context: &Context) -> Option<String> {
         Kind::Lint(gate) => lint::inputs(gate, context),
         Kind::Rehearse(gate) => rehearse::inputs(gate, context),
         Kind::Drift(gate) => Some(drift::plan(gate, context).digest),
+        Kind::Alembic(gate) if gate.action.looks() => alembic::inputs(gate, context),
         _ => None,
     }
 }

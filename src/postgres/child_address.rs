@@ -84,6 +84,11 @@ impl ChildAddress {
         &self.variables
     }
 
+    /// Gives one more variable.
+    pub fn add(&mut self, name: &str, value: String) {
+        self.variables.push((name.to_owned(), value));
+    }
+
     /// Takes the password out of a text, in every spelling that it was given in.
     pub fn masked(&self, text: &str) -> String {
         without(&self.secrets, text)
@@ -196,7 +201,7 @@ fn url_of(
 }
 
 /// Percent-encodes everything but what is safe anywhere in a URL.
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

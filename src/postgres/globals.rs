@@ -304,7 +304,9 @@ impl Globals {
             // The lists are written in a form that only the catalog itself takes back unchanged.
             statements.push_str(&format!(
                 "INSERT INTO pg_catalog.pg_db_role_setting (setdatabase, setrole, setconfig) \
-                 SELECT {database}, r.oid, {array} {role} ON CONFLICT DO NOTHING;\n"
+                 SELECT {database}, r.oid, {array} {role} AND NOT EXISTS (SELECT FROM \
+                 pg_catalog.pg_db_role_setting s WHERE s.setdatabase = {database} \
+                 AND s.setrole = r.oid);\n"
             ));
         }
         session.client.batch_execute(&statements).await?;

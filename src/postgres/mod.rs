@@ -5,6 +5,7 @@
 //! and [`operator_lock`] keeps other operators out. [`programs`] finds the installed client and
 //! server programs, [`cluster`] runs a private server.
 
+pub mod alembic_version;
 mod alone_seen;
 pub mod apply;
 pub mod apply_alone;

@@ -11,6 +11,7 @@ use super::messages::read_messages;
 use super::model::{Environment, Gate, Kind, Phase, Runbook, Target};
 use super::names::{Names, all_captures};
 use super::problem::Problems;
+use super::projects::read_projects;
 use super::reader::{TableReader, integer};
 use super::roles::read_roles;
 use super::rollbacks::read_rollbacks;
@@ -103,6 +104,7 @@ fn read_top(
     let mut names = Names {
         targets: targets.keys().cloned().collect(),
         tools: BTreeMap::new(),
+        projects: BTreeSet::new(),
         production: production(&targets),
         roles: roles.iter().map(|role| role.name.clone()).collect(),
         vars: vars.keys().cloned().collect(),
@@ -117,6 +119,8 @@ fn read_top(
         ids: BTreeMap::new(),
     };
     names.tools = read_tools(&mut top, &names);
+    let projects = read_projects(&mut top, &names);
+    names.projects = projects.keys().cloned().collect();
     let messages = read_messages(&mut top, &mut names);
     let phases = read_phases(&mut top, &mut names);
     let path: Vec<Gate> = phases
@@ -137,6 +141,7 @@ fn read_top(
         window,
         targets,
         tools: names.tools,
+        projects,
         roles,
         phases,
         rollbacks,
@@ -162,6 +167,7 @@ fn check_clones(path: &[Gate], names: &Names, findings: &Findings<'_>) {
             Kind::Migrate(_) | Kind::Restore(_) | Kind::Ramp(_) | Kind::SchemaVersion(_) => true,
             Kind::Exec(exec) => !exec.looks,
             Kind::Tool(tool) => !tool.action.looks(),
+            Kind::Alembic(gate) => !gate.action.looks(),
             Kind::RecoveryPoint(point) => point.restore_point.is_some(),
             _ => false,
         };

@@ -10,6 +10,7 @@ use super::elsewhere::PlanSource;
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::migrating::Migrate;
 use super::rehearsing::Rehearse;
+use super::revising::{AlembicAction, AlembicGate, AlembicProject};
 use super::tooling::{Tool, ToolAction, ToolGate};
 use super::versioning::{Commit, GitCheck, Merge};
 use super::watching::{Observe, Ramp};
@@ -55,6 +56,7 @@ pub struct Runbook {
     pub targets: BTreeMap<String, Target>,
     /// Other programs that own a schema, by their names.
     pub tools: BTreeMap<String, Tool>,
+    pub projects: BTreeMap<String, AlembicProject>,
     pub roles: Vec<Role>,
     pub phases: Vec<Phase>,
     pub rollbacks: Vec<Rollback>,
@@ -172,6 +174,7 @@ pub enum Kind {
     Clone(Box<CloneDatabase>),
     Rehearse(Box<Rehearse>),
     Tool(Box<ToolGate>),
+    Alembic(Box<AlembicGate>),
 }
 
 /// Items that people confirm.
@@ -334,6 +337,7 @@ impl Kind {
             Kind::Clone(_) => "clone",
             Kind::Rehearse(_) => "rehearse",
             Kind::Tool(_) => "tool",
+            Kind::Alembic(_) => "alembic",
         }
     }
 
@@ -343,6 +347,7 @@ impl Kind {
         match self {
             Kind::Migrate(gate) => gate.undoes.is_empty(),
             Kind::Tool(gate) => gate.action == ToolAction::Apply,
+            Kind::Alembic(gate) => gate.action == AlembicAction::Upgrade,
             _ => false,
         }
     }
@@ -363,6 +368,7 @@ impl Kind {
             Kind::Clone(gate) => Some(&gate.target),
             Kind::Rehearse(gate) => Some(&gate.target),
             Kind::Tool(gate) => Some(&gate.target),
+            Kind::Alembic(gate) => Some(&gate.target),
             Kind::Commit(_) | Kind::Git(_) | Kind::Merge(_) | Kind::Lint(_) => None,
             Kind::Checklist(_) | Kind::File(_) | Kind::Signoff(_) | Kind::Message(_) => None,
         }

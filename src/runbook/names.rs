@@ -19,6 +19,8 @@ pub(super) const BUILT_IN: [&str; 2] = ["run.id", "date"];
 pub(super) struct Names {
     pub(super) targets: BTreeSet<String>,
     pub(super) tools: BTreeMap<String, Tool>,
+    /// The projects that Alembic owns.
+    pub(super) projects: BTreeSet<String>,
     /// The targets that are production.
     pub(super) production: BTreeSet<String>,
     pub(super) roles: BTreeSet<String>,

@@ -104,7 +104,7 @@ fn read_variable(reader: &mut TableReader<'_, '_>, key: &'static str) -> Option<
 }
 
 /// A variable that says where to connect comes from the target, and from nowhere else.
-fn check_variable(name: &At<String>, key: &str, reader: &TableReader<'_, '_>) {
+pub(super) fn check_variable(name: &At<String>, key: &str, reader: &TableReader<'_, '_>) {
     let form = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.value.is_empty() || !name.value.chars().all(form) {
         // What stands there instead of a name is most likely a secret.

@@ -1,6 +1,9 @@
 //! The one integration binary. Each module tests one part of the product from outside.
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
+mod alembic_gate;
+mod alembic_trouble;
+mod alembic_world;
 mod alone;
 mod back_screens;
 mod backup_command;

@@ -83,16 +83,26 @@ pub(in crate::gate) async fn as_rehearsed(
     context: &Context,
     mut outcome: Outcome,
 ) -> Outcome {
-    let rehearsed = gate_of(context, &context.gate.id).is_some_and(|seen| seen.schema.is_some());
-    if outcome.finding.verdict != Verdict::Passed || !rehearsed || !gate.undoes.is_empty() {
-        return outcome;
+    if gate.undoes.is_empty() {
+        outcome.finding = same_schema(&gate.target, context, outcome.finding).await;
     }
-    let applied = std::mem::replace(&mut outcome.finding, Finding::passed(""));
+    outcome
+}
+
+/// The same for a gate whose work passed: what it says if the schema is the rehearsed one, or was
+/// not rehearsed.
+pub(in crate::gate) async fn same_schema(
+    target: &str,
+    context: &Context,
+    applied: Finding,
+) -> Finding {
+    let rehearsed = gate_of(context, &context.gate.id).is_some_and(|seen| seen.schema.is_some());
+    if applied.verdict != Verdict::Passed || !rehearsed {
+        return applied;
+    }
     let said = applied.summary.clone();
-    outcome.finding = match found(gate, context)
-        .await
-        .map(|found| schema_of(context, &context.gate.id, &found))
-    {
+    let found = found(target, context).await;
+    match found.map(|found| schema_of(context, &context.gate.id, &found)) {
         Ok(Some(differences)) if differences.is_empty() => {
             context.feed.say("the schema is the rehearsed one");
             applied
@@ -115,14 +125,11 @@ pub(in crate::gate) async fn as_rehearsed(
                 .because(reason)
                 .can("retry this gate: nothing is applied twice")
         }
-    };
-    outcome
+    }
 }
 
-async fn found(gate: &Migrate, context: &Context) -> Result<Snapshot, String> {
-    let opened = context
-        .targets
-        .open(&gate.target, &context.gate.id, reading());
+async fn found(target: &str, context: &Context) -> Result<Snapshot, String> {
+    let opened = context.targets.open(target, &context.gate.id, reading());
     let (session, _) = opened.await.map_err(|error| error.to_string())?;
     let read = catalog::read(&session).await;
     session.close().await;

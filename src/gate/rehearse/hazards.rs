@@ -233,7 +233,7 @@ impl Judge<'_> {
 }
 
 /// Tells whether a hazard of the text is about that relation, which the text may name in part.
-fn is_of(told: &Hazard, relation: &str) -> bool {
+pub(in crate::gate) fn is_of(told: &Hazard, relation: &str) -> bool {
     let plain = |name: &str| name.replace('"', "").to_lowercase();
     let Some(named) = &told.relation else {
         return false;

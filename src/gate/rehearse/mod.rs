@@ -5,6 +5,7 @@
 
 mod bounds;
 mod compared;
+mod copied;
 mod down;
 mod expected;
 mod fit;
@@ -34,9 +35,11 @@ use crate::system::durable::make_private_folder;
 use crate::untrusted::clean_line;
 use bounds::Bounds;
 pub use compared::Verified;
+pub(super) use copied::{Copied, copy_of};
 pub use expected::{Expected, expected, hazards_of, schema_of, unverified, verified};
-pub(super) use expected::{as_rehearsed, foretell};
+pub(super) use expected::{as_rehearsed, foretell, same_schema};
 pub(super) use fit::plan;
+pub(super) use hazards::is_of;
 pub use seen::{
     Again, BackState, Rehearsed, RehearsedBack, RehearsedFile, RehearsedGate, SeenHazard, Took,
 };

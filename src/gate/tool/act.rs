@@ -8,12 +8,11 @@ use crate::expectation::{ExitSeen, Finding, Verdict};
 use crate::gate::lint_survey::same_path;
 use crate::gate::migrate_made::Recorder;
 use crate::gate::query::unreachable;
+use crate::gate::quiet::quiet;
 use crate::gate::{Context, Evidence, HazardStanding, LintSeen, Outcome, Plan, TargetError, lint};
-use crate::postgres::session::SessionSettings;
-use crate::postgres::settle;
 use crate::promotion::{EffectOutcome, EffectRecord};
 use crate::runbook::{ToolAction, ToolStep};
-use crate::system::{children, fault};
+use crate::system::fault;
 
 pub(super) async fn run(caller: &Caller<'_>, plan: &Plan) -> Outcome {
     let (gate, context) = (caller.gate, caller.context);
@@ -59,29 +58,7 @@ pub(super) async fn run(caller: &Caller<'_>, plan: &Plan) -> Outcome {
 
 /// Nobody else works there under the gate's name, and the server takes changes.
 async fn ready(context: &Context, target: &str) -> Result<String, TargetError> {
-    let settings = SessionSettings {
-        read_only: true,
-        ..SessionSettings::default()
-    };
-    let id = &context.gate.id;
-    let (session, identity) = context.targets.open(target, id, settings).await?;
-    session.require_primary().await?;
-    let name = sessions_of(context);
-    let still = |what: String| Err(TargetError::Lock(what));
-    // A session that lingers is ended, and its program with it; a program may have opened another
-    // one meanwhile.
-    for _ in 0..2 {
-        let left = settle::wait_until_gone(&session, &name, |line| context.feed.say(line)).await?;
-        if let Some(left) = left.first() {
-            let pid = left.pid;
-            return still(format!("its session still works there, as process {pid}"));
-        }
-        if let Some(pid) = children::wait_until_gone("PGAPPNAME", &name).await.first() {
-            return still(format!("its program still runs here, as process {pid}"));
-        }
-    }
-    session.close().await;
-    Ok(identity.describe())
+    quiet(context, target, &sessions_of(context)).await
 }
 
 pub(super) fn seen_of(caller: &Caller<'_>, survey: &Survey) -> ToolSeen {

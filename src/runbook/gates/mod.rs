@@ -1,5 +1,6 @@
 //! Reads one gate: what all gates share, then its one kind, each in a file of its own.
 
+mod alembic;
 mod argv;
 mod backup;
 mod checklist;
@@ -38,7 +39,7 @@ use super::names::Names;
 use super::reader::TableReader;
 
 /// The kinds that this version runs.
-const RUNNABLE: [&str; 21] = [
+const RUNNABLE: [&str; 22] = [
     "checklist",
     "query",
     "exec",
@@ -53,6 +54,7 @@ const RUNNABLE: [&str; 21] = [
     "drift",
     "schema-version",
     "tool",
+    "alembic",
     "clone",
     "migrate",
     "restore",
@@ -180,6 +182,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
         Kind::Exec(exec) => exec.looks,
         Kind::RecoveryPoint(gate) => gate.restore_point.is_none(),
         Kind::Tool(gate) => gate.action.looks(),
+        Kind::Alembic(gate) => gate.action.looks(),
         _ => false,
     };
     if !looks {
@@ -187,7 +190,7 @@ fn check_retry(kind: &Kind, span: Range<usize>, gate: &TableReader<'_, '_>) {
             span,
             format!("`retry` on {}, which does not only look", gate.name),
             "a gate that acts is never retried by itself",
-            Some("gates that may have it: query, file, git, lint, drift, recovery-point without `restore_point`, tool with `action = \"status\"` or `\"plan\"`, and exec with `looks = true`".into()),
+            Some("gates that may have it: query, file, git, lint, drift, recovery-point without `restore_point`, tool with `action = \"status\"` or `\"plan\"`, alembic with `action = \"audit\"`, `\"guard\"` or `\"check\"`, and exec with `looks = true`".into()),
         );
     }
 }
@@ -247,6 +250,7 @@ fn read_one(kind: &str, table: TableReader<'_, '_>, names: &mut Names) -> Kind {
         "schema-version" => Kind::SchemaVersion(schema_version::read(table, names)),
         "rehearse" => Kind::Rehearse(Box::new(rehearse::read(table, names))),
         "tool" => Kind::Tool(Box::new(tool::read(table, names))),
+        "alembic" => Kind::Alembic(Box::new(alembic::read(table, names))),
         "lint" => Kind::Lint(lint::read(table, names)),
         "recovery-point" => Kind::RecoveryPoint(recovery_point::read(table, names)),
         _ => Kind::Signoff(signoff::read(table, names)),

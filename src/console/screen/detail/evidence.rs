@@ -75,6 +75,10 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         Evidence::Rehearse {
             target, rehearsed, ..
         } => super::rehearsed::seen(doc, target, rehearsed),
+        Evidence::Alembic { seen, .. } => {
+            super::work::effects(doc, gate);
+            super::revised::seen(doc, seen);
+        }
         Evidence::Tool { server, seen, .. } => {
             super::work::effects(doc, gate);
             super::tooled::seen(doc, server, seen);

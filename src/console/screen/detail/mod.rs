@@ -9,6 +9,7 @@ mod people;
 mod plan;
 mod rehearsed;
 mod restored;
+mod revised;
 mod tooled;
 mod versioned;
 mod watch;

@@ -1,0 +1,398 @@
+//! `stamp`, `upgrade`, `downgrade`: tried on a private copy, then done by Alembic, then looked at.
+
+use std::time::Instant;
+
+use super::audit::evidence;
+use super::call::{Call, Called, sessions_of};
+use super::guard::{elsewhere, is_good, models};
+use super::judge::named;
+use super::seen::AlembicSeen;
+use super::sight::Sight;
+use super::tried::Removed;
+use super::way::Way;
+use crate::expectation::{Finding, Verdict};
+use crate::gate::lint_survey::same_path;
+use crate::gate::migrate_made::Recorder;
+use crate::gate::query::unreachable;
+use crate::gate::quiet::quiet;
+use crate::gate::{HazardStanding, LintSeen, Outcome, Plan, lint, rehearse};
+use crate::promotion::{EffectOutcome, EffectRecord};
+use crate::runbook::AlembicAction;
+use crate::system::fault;
+use crate::system::process::Ending;
+use crate::untrusted::clean_line;
+
+pub(super) async fn run(sight: &Sight<'_>, plan: &Plan) -> Outcome {
+    let (gate, context) = (sight.gate, sight.context);
+    if let Err(error) = context.targets.hold(&gate.target).await {
+        return unreachable(&gate.target, &error);
+    }
+    if let Err(error) = quiet(context, &gate.target, &sessions_of(context)).await {
+        return unreachable(&gate.target, &error);
+    }
+    let mut way = match sight.way().await {
+        Ok(way) => way,
+        Err(outcome) => return outcome,
+    };
+    if let Some(refusal) = way.refusal.take() {
+        return Outcome::of(refusal).with(evidence(sight, way.seen));
+    }
+    if way.digest != plan.digest {
+        let finding = Finding::failed("what Alembic would do changed after its plan was shown")
+            .because("what was reviewed is what runs, and this is something else")
+            .because("nothing was run")
+            .can("press r: the plan is made again");
+        return Outcome::of(finding).with(evidence(sight, way.seen));
+    }
+    if let Err(finding) = prove(sight, &mut way).await {
+        let canceled = context.cancel.is_cancelled();
+        let mut outcome = Outcome::of(finding).with(evidence(sight, way.seen));
+        outcome.canceled = canceled;
+        return outcome;
+    }
+    if way.is_there() {
+        return there_already(sight, way.seen).await;
+    }
+    carry_out(sight, way).await
+}
+
+/// Everything that can refuse before the target is touched.
+async fn prove(sight: &Sight<'_>, way: &mut Way) -> Result<(), Finding> {
+    if let Some(reason) = sight.leads_elsewhere().await? {
+        return Err(elsewhere(sight, reason));
+    }
+    // What the text says refuses at once; what it does not say is seen on the copy.
+    refused(sight, &mut way.seen).await?;
+    if sight.gate.scratch && !way.is_there() {
+        on_a_copy(sight, way).await?;
+        refused(sight, &mut way.seen).await?;
+    } else if way.offline.unsaid.is_some() && !way.is_there() {
+        return Err(Finding::failed("nobody can say what Alembic would do")
+            .because("its SQL cannot be made beforehand, and the runbook says scratch = false")
+            .because("nothing was run")
+            .can("take scratch = false out: a private copy shows what it does"));
+    }
+    if sight.context.cancel.is_cancelled() {
+        return Err(
+            Finding::inconclusive("it was canceled before anything was run")
+                .can("retry this gate when you are ready"),
+        );
+    }
+    Ok(())
+}
+
+async fn refused(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<(), Finding> {
+    let Some(linted) = &mut seen.lint else {
+        return Ok(());
+    };
+    ask_predicates(sight, linted).await;
+    if linted.files.is_empty() {
+        return Ok(());
+    }
+    let finding = linted.judge();
+    if finding.verdict == Verdict::Passed {
+        return Ok(());
+    }
+    Err(finding
+        .because("nothing was run")
+        .can("do not approve a publishing plan that says the same"))
+}
+
+async fn ask_predicates(sight: &Sight<'_>, linted: &mut LintSeen) {
+    for file in &mut linted.files {
+        for hazard in &mut file.hazards {
+            if !matches!(hazard.standing, HazardStanding::Conditional { .. }) {
+                continue;
+            }
+            let allowed = sight.gate.allow.iter().find(|allow| {
+                allow.hazard == hazard.hazard.code
+                    && same_path(&sight.context.fill(&allow.file), &file.file)
+            });
+            hazard.standing = match allowed {
+                Some(allow) => lint::asked(allow, sight.context).await,
+                None => HazardStanding::Refused,
+            };
+        }
+    }
+}
+
+/// Does all of it on a copy, by the same program.
+async fn on_a_copy(sight: &Sight<'_>, way: &mut Way) -> Result<(), Finding> {
+    let versions = way
+        .seen
+        .here()
+        .map_or_else(Vec::new, |here| here.versions.clone());
+    let copied = sight.copy(&versions).await?;
+    let mut removed = Removed::new();
+    let tried = match sight.gate.action {
+        AlembicAction::Downgrade => {
+            let goal = way.goal_word().to_owned();
+            let done = sight.on_copy(&copied, &["downgrade", &goal]).await;
+            done.map(|done| super::seen::Tried {
+                failed: done.err(),
+                ..super::seen::Tried::default()
+            })
+        }
+        AlembicAction::Stamp => stamped(sight, way, &copied, &mut removed).await,
+        _ => {
+            let goals = [way.goal_word()];
+            let upgraded = sight.upgrade_copy(&copied, &goals, &versions, None, &mut removed);
+            upgraded.await
+        }
+    };
+    copied.remove().await;
+    let tried = tried?;
+    let failure = tried.failed.clone();
+    way.seen.tried = Some(tried);
+    if let Some(reason) = failure {
+        return Err(Finding::failed("it fails on a copy of the target's schema")
+            .because(reason)
+            .because("nothing was run")
+            .can("mend the revision, test it, then retry this gate"));
+    }
+    if let Some(linted) = &mut way.seen.lint {
+        sight.add_seen(linted, &removed);
+    }
+    Ok(())
+}
+
+/// Stamps the copy, which may make the version table and nothing else, and upgrades it.
+async fn stamped(
+    sight: &Sight<'_>,
+    way: &Way,
+    copied: &rehearse::Copied,
+    removed: &mut Removed,
+) -> Result<super::seen::Tried, Finding> {
+    let unreadable = super::guard::unreadable;
+    let before = copied.schema().await.map_err(unreadable)?;
+    let goal = way.goal_word().to_owned();
+    if let Err(reason) = sight.on_copy(copied, &["stamp", &goal]).await? {
+        return Ok(super::seen::Tried {
+            failed: Some(reason),
+            ..super::seen::Tried::default()
+        });
+    }
+    let after = copied.schema().await.map_err(unreadable)?;
+    let made = super::audit::differences(&before, &after);
+    let table = &sight.described.version_table;
+    let other: Vec<String> = made
+        .into_iter()
+        .filter(|m| !m.contains(table.as_str()))
+        .collect();
+    if !other.is_empty() {
+        let finding = Finding::failed("the stamp does more than write its table");
+        return Err(named(finding, &other).because("nothing was run"));
+    }
+    let heads: Vec<&str> = way.seen.heads.iter().map(String::as_str).collect();
+    sight
+        .upgrade_copy(copied, &heads, &[goal], None, removed)
+        .await
+}
+
+/// The target is where it should be; what must be true there is looked at all the same.
+async fn there_already(sight: &Sight<'_>, mut seen: AlembicSeen) -> Outcome {
+    let said = format!(
+        "{} is {} already; nothing was run",
+        sight.gate.target,
+        seen.here()
+            .map_or(String::new(), super::seen::DatabaseSeen::at)
+    );
+    let mut finding = Finding::passed(said);
+    if sight.gate.models {
+        let checked = models(sight, &mut seen).await;
+        if !is_good(&checked) {
+            finding = checked;
+        }
+    }
+    Outcome::of(finding).with(evidence(sight, seen))
+}
+
+async fn carry_out(sight: &Sight<'_>, mut way: Way) -> Outcome {
+    let (gate, context) = (sight.gate, sight.context);
+    let recorder = match Recorder::begin(&gate.target, 0, context).await {
+        Ok(recorder) => recorder,
+        Err(reason) => {
+            let finding = super::guard::unreadable(reason).because("nothing was run");
+            return Outcome::of(finding).with(evidence(sight, way.seen));
+        }
+    };
+    fault::point("alembic_intent");
+    let goal = way.goal_word().to_owned();
+    let started = Instant::now();
+    let call = Call {
+        arguments: &[gate.action.word(), &goal],
+        target: &gate.target,
+        targets: &context.targets,
+        acts: true,
+        quiet: false,
+    };
+    let called = match sight.call(&call).await {
+        Ok(called) => called,
+        Err(finding) => return Outcome::of(finding).with(evidence(sight, way.seen)),
+    };
+    fault::point("alembic_ran");
+    way.seen.duration_ms = started.elapsed().as_millis() as u64;
+    if let Err(error) = quiet(context, &gate.target, &sessions_of(context)).await {
+        let mut outcome = Outcome::of(not_known(&gate.target, &error.to_string()));
+        outcome.lost = true;
+        return outcome.with(evidence(sight, way.seen));
+    }
+    way.seen.made = Some(Box::new(recorder.finish().await));
+    match sight.look(&gate.target).await {
+        Ok(after) => way.seen.after = Some(after.versions),
+        Err(error) => {
+            let mut outcome = Outcome::of(not_known(&gate.target, &error.to_string()));
+            outcome.lost = true;
+            return outcome.with(evidence(sight, way.seen));
+        }
+    }
+    let mut finding = ended(sight, &way, Some(&called));
+    report(sight, &way).await;
+    if is_good(&finding) && gate.models {
+        let checked = models(sight, &mut way.seen).await;
+        if !is_good(&checked) {
+            finding = checked.because(finding.summary);
+        }
+    }
+    if is_good(&finding) {
+        finding = rehearse::same_schema(gate.target.as_str(), context, finding).await;
+    }
+    let mut outcome = Outcome::of(finding);
+    outcome.canceled = called.ending == Ending::Canceled && reached(&way).is_empty();
+    outcome.with(evidence(sight, way.seen))
+}
+
+/// The revisions of the way that are done, by the version table.
+pub(super) fn reached(way: &Way) -> Vec<String> {
+    let (Some(here), Some(after)) = (way.seen.here(), &way.seen.after) else {
+        return Vec::new();
+    };
+    if *after == here.versions {
+        return Vec::new();
+    }
+    match after.as_slice() {
+        [now] if way.goal.as_ref() == Some(now) => way.steps.clone(),
+        [] if way.goal.is_none() => way.steps.clone(),
+        now => {
+            let place = way.steps.iter().position(|step| now.contains(step));
+            let done = place.map_or(0, |place| place + 1);
+            way.steps.iter().take(done).cloned().collect()
+        }
+    }
+}
+
+/// Says how it ended: by the version table and the schema, not by what was printed.
+pub(super) fn ended(sight: &Sight<'_>, way: &Way, called: Option<&Called>) -> Finding {
+    let target = &sight.gate.target;
+    let goal: Vec<String> = way.goal.iter().cloned().collect();
+    let after = way.seen.after.clone().unwrap_or_default();
+    let trouble = called.and_then(|called| called.trouble.as_ref());
+    let made = way.seen.made.as_ref();
+    let changes = made.map_or(0, |made| made.seen.comparison.differences.len());
+    let seconds = way.seen.duration_ms as f64 / 1000.0;
+    if after == goal {
+        let done = match sight.gate.action {
+            AlembicAction::Stamp => format!("{target} is stamped {}", way.goal_word()),
+            AlembicAction::Downgrade => format!(
+                "{} revisions taken back in {seconds:.1} s; {target} is at {}",
+                way.steps.len(),
+                way.goal_word()
+            ),
+            _ => format!(
+                "{} revisions applied in {seconds:.1} s; {target} is at {}",
+                way.steps.len(),
+                way.goal_word()
+            ),
+        };
+        return match trouble {
+            None => stamp_made_only_its_table(sight, way).unwrap_or_else(|| Finding::passed(done)),
+            Some(trouble) => {
+                Finding::failed("Alembic failed, and the version says that it is done")
+                    .because(clean_line(&trouble.words()))
+                    .because(done)
+                    .can("look at its output and at the schema's changes; press r to look again")
+            }
+        };
+    }
+    let reached = reached(way);
+    let mut finding = match (reached.is_empty(), changes) {
+        (true, 0) => {
+            Finding::failed("Alembic failed, and nothing of it is there").because(format!(
+                "{target} is at {} as before, its schema is the same",
+                at(&after)
+            ))
+        }
+        (true, n) => Finding::failed("Alembic failed and left the database half done")
+            .because(format!(
+                "{target} is at {} as before, and {n} things of its schema changed",
+                at(&after)
+            ))
+            .because("some of a revision ran outside of its transaction")
+            .can(
+                "compare the changes below with the revision; take them back by hand, or finish it",
+            ),
+        (false, n) => Finding::failed("Alembic stopped on the way")
+            .because(format!(
+                "{} of {} revisions are done: {}; {target} is at {}",
+                reached.len(),
+                way.steps.len(),
+                reached.join(", "),
+                at(&after)
+            ))
+            .because(format!(
+                "each revision has its own transaction; {n} things of the schema changed"
+            ))
+            .can("mend the revision that failed, then retry this gate: it goes on from there")
+            .can("or take back what is done: the way back of this runbook"),
+    };
+    if let Some(trouble) = trouble {
+        finding.caused_by.insert(0, clean_line(&trouble.words()));
+        finding = finding.can(trouble.advice());
+    }
+    finding.can("its whole output is in the log of this gate")
+}
+
+fn at(versions: &[String]) -> String {
+    match versions {
+        [] => "the beginning".to_owned(),
+        versions => versions.join(", "),
+    }
+}
+
+/// A stamp that changed the schema was none.
+fn stamp_made_only_its_table(sight: &Sight<'_>, way: &Way) -> Option<Finding> {
+    if sight.gate.action != AlembicAction::Stamp {
+        return None;
+    }
+    let made = way.seen.made.as_ref()?;
+    let table = &sight.described.version_table;
+    let differences = made.seen.comparison.differences.iter();
+    let other: Vec<String> = differences
+        .map(crate::gate::change_words)
+        .filter(|words| !words.contains(table.as_str()))
+        .collect();
+    if other.is_empty() {
+        return None;
+    }
+    let finding = Finding::failed("the schema changed while it was stamped");
+    Some(named(finding, &other).can("find out who changed it; the stamp itself is written"))
+}
+
+pub(super) fn not_known(target: &str, reason: &str) -> Finding {
+    Finding::inconclusive(format!("what came of it on {target} is not known yet"))
+        .because(clean_line(reason))
+        .can("when it answers again, press Enter: its version is asked")
+}
+
+/// Tells the journal which revisions are done.
+async fn report(sight: &Sight<'_>, way: &Way) {
+    for revision in reached(way) {
+        let record = EffectRecord {
+            name: revision,
+            outcome: EffectOutcome::Committed,
+            duration_ms: 0,
+            detail: format!("says {}", sight.described.version_table),
+        };
+        sight.context.effect(record).await;
+    }
+}

@@ -1,0 +1,183 @@
+//! `guard`: may the change go from the reference to the target; and `check`: do the models and the
+//! database say the same.
+
+use super::audit::{differences, evidence, schema};
+use super::call::{Call, failed};
+use super::judge;
+use super::seen::AlembicSeen;
+use super::sight::Sight;
+use crate::alembic::Distance;
+use crate::alembic::answer::Trouble;
+use crate::expectation::{Finding, Verdict};
+use crate::gate::Outcome;
+
+pub(super) async fn run(sight: &Sight<'_>) -> Outcome {
+    let mut seen = match sight.look_at_all().await {
+        Ok(seen) => seen,
+        Err(outcome) => return outcome,
+    };
+    seen.version = sight.version().await;
+    let finding = judged(sight, &mut seen).await;
+    if sight.context.cancel.is_cancelled() {
+        return Outcome::canceled("it was canceled; nothing was changed");
+    }
+    Outcome::of(finding.unwrap_or_else(|finding| finding)).with(evidence(sight, seen))
+}
+
+/// Looks as far as it makes sense; what refuses first ends it.
+async fn judged(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<Finding, Finding> {
+    if let Some(finding) = judge::history(seen) {
+        return Err(finding);
+    }
+    for database in &seen.databases {
+        if database.relation.is_none() {
+            return Err(judge::untracked(database));
+        }
+        if !database.unknown.is_empty() {
+            return Err(judge::unknown(database));
+        }
+    }
+    let (Some(here), Some(there)) = (seen.here().cloned(), seen.reference().cloned()) else {
+        return Err(Finding::errored("a guard needs two databases"));
+    };
+    let distance = sight.graph().distance(&here.versions, &there.versions);
+    if let Some(finding) = judge::distance(&here, &there, &distance) {
+        return Err(finding);
+    }
+    let wanted = schema(sight, &there.target).await.map_err(unreadable)?;
+    let (found, said) = match &distance {
+        Distance::Behind(steps) => {
+            seen.steps = sight.steps(steps);
+            let said = format!("{} is {} revisions behind", here.target, steps.len());
+            if !sight.gate.scratch {
+                return Ok(Finding::passed(format!(
+                    "{said}; not tried, as the runbook says"
+                )));
+            }
+            let goals: Vec<&str> = there.versions.iter().map(String::as_str).collect();
+            let tried = sight
+                .try_upgrade(&goals, &here.versions, Some(&wanted))
+                .await?;
+            let differences = tried.differences.clone();
+            let removed = tried.removed.clone();
+            let trouble = tried.failed.clone();
+            seen.tried = Some(tried);
+            if let Some(reason) = trouble {
+                return Err(
+                    Finding::failed("the upgrade fails on a copy of the target's schema")
+                        .because(reason)
+                        .because("the target itself was only read")
+                        .can("mend the revision, test it, then retry this gate"),
+                );
+            }
+            let said = match removed.len() {
+                0 => format!("{said}; upgraded on a private copy, its schema is the reference's"),
+                n => {
+                    format!("{said}; on a private copy {n} things are taken away by it, see below")
+                }
+            };
+            (differences.unwrap_or_default(), said)
+        }
+        _ => {
+            let found = schema(sight, &here.target).await.map_err(unreadable)?;
+            (
+                differences(&wanted, &found),
+                "in sync, and the schemas are the same".to_owned(),
+            )
+        }
+    };
+    seen.differences = Some(found.clone());
+    if !found.is_empty() {
+        let (target, reference) = (&here.target, &there.target);
+        let finding = Finding::failed(format!(
+            "{} differences between {target} and {reference} that no pending revision explains",
+            found.len()
+        ));
+        return Err(judge::named(finding, &found)
+            .because("nothing was run")
+            .can("find out who changed a schema by hand; make a revision of it, or take it back"));
+    }
+    let behind = there.behind.len();
+    Ok(match behind {
+        0 => Finding::passed(said),
+        n => Finding::passed(format!("{said}; {} is {n} behind the head", there.target)),
+    })
+}
+
+pub(super) fn unreadable(reason: String) -> Finding {
+    Finding::errored("a schema could not be read")
+        .because(reason)
+        .can("mend what it says, then retry this gate")
+}
+
+pub(super) async fn check(sight: &Sight<'_>) -> Outcome {
+    let mut seen = match sight.look_at_all().await {
+        Ok(seen) => seen,
+        Err(outcome) => return outcome,
+    };
+    seen.version = sight.version().await;
+    let finding = match judge::history(&seen) {
+        Some(finding) => finding,
+        None => match seen.here() {
+            Some(here) if here.relation.is_none() => judge::untracked(here),
+            Some(here) if !here.unknown.is_empty() => judge::unknown(here),
+            Some(here) if !here.behind.is_empty() => Finding::failed(format!(
+                "{} is {} revisions behind the head",
+                here.target,
+                here.behind.len()
+            ))
+            .because(here.behind.join(", "))
+            .can("upgrade it, then retry this gate"),
+            _ => models(sight, &mut seen).await,
+        },
+    };
+    Outcome::of(finding).with(evidence(sight, seen))
+}
+
+/// Asks Alembic whether the models say what the database says.
+pub(super) async fn models(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Finding {
+    match sight.leads_elsewhere().await {
+        Ok(None) => {}
+        Ok(Some(reason)) => return elsewhere(sight, reason),
+        Err(finding) => return finding,
+    }
+    let call = Call {
+        arguments: &["check"],
+        target: &sight.gate.target,
+        targets: &sight.context.targets,
+        acts: false,
+        quiet: false,
+    };
+    let called = match sight.call(&call).await {
+        Ok(called) => called,
+        Err(finding) => return finding,
+    };
+    match called.trouble {
+        None => {
+            seen.models = Some(String::new());
+            Finding::passed("current is the head, and the models say what the database says")
+        }
+        Some(trouble) => {
+            if let Trouble::NewOperations(said) = &trouble {
+                seen.models = Some(said.clone());
+            }
+            failed("the models and the database differ", &trouble)
+        }
+    }
+}
+
+/// Alembic would work somewhere else.
+pub(super) fn elsewhere(sight: &Sight<'_>, reason: String) -> Finding {
+    let (project, variable) = (&sight.described.name, &sight.described.url_env);
+    Finding::failed(format!("Alembic would not work on {}", sight.gate.target))
+        .because(reason)
+        .because("nothing was run")
+        .can(format!(
+            "let env.py of {project} take its address from {variable}"
+        ))
+}
+
+/// Tells whether a finding lets one go on.
+pub(super) fn is_good(finding: &Finding) -> bool {
+    finding.verdict == Verdict::Passed
+}
