@@ -3,10 +3,14 @@
 //! It walks on until a gate does not pass or needs a person. It can start what needs nobody, and
 //! nothing else: it never ticks, signs, waives or confirms.
 
+mod given;
 mod stop;
 
 use std::sync::Arc;
 
+pub use self::given::Given;
+use self::given::flag_news;
+pub(crate) use self::given::left_out;
 pub(crate) use self::stop::Signals;
 use self::stop::{cancel, needs_answer, stopped};
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
@@ -44,14 +48,16 @@ enum Next {
     Wait,
     Send(Command),
     Ask(Request),
+    /// Gives a gate the plan that the command line has for it.
+    Give(String, Vec<u8>),
     Stop(End, String),
 }
 
 /// Walks on. `data` takes results, `note` takes everything else.
 pub async fn run(
     handle: &EngineHandle,
-    report: Report,
-    live: bool,
+    given: Given,
+    (report, live): (Report, bool),
     data: &mut impl FnMut(&str),
     note: &mut impl FnMut(&str),
 ) -> End {
@@ -60,16 +66,19 @@ pub async fn run(
         shown: first_of_this_process(&handle.snapshot()),
         retried: Vec::new(),
         asked: Vec::new(),
+        given,
     };
     let mut snapshots = handle.snapshots();
     let mut signals = Signals::new();
     let (mut said, mut noticed, mut stopping) = (0, 0, false);
     let mut asked: Option<String> = None;
+    let mut flag = None;
     // What passed before may have passed on another server than the one that answers now.
     handle.ask(Request::Look).await;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         noticed = say_notices(&snapshot, noticed, note);
+        flag_news(&snapshot.run, &mut flag, note);
         walk.show(&snapshot, data);
         if stopping && let Some((end, reason)) = stopped(&snapshot) {
             let question = asked.take().filter(|_| end == End::Interrupted);
@@ -90,11 +99,11 @@ pub async fn run(
             Next::Wait => {}
             Next::Stop(end, reason) => return walk.end(&snapshot, end, &reason, data, note),
             Next::Ask(request) => handle.ask(request).await,
-            Next::Send(command) => match handle.command(command).await {
+            Next::Send(_) | Next::Give(..) => match carry_out(handle, next).await {
                 Ok(()) => continue,
                 Err(error) => {
                     let end = match &error {
-                        CommandError::Refused(_) => End::NotPassed,
+                        CommandError::Refused(_) | CommandError::Plan(_) => End::NotPassed,
                         _ => End::Journal,
                     };
                     return walk.end(&snapshot, end, &error.to_string(), data, note);
@@ -111,6 +120,14 @@ pub async fn run(
                 cancel(handle, &snapshot).await;
             }
         }
+    }
+}
+
+async fn carry_out(handle: &EngineHandle, next: Next) -> Result<(), CommandError> {
+    match next {
+        Next::Send(command) => handle.command(command).await,
+        Next::Give(gate, text) => handle.give_plan(gate, text).await,
+        Next::Wait | Next::Ask(_) | Next::Stop(..) => Ok(()),
     }
 }
 
@@ -151,6 +168,8 @@ struct Walk {
     retried: Vec<String>,
     /// Gates in doubt that were asked about again.
     asked: Vec<String>,
+    /// Plans that the command line has for gates.
+    given: Given,
 }
 
 impl Walk {
@@ -179,6 +198,9 @@ impl Walk {
         {
             return Next::Wait;
         }
+        if let Some((gate, text)) = self.given.take_due(run) {
+            return Next::Give(gate, text);
+        }
         let Some(gate) = run.current() else {
             return Next::Send(Command::Close);
         };
@@ -195,7 +217,14 @@ impl Walk {
             Nature::SignOff { .. } => {
                 return needs_person(gate, "it is signed by people at the console");
             }
-            Nature::Acts if definition.typed_name.is_some() && starts(gate.state) => {
+            Nature::Looks if given::needs_plan(definition, gate) => {
+                return needs_person(gate, given::NEEDS);
+            }
+            Nature::Acts
+                if definition.typed_name.is_some()
+                    && starts(gate.state)
+                    && !(definition.migrates && run.migrations_disabled().is_some()) =>
+            {
                 return needs_person(gate, confirmed_by_a_person(&definition.kind));
             }
             Nature::Acts | Nature::Looks => {}
@@ -309,8 +338,12 @@ impl Walk {
                 "current": current.map(|gate| &gate.id),
                 "state": current.map(|gate| gate.state),
                 "reason": reason,
+                "left_out": run.left_out().map(|gate| &gate.id).collect::<Vec<_>>(),
             });
             data(&format!("{result}\n"));
+        }
+        if let Some(words) = left_out(run) {
+            note(&format!("stagegate: {words}"));
         }
         if end == End::Closed {
             return end;

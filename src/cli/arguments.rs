@@ -117,6 +117,9 @@ pub(super) struct RunArguments {
     /// Run without a console
     #[arg(long)]
     pub(super) headless: bool,
+    /// Give a gate the plan that it judges; - is standard input
+    #[arg(long, value_name = "GATE=FILE", value_parser = super::given::parse_paste, requires = "headless")]
+    pub(super) paste: Vec<(String, String)>,
     /// How a headless run reports
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
@@ -181,14 +184,20 @@ cannot be told are shown: exit code 0, as when nothing was found. A file that ca
 No comment in a file suppresses anything; --allow does, for this call, by code (DS102) or by kind
 (DELETES_DATA). In a run, the lint gate allows a hazard for one file under a condition.
 
+A plan (--plan) that is unclear, or in which nothing is recognised as SQL: exit code 4. --allow has no say in it.
+
   stagegate lint db/migrations
+  stagegate lint --plan publish-page.txt
   stagegate lint change.sql --allow DS102
   stagegate lint db/migrations --format sarif > lint.sarif")]
 pub(super) struct LintArguments {
     /// SQL files, or folders that hold them
-    #[arg(required = true)]
+    #[arg(required_unless_present = "plan")]
     pub(super) files: Vec<PathBuf>,
-    /// Do not refuse this hazard: a code or a kind
+    /// A plan that somebody else shows, as a text with SQL in it; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) plan: Option<String>,
+    /// Do not refuse this hazard in the files: a code or a kind
     #[arg(long, value_name = "HAZARD")]
     pub(super) allow: Vec<String>,
     #[arg(long, value_enum, default_value = "text")]

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::arguments::{LintArguments, LintFormat};
-use super::{Exit, lint_sarif, say};
+use super::{Exit, lint_plan, lint_sarif, say};
+use crate::sql::elsewhere::Elsewhere;
 use crate::sql::hazard::{self, Hazard, HazardClass};
 use crate::untrusted::clean_line;
 
@@ -14,10 +15,22 @@ const REFUSED: [HazardClass; 2] = [HazardClass::DataLoss, HazardClass::HostLevel
 pub(super) struct Linted {
     pub(super) file: String,
     pub(super) hazards: Vec<Hazard>,
+    /// What else was found, where it is a plan that somebody else made.
+    pub(super) plan: Option<Elsewhere>,
+}
+
+impl Linted {
+    /// Tells whether a hazard of it is refused on this command line.
+    pub(super) fn refuses(&self, hazard: &Hazard, allow: &[String]) -> bool {
+        match &self.plan {
+            Some(_) => Elsewhere::refuses(hazard, &REFUSED.map(|class| class.word().to_owned())),
+            None => is_refused(hazard, allow),
+        }
+    }
 }
 
 /// Tells whether a hazard is refused on this command line.
-pub(super) fn is_refused(hazard: &Hazard, allow: &[String]) -> bool {
+fn is_refused(hazard: &Hazard, allow: &[String]) -> bool {
     REFUSED.contains(&hazard.class)
         && hazard.is_refusable()
         && !allow
@@ -50,9 +63,16 @@ pub(super) fn run(arguments: &LintArguments) -> Exit {
             Ok(Ok(text)) => linted.push(Linted {
                 file,
                 hazards: hazard::hazards(&text),
+                plan: None,
             }),
             Ok(Err(_)) => troubles.push(format!("{file} is not UTF-8; save it as UTF-8")),
             Err(error) => troubles.push(format!("{file} cannot be read: {error}")),
+        }
+    }
+    if let Some(file) = &arguments.plan {
+        match lint_plan::read(file) {
+            Ok(plan) => linted.push(plan),
+            Err(trouble) => troubles.push(trouble),
         }
     }
     match arguments.format {
@@ -72,12 +92,14 @@ pub(super) fn run(arguments: &LintArguments) -> Exit {
     if !troubles.is_empty() {
         return Exit::Config;
     }
-    let refused = linted
-        .iter()
-        .flat_map(|file| &file.hazards)
-        .any(|hazard| is_refused(hazard, &arguments.allow));
+    let refused = linted.iter().any(|file| {
+        let mut hazards = file.hazards.iter();
+        hazards.any(|hazard| file.refuses(hazard, &arguments.allow))
+    });
     if refused {
         Exit::DestructiveRefused
+    } else if linted.iter().any(lint_plan::is_unclear) {
+        Exit::NotPassed
     } else {
         Exit::Well
     }
@@ -117,7 +139,7 @@ fn as_text(linted: &[Linted], allow: &[String]) -> String {
     let (mut refused, mut shown) = (0, 0);
     for file in linted {
         for hazard in &file.hazards {
-            let word = if is_refused(hazard, allow) {
+            let word = if file.refuses(hazard, allow) {
                 refused += 1;
                 "refused"
             } else {
@@ -144,6 +166,7 @@ fn as_text(linted: &[Linted], allow: &[String]) -> String {
                 hazard.instead
             ));
         }
+        out.push_str(&lint_plan::as_text(file));
     }
     out.push_str(&format!(
         "{} files, {refused} hazards refused, {shown} shown\n",
@@ -159,11 +182,17 @@ fn as_json(linted: &[Linted], allow: &[String]) -> serde_json::Value {
             .iter()
             .map(|hazard| {
                 let mut value = serde_json::to_value(hazard).unwrap_or_default();
-                value["refused"] = is_refused(hazard, allow).into();
+                value["refused"] = file.refuses(hazard, allow).into();
                 value
             })
             .collect();
-        serde_json::json!({ "path": file.file, "hazards": hazards })
+        let mut value = serde_json::json!({ "path": file.file, "hazards": hazards });
+        if let Some(plan) = &file.plan {
+            value["statements"] = plan.statements.into();
+            value["unclear"] = serde_json::to_value(&plan.unclear).unwrap_or_default();
+            value["nothing_to_do"] = serde_json::to_value(&plan.nothing_to_do).unwrap_or_default();
+        }
+        value
     };
     let files: Vec<serde_json::Value> = linted.iter().map(file).collect();
     serde_json::json!({ "format": 1, "files": files })

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::lint::{Linted, is_refused};
+use super::lint::Linted;
 use crate::sql::hazard::{self, Hazard};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -90,7 +90,7 @@ pub(super) fn write(linted: &[Linted], allow: &[String]) -> String {
     let results = linted.iter().flat_map(|file| {
         file.hazards
             .iter()
-            .map(|hazard| finding(&file.file, hazard, allow))
+            .map(|hazard| finding(file, hazard, allow))
     });
     let log = Log {
         schema: SCHEMA,
@@ -125,8 +125,9 @@ fn rules() -> Vec<Rule> {
         .collect()
 }
 
-fn finding<'a>(file: &str, hazard: &'a Hazard, allow: &[String]) -> Finding<'a> {
-    let level = if is_refused(hazard, allow) {
+fn finding<'a>(linted: &Linted, hazard: &'a Hazard, allow: &[String]) -> Finding<'a> {
+    let file = &linted.file;
+    let level = if linted.refuses(hazard, allow) {
         "error"
     } else if hazard.is_refusable() {
         "warning"

@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::{Format, PlanArguments};
 use super::{Exit, runtime, say};
 use crate::engine::OpenError;
-use crate::gate::{self, Choices, Context, Feed, Plan, Signals, Targets, Tone};
+use crate::gate::{self, Choices, Context, Feed, Plan, Signals, Targets, Tone, disabled};
 use crate::postgres::environment::Environment;
+use crate::promotion::{FlagRecord, FlagSays};
 use crate::runbook::{self, Gate, Runbook};
 
 pub(super) fn run(arguments: PlanArguments) -> Exit {
@@ -118,8 +119,22 @@ pub(super) fn context(
         nonce: String::new(),
         committed: BTreeSet::new(),
         traced: false,
+        pasted: None,
+        migrations: migrations(runbook, targets, base),
+        left_out: Vec::new(),
         journal: (0, crate::promotion::GENESIS.to_owned()),
     }
+}
+
+/// What keeps migrations from running, as it says now.
+fn migrations(runbook: &Runbook, targets: &Targets, base: &Path) -> Option<FlagRecord> {
+    let by = &runbook.migrations_disabled_by;
+    let says = disabled::look(by, base, &runbook.vars, |name| targets.variable(name));
+    (says != FlagSays::Enabled).then(|| FlagRecord {
+        flag: by.words(),
+        says,
+        seen: jiff::Timestamp::now(),
+    })
 }
 
 fn print_text(gate: &Gate, plan: &Plan) {

@@ -9,7 +9,7 @@ use super::arguments::{Format, Look, Place, RunArguments, Theme};
 use super::{Exit, runtime, say};
 use crate::console::{self, Console, ConsoleEnd, ConsoleOptions, ThemeName};
 use crate::engine::{self, EngineHandle, OpenOptions, Snapshot, Which, open_asleep};
-use crate::headless::{self, Report, Signals};
+use crate::headless::{self, Given, Report, Signals};
 use crate::postgres::environment::Environment;
 use crate::promotion::{Command, GateState, RunStatus, Via};
 use crate::system::user_name;
@@ -46,10 +46,17 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
         via,
         surroundings: Environment::of_process(),
     };
+    let given = match super::given::read(&arguments.paste) {
+        Ok(given) => given,
+        Err(exit) => return exit,
+    };
     let handle = match open_asleep(&options) {
         Ok(handle) => Arc::new(handle),
         Err(error) => return say::open_error(&error),
     };
+    if let Err(exit) = super::given::check(&given, &handle.snapshot().run) {
+        return exit;
+    }
     // The first frame waits for nothing that it does not show: threads come after it.
     let console =
         (!arguments.headless).then(|| console::open(&handle, console_options(arguments.look)));
@@ -62,7 +69,7 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
         return say::open_error(&error);
     }
     let exit = match console {
-        None => runtime.block_on(walk_headless(handle, arguments.format)),
+        None => runtime.block_on(walk_headless(handle, given, arguments.format)),
         Some(console) => runtime.block_on(in_console(handle, console)),
     };
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -89,13 +96,20 @@ pub(super) fn runs_folder(place: &Place) -> Option<PathBuf> {
     folder
 }
 
-async fn walk_headless(handle: Arc<EngineHandle>, format: Format) -> Exit {
+async fn walk_headless(handle: Arc<EngineHandle>, given: Given, format: Format) -> Exit {
     let report = match format {
         Format::Text => Report::Text,
         Format::Json => Report::Json,
     };
     let live = std::io::stderr().is_terminal();
-    let end = headless::run(&handle, report, live, &mut say::data, &mut say::note).await;
+    let end = headless::run(
+        &handle,
+        given,
+        (report, live),
+        &mut say::data,
+        &mut say::note,
+    )
+    .await;
     let exit = match end {
         headless::End::Closed => Exit::Well,
         headless::End::NotPassed => Exit::NotPassed,
@@ -171,6 +185,9 @@ pub(super) async fn in_console(
     let snapshot = handle.snapshot();
     if ended != ConsoleEnd::HungUp {
         resume_hint(&snapshot);
+        if let Some(words) = headless::left_out(&snapshot.run) {
+            say::note(&format!("  {words}"));
+        }
     }
     if snapshot.run.at_work().is_none() {
         close(handle);

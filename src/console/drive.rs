@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::time::{Instant, sleep_until};
 
+use super::given;
 use super::model::Model;
 use super::msg::{Effect, Msg};
 use super::reader::Reader;
@@ -339,6 +340,10 @@ impl Driver {
                     );
                 }
                 Effect::Announce(announcement) => self.announce(announcement),
+                Effect::GivePlan { gate, text } => {
+                    self.answers.push(given::give(&self.handle, gate, text));
+                }
+                Effect::LoadPlan(path) => self.answers.push(given::load(path)),
                 Effect::Plan(gate) => self.ask(Request::Plan { gate }),
                 Effect::Reconcile(gate) => self.ask(Request::Reconcile { gate }),
                 Effect::Look => self.ask(Request::Look),

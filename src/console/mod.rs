@@ -6,6 +6,7 @@
 
 pub mod alone;
 mod drive;
+mod given;
 pub mod keymap;
 pub mod model;
 pub mod msg;

@@ -17,7 +17,7 @@ use super::screen::locks::LocksScreen;
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
 use super::screen::text::Doc;
-use super::screen::{Row, Screen, Verb, banner, recovery_point};
+use super::screen::{Row, Screen, Verb, banner, left_out, recovery_point};
 use crate::engine::Snapshot;
 use crate::gate::{FeedView, Plan};
 use crate::promotion::{
@@ -321,6 +321,7 @@ impl Model {
     /// The places of this screen; `None` when it is too small.
     pub fn layout(&self) -> Option<Layout> {
         let more = u16::from(banner(self).is_some()) + u16::from(recovery_point(self).is_some());
+        let more = more + u16::from(left_out(self).is_some());
         Layout::of(self.size, more)
     }
 

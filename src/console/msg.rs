@@ -33,6 +33,13 @@ pub enum Msg {
     Git(u64, Box<News>),
     /// What was read of changed files.
     Files(Box<FilesNews>),
+    /// A plan was taken for a gate, or why not.
+    PlanGiven {
+        gate: String,
+        result: Result<(), CommandError>,
+    },
+    /// The file of a plan was read, or why not.
+    PlanLoaded(Result<String, String>),
     /// A message was sent, or why not; if it was copied, its text.
     Announced(Result<(), CommandError>),
     /// A text was written to a file, or why not.
@@ -65,6 +72,13 @@ pub enum Effect {
     },
     /// Sends a message to people. One that is not posted goes to the terminal's clipboard.
     Announce(Announcement),
+    /// Gives a gate the plan that it judges.
+    GivePlan {
+        gate: String,
+        text: String,
+    },
+    /// Reads the file of such a plan.
+    LoadPlan(String),
     Plan(String),
     Reconcile(String),
     Look,

@@ -12,7 +12,7 @@ use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, diff, git, locks, review, run};
+use super::screen::{Screen, act, back, choose, diff, git, given, locks, review, run};
 use crate::engine::CommandError;
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -60,6 +60,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Announced(result) => back::told(model, result),
+        Msg::PlanGiven { gate, result } => given::told(model, &gate, result),
+        Msg::PlanLoaded(text) => given::loaded(model, text),
         Msg::Saved(result) => {
             match result {
                 Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),
@@ -224,6 +226,8 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
             origin: Origin::Dialog,
         }],
         Answer::Announce(announcement) => vec![Effect::Announce(*announcement)],
+        Answer::GivePlan { gate, text } => vec![Effect::GivePlan { gate, text }],
+        Answer::LoadPlan(path) => vec![Effect::LoadPlan(path)],
         Answer::LeaveRunning => vec![Effect::Quit(ConsoleEnd::LeftRunning)],
         Answer::CancelAndLeave => {
             model.dialog = None;
@@ -247,7 +251,7 @@ fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
         dialog.paste(text);
     } else if let Some(input) = &mut model.search {
         input.paste(text);
-    } else {
+    } else if !given::pasted(model, text) {
         model.say(Tone::Refusal, "pasted text is ignored here");
     }
     Vec::new()

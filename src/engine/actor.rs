@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::begin::{Reports, Requests, Siblings};
 use super::handle::{CommandError, Request, Snapshot};
 use super::open::other_open_run;
+use super::outside::Looks;
 use super::store::Store;
 use super::work::{self, Report, Tasks};
 use crate::gate::{Chosen, Feed, Targets};
@@ -80,6 +81,7 @@ impl Engine {
         self.publish();
         on.block_on(async {
             let mut listening = true;
+            let mut looks = Looks::of(&self.runbook.migrations_disabled_by);
             let mut due = None;
             // A worker must be heard out even when nobody listens any more.
             while listening || self.in_flight > 0 {
@@ -94,6 +96,9 @@ impl Engine {
                             None => listening = false,
                         }
                     }
+                    () = looks.next(), if listening => if !self.look_at_flag() {
+                        continue; // Nobody draws a frame because nothing has changed.
+                    },
                 }
                 match self.gathered.is_empty() {
                     true => due = None,
@@ -124,6 +129,16 @@ impl Engine {
                 actor,
                 reply,
             } => self.announce(announcement, actor, reply),
+            Request::GivePlan {
+                gate,
+                text,
+                actor,
+                reply,
+            } => {
+                let result = self.take_plan(&gate, &text, &actor);
+                self.publish();
+                let _ = reply.send(result);
+            }
             Request::Plan { gate } => self.begin_plan(&gate),
             Request::Reconcile { gate } => self.begin_reconcile(&gate),
             Request::Look => {
@@ -204,6 +219,7 @@ impl Engine {
             return;
         };
         let acts = |gate: &GateDefinition| gate.nature == Nature::Acts;
+        self.look_at_flag();
         if self.run.definition_of(gate).is_some_and(acts) {
             self.check_inputs();
         }

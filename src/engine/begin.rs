@@ -100,6 +100,7 @@ impl Engine {
             gathered: Vec::new(),
         };
         engine.remember_timelines();
+        engine.look_at_flag();
         engine.check_inputs(); // The first snapshot that anybody sees says what is stale.
         engine.publish();
         Ok(EngineHandle {

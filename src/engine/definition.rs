@@ -6,7 +6,9 @@ use crate::promotion::{
     Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
     PhaseDefinition, RoleDefinition, RollbackDefinition, Scope, WindowDefinition,
 };
-use crate::runbook::{self, Against, AlembicAction, Environment, Gate, Kind, Rollback, Runbook};
+use crate::runbook::{
+    self, Against, AlembicAction, Environment, Gate, Kind, PlanSource, Rollback, Runbook,
+};
 
 /// Makes the definition that a run's first record holds.
 pub fn definition(runbook: &Runbook) -> Definition {
@@ -99,6 +101,12 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
         waivable: gate.waivable,
         lasts_seconds: lasts(&gate.kind).as_secs() as i64,
         approvers: approvers(&gate.kind),
+        migrates: gate.kind.migrates(),
+        pastes: matches!(&gate.kind, Kind::Lint(lint) if lint.plan == Some(PlanSource::Paste)),
+        recovery: match &gate.kind {
+            Kind::Lint(lint) => lint.recovery.clone(),
+            _ => Vec::new(),
+        },
         typed_name: match nature {
             Nature::Acts => typed_name(runbook, &gate.kind),
             _ => None,

@@ -34,6 +34,13 @@ pub enum Request {
         actor: Actor,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
+    /// Keep a plan that somebody gives a gate.
+    GivePlan {
+        gate: String,
+        text: Vec<u8>,
+        actor: Actor,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
     /// Connect once to every target, to show who answers.
     Look,
 }
@@ -47,6 +54,8 @@ pub enum CommandError {
     Journal(String),
     #[error("the message was not sent: {0}")]
     Message(String),
+    #[error("the plan was not taken: {0}")]
+    Plan(String),
     #[error("the engine has ended")]
     Gone,
 }
@@ -116,6 +125,25 @@ impl EngineHandle {
         self.requests
             .send(Request::Announce {
                 announcement,
+                actor,
+                reply,
+            })
+            .await
+            .map_err(|_| CommandError::Gone)?;
+        answer.await.map_err(|_| CommandError::Gone)?
+    }
+
+    /// Gives a gate the plan that it is to judge, and waits until it is kept and recorded.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn give_plan(&self, gate: String, text: Vec<u8>) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let actor = self.actor.clone();
+        self.requests
+            .send(Request::GivePlan {
+                gate,
+                text,
                 actor,
                 reply,
             })

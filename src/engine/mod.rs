@@ -11,6 +11,7 @@ mod decided;
 mod definition;
 mod handle;
 mod open;
+mod outside;
 mod react;
 mod servers;
 mod signal;

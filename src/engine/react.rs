@@ -228,7 +228,10 @@ impl Engine {
                 _ => None,
             });
         let tried = attempt + 1 - by_person.unwrap_or(attempt);
-        if tried >= retry.attempts || !record.state.may_retry() {
+        // Neither is a plan that was refused, before what it asks for is done.
+        let waits = self.run.blocking(gate).is_some()
+            || record.pasted.as_ref().is_some_and(|pasted| pasted.refused);
+        if tried >= retry.attempts || !record.state.may_retry() || waits {
             return;
         }
         let every = jiff::SignedDuration::try_from(retry.every).unwrap_or_default();

@@ -16,7 +16,9 @@ const JOURNAL: &str = "journal.jsonl";
 const RUNBOOK: &str = "runbook.toml";
 const OWNER: &str = "owner.json";
 /// The folders inside a run's own.
-const PARTS: [&str; 5] = ["plans", "evidence", "outputs", "samples", "messages"];
+const PARTS: [&str; 6] = [
+    "plans", "evidence", "outputs", "samples", "messages", "given",
+];
 /// How the files begin that hold a password for a client program while it runs.
 const PASSFILE_PREFIX: &str = ".passfile-";
 

@@ -116,6 +116,9 @@ impl Engine {
                 .unwrap_or_default(),
             reviews: self.run.reviews.clone(),
             traced: false,
+            pasted: record.and_then(|record| Some(record.pasted.as_ref()?.sha256.clone())),
+            migrations: self.run.migrations.clone(),
+            left_out: self.run.left_out().map(|gate| gate.id.clone()).collect(),
             journal: (seq, head.to_owned()),
         })
     }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Choices, Evidence, Feed, Signals, Targets};
-use crate::promotion::{EffectRecord, GateState, RemedyRecord, Reviews};
+use crate::promotion::{EffectRecord, FlagRecord, GateState, RemedyRecord, Reviews};
 use crate::runbook::{self, Gate, Runbook};
 
 /// What one attempt at one gate works with.
@@ -51,6 +51,12 @@ pub struct Context {
     pub reviews: BTreeMap<String, Reviews>,
     /// What each statement does to its surroundings is looked at: in a rehearsal, where nobody waits.
     pub traced: bool,
+    /// SHA-256 of the plan that a person gave the gate; its text lies in the run's folder.
+    pub pasted: Option<String>,
+    /// What keeps migrations from running, where it was seen to be set.
+    pub migrations: Option<FlagRecord>,
+    /// The gates that were left out because of it.
+    pub left_out: Vec<String>,
     /// The journal's last record when the gate was started.
     pub journal: (u64, String),
 }

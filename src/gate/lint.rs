@@ -3,12 +3,13 @@
 //! A hazard is allowed in one file by its code, and only while a question to a target is answered
 //! with exactly one true: a table that was empty when the runbook was written may be full tonight.
 
+use super::lint_plan;
 use super::lint_seen::{HazardStanding, LintSeen, LintedFile, LintedHazard, place};
-use super::lint_survey::{same_path, survey};
+use super::lint_survey::{Survey, same_path, survey};
 use super::{Context, Evidence, Outcome, Plan, Tone};
 use crate::postgres::ask::{self, Question};
 use crate::postgres::session::SessionSettings;
-use crate::runbook::{AllowedHazard, Lint};
+use crate::runbook::{AllowedHazard, Lint, PlanSource};
 use crate::sql::Script;
 use crate::sql::hazard::HazardClass;
 use crate::untrusted::clean_line;
@@ -29,6 +30,11 @@ pub(super) fn plan(gate: &Lint, context: &Context) -> Plan {
     }
     for file in &seen.files {
         describe(&mut plan, file);
+    }
+    lint_plan::describe(gate, context, &mut plan);
+    if let Some(given) = &seen.plan {
+        lint_plan::lines(given, &mut plan);
+        describe(&mut plan, &given.file);
     }
     for idle in &survey.idle {
         plan.line(Tone::Warning, idle);
@@ -82,6 +88,14 @@ fn summary(gate: &Lint, seen: &LintSeen) -> String {
             seen.boundary.len(),
             seen.boundary_files
         ));
+    }
+    match &gate.plan {
+        Some(PlanSource::Paste) => parts.push("a plan that is given".to_owned()),
+        Some(PlanSource::File(path)) => parts.push(format!("the plan in {path}")),
+        Some(PlanSource::Program(program)) => {
+            parts.push(format!("the plan that {} prints", program.argv[0]));
+        }
+        None => {}
     }
     format!("look for what is dangerous: {}", parts.join(", "))
 }
@@ -161,7 +175,12 @@ pub(super) async fn run(gate: &Lint, context: &Context) -> Outcome {
             }
         }
     }
-    for file in &survey.seen.files {
+    take_plan(gate, context, &mut survey).await;
+    if context.cancel.is_cancelled() {
+        return Outcome::canceled("the lint was canceled; nothing was changed");
+    }
+    let plan = survey.seen.plan.iter().map(|plan| &plan.file);
+    for file in survey.seen.files.iter().chain(plan) {
         for linted in &file.hazards {
             if !matches!(linted.standing, HazardStanding::Shown) {
                 let line = place(file, &linted.hazard);
@@ -169,10 +188,26 @@ pub(super) async fn run(gate: &Lint, context: &Context) -> Outcome {
             }
         }
     }
-    Outcome::of(survey.seen.judge()).with(Evidence::Lint {
+    let finding = lint_plan::with_recovery(survey.seen.judge(), gate, context);
+    Outcome::of(finding).with(Evidence::Lint {
         inputs: survey.digest,
         seen: survey.seen,
     })
+}
+
+/// Lets the plan be printed where a program does that, and keeps the text that is judged.
+async fn take_plan(gate: &Lint, context: &Context, survey: &mut Survey) {
+    let seen = &mut survey.seen;
+    match lint_plan::printed(gate, context).await {
+        Some(Ok(plan)) => seen.plan = Some(Box::new(plan)),
+        Some(Err(problem)) => seen.problems.push(problem),
+        None => {}
+    }
+    if let Some(plan) = &seen.plan
+        && let Err(problem) = lint_plan::keep_file(gate, context, plan)
+    {
+        seen.problems.push(problem);
+    }
 }
 
 /// Asks a predicate: one row with one value, and that value true.

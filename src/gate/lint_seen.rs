@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::expectation::Finding;
+use crate::sql::elsewhere::LineSeen;
 use crate::sql::hazard::Hazard;
 
 /// How many findings are named in a verdict; all of them are in the evidence.
@@ -62,6 +63,19 @@ pub struct BoundaryWrite {
     pub text: String,
 }
 
+/// A plan that somebody else made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSeen {
+    pub bytes: u64,
+    /// Where it came from, its hash, and what is dangerous in it.
+    pub file: LintedFile,
+    /// What could not be read, or says too little.
+    pub unclear: Vec<LineSeen>,
+    /// The line that says that there is nothing to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nothing_to_do: Option<LineSeen>,
+}
+
 /// Everything that a lint saw.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LintSeen {
@@ -74,6 +88,8 @@ pub struct LintSeen {
     pub skipped: Vec<String>,
     /// Why something could not be looked at.
     pub problems: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<PlanSeen>>,
 }
 
 impl LintSeen {
@@ -82,6 +98,7 @@ impl LintSeen {
         let mut findings = vec![self.passed()];
         findings.extend(self.unreadable());
         findings.extend(self.errored());
+        findings.extend(self.unclear());
         findings.extend(self.refused());
         findings.extend(self.crossed());
         let failed: Vec<&Finding> = findings.iter().skip(1).collect();
@@ -99,6 +116,7 @@ impl LintSeen {
 
     fn all(&self) -> impl Iterator<Item = (&LintedFile, &LintedHazard)> {
         let files = self.files.iter();
+        let files = files.chain(self.plan.iter().map(|plan| &plan.file));
         files.flat_map(|file| file.hazards.iter().map(move |hazard| (file, hazard)))
     }
 
@@ -108,7 +126,12 @@ impl LintSeen {
             let allowed = self
                 .all()
                 .filter(|(_, h)| matches!(h.standing, HazardStanding::Allowed { .. }));
-            let (allowed, all) = (allowed.count(), self.all().count());
+            let all = self
+                .files
+                .iter()
+                .map(|file| file.hazards.len())
+                .sum::<usize>();
+            let allowed = allowed.count();
             let statements: usize = self.files.iter().map(|f| f.statements).sum();
             parts.push(format!(
                 "{} files, {statements} statements: {all} hazards, none refused{}",
@@ -125,11 +148,42 @@ impl LintSeen {
                 self.boundary_files
             ));
         }
+        if let Some(plan) = &self.plan {
+            parts.push(match &plan.nothing_to_do {
+                Some(line) => format!("{} says: {}", plan.file.file, line.text),
+                None => format!(
+                    "{}: {} statements, none refused",
+                    plan.file.file, plan.file.statements
+                ),
+            });
+        }
         Finding::passed(parts.join("; "))
     }
 
+    /// A plan in which nothing was recognised, or not everything, has not been judged.
+    fn unclear(&self) -> Option<Finding> {
+        let plan = self.plan.as_ref()?;
+        let nothing = plan.file.statements == 0 && plan.nothing_to_do.is_none();
+        if plan.unclear.is_empty() && !nothing {
+            return None;
+        }
+        let mut finding = Finding::inconclusive(format!("{} is unclear", plan.file.file));
+        if nothing {
+            finding = finding.because(
+                "nothing in it is recognised as SQL, and it does not say that there is nothing to do",
+            );
+        }
+        for line in plan.unclear.iter().take(NAMED) {
+            finding = finding.because(format!("line {}: {}: {}", line.line, line.why, line.text));
+        }
+        if plan.unclear.len() > NAMED {
+            finding = finding.because(format!("and {} more", plan.unclear.len() - NAMED));
+        }
+        Some(finding.can("give the whole plan, with the SQL that it would run, and nothing else"))
+    }
+
     fn unreadable(&self) -> Option<Finding> {
-        let nothing = self.files.is_empty() && self.boundary_files == 0;
+        let nothing = self.files.is_empty() && self.boundary_files == 0 && self.plan.is_none();
         if self.problems.is_empty() && !nothing {
             return None;
         }
@@ -173,7 +227,8 @@ impl LintSeen {
                 }
                 _ => continue,
             }
-            if !instead.contains(&linted.hazard.instead) {
+            let planned = self.plan.iter().any(|plan| std::ptr::eq(&plan.file, file));
+            if !planned && !instead.contains(&linted.hazard.instead) {
                 instead.push(linted.hazard.instead.clone());
             }
         }
@@ -192,6 +247,11 @@ impl LintSeen {
         }
         for instead in instead.into_iter().take(4) {
             finding = finding.can(instead);
+        }
+        let planned = self.plan.iter().flat_map(|plan| &plan.file.hazards);
+        let planned = planned.filter(|h| h.standing == HazardStanding::Refused);
+        if planned.count() == count {
+            return Some(finding.can("do not approve it; cancel it where it is shown"));
         }
         Some(finding.can(
             "or allow it by name for this file in the runbook, with a predicate that proves it harmless",

@@ -54,6 +54,14 @@ pub(super) fn survey(gate: &Lint, context: &Context) -> Survey {
     for boundary in &gate.boundary {
         walk(boundary, context, &mut survey.seen, &mut read);
     }
+    match super::lint_plan::known(gate, context) {
+        Some(Ok(plan)) => {
+            read.push(format!("plan {}", plan.file.sha256));
+            survey.seen.plan = Some(Box::new(plan));
+        }
+        Some(Err(problem)) => survey.seen.problems.push(problem),
+        None => {}
+    }
     check_allowed(gate, context, &mut survey);
     survey.digest = digest(read.join("\n").as_bytes());
     survey

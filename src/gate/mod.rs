@@ -13,6 +13,7 @@ mod choices;
 mod clone;
 mod commit;
 mod context;
+pub mod disabled;
 pub mod drift;
 mod evidence;
 mod exec;
@@ -24,6 +25,7 @@ mod git;
 mod git_reviewed;
 mod git_seen;
 mod lint;
+mod lint_plan;
 mod lint_seen;
 mod lint_survey;
 mod locks;
@@ -80,7 +82,8 @@ pub use evidence::{AppliedFile, Evidence, FileState, Outcome, Reconciled, Traced
 pub use feed::{Asked, Feed, FeedLine, FeedView, Progress, Source, Unit};
 pub use git_reviewed::{ReviewedFile, ReviewedSeen};
 pub use git_seen::{GitRules, GitSeen};
-pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard};
+pub use lint_plan::PLANS_GIVEN;
+pub use lint_seen::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard, PlanSeen};
 pub use locks::{LockScene, Pause, Signals, Tolerated};
 pub use migrate_made::{Made, MadeByFile, change_words};
 pub use plan::{Payload, Plan, PlanLine, Tone};
@@ -95,6 +98,10 @@ use crate::runbook::Kind;
 
 /// Works out what the gate would do. Reads, and changes nothing.
 pub async fn plan(context: &Context) -> Plan {
+    disabled::mark(planned(context).await, context)
+}
+
+async fn planned(context: &Context) -> Plan {
     match &context.gate.kind {
         Kind::Checklist(gate) => checklist::plan(gate, context),
         Kind::Query(gate) => query::plan(gate, context),
@@ -123,6 +130,9 @@ pub async fn plan(context: &Context) -> Plan {
 
 /// Carries the gate's plan out and says how that ended.
 pub async fn run(context: &Context, plan: &Plan) -> Outcome {
+    if let Some(outcome) = disabled::stops(context) {
+        return outcome;
+    }
     match &context.gate.kind {
         Kind::Query(gate) => query::run(gate, context).await,
         Kind::Exec(gate) => exec::run(gate, context).await,

@@ -46,6 +46,7 @@ impl Run {
             reminder: None,
             reviews: BTreeMap::new(),
             timelines: BTreeMap::new(),
+            migrations: None,
             nonce: nonce.clone().unwrap_or_else(|| run.clone()),
             operator: record.actor.name.clone(),
             opened: record.time,
@@ -81,6 +82,7 @@ impl Run {
                 let seen = (system_identifier.clone(), *timeline);
                 self.timelines.insert(target.clone(), seen);
             }
+            Event::FlagSeen { .. } | Event::RecoveryBegun { .. } => self.take_from_outside(record),
             Event::ConnHandedOver { to } => self.operator.clone_from(to),
             Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
             Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),
@@ -268,6 +270,8 @@ impl GateRecord {
                 });
                 self.ended = Some(time);
             }
+            Event::GateLeftOut { .. } => self.leave_out(event, actor, time),
+            Event::PlanPasted { .. } => self.take_pasted(event, actor, time),
             Event::SignedOff { statement } => self.statements.push(statement.clone()),
             Event::MessageSent { message, how, .. } => {
                 self.notes
@@ -286,6 +290,7 @@ impl GateRecord {
         self.forget_people();
         self.cancel_requested = false;
         self.stale_because = None;
+        self.left_out = None;
         self.started = Some(time);
         self.ended = None;
         self.started_by = Some(actor.name.clone());
@@ -309,6 +314,7 @@ impl GateRecord {
         self.evidence = evidence.cloned();
         self.ended = Some(time);
         self.cancel_requested = false;
+        self.refuse_pasted();
     }
 }
 
@@ -361,6 +367,9 @@ fn new_gate(gate: &GateDefinition) -> GateRecord {
         notes: Vec::new(),
         stale_because: None,
         remedies: Vec::new(),
+        left_out: None,
+        pasted: None,
+        recovery: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BlockerEnd, BlockerRecord, Decision, Definition, EffectRecord, Remedy};
+use super::{BlockerEnd, BlockerRecord, Decision, Definition, EffectRecord, FlagSays, Remedy};
 use crate::expectation::Finding;
 
 /// Who asks, and from where.
@@ -212,6 +212,15 @@ pub enum Command {
     },
     /// What a gate passed on has changed since.
     Invalidate { gate: String, reason: String },
+    /// What can keep migrations from running was looked at.
+    SeeFlag { flag: String, says: FlagSays },
+    /// A person, or a program on its behalf, gives the plan that a gate judges.
+    PastePlan {
+        gate: String,
+        /// SHA-256 of its text, which lies in the run's folder.
+        sha256: String,
+        bytes: u64,
+    },
     /// A target's server is on a later timeline than any before: it was promoted, or restored.
     RecordTimeline {
         target: String,

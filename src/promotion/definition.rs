@@ -109,6 +109,15 @@ pub struct GateDefinition {
     /// named. Absent where nothing is decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvers: Option<Vec<String>>,
+    /// It applies migrations: a flag may keep it from running.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub migrates: bool,
+    /// It judges a plan that a person gives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pastes: bool,
+    /// Earlier gates that are taken again when it fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovery: Vec<String>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde asks for.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlockerEnd, BlockerRecord, Definition, Remedy, Resolution, Statement};
+use super::left_out;
+use super::{BlockerEnd, BlockerRecord, Definition, FlagSays, Remedy, Resolution, Statement};
 use crate::expectation::Finding;
 
 /// How one part of an acting gate ended.
@@ -129,6 +130,31 @@ pub enum Event {
         gate: String,
         reason: String,
     },
+    /// What can keep migrations from running says something else than before.
+    FlagSeen {
+        flag: String,
+        says: FlagSays,
+    },
+    /// A gate that migrates was left out, because a flag keeps migrations from running.
+    GateLeftOut {
+        gate: String,
+        flag: String,
+        value: String,
+        /// When the flag was first seen to be set like this.
+        seen: jiff::Timestamp,
+    },
+    /// A person gave the plan that somebody else shows; its text lies in the run's folder.
+    PlanPasted {
+        gate: String,
+        sha256: String,
+        bytes: u64,
+    },
+    /// A refused plan made earlier gates stale: they are taken again, in order.
+    RecoveryBegun {
+        gate: String,
+        attempt: u32,
+        gates: Vec<String>,
+    },
     ItemConfirmed {
         gate: String,
         item: usize,
@@ -228,6 +254,9 @@ impl Event {
             | Event::GateInDoubt { gate, .. }
             | Event::GateReconciled { gate, .. }
             | Event::GateWentStale { gate, .. }
+            | Event::GateLeftOut { gate, .. }
+            | Event::PlanPasted { gate, .. }
+            | Event::RecoveryBegun { gate, .. }
             | Event::ItemConfirmed { gate, .. }
             | Event::GateWaived { gate, .. }
             | Event::RemedyDecided { gate, .. }
@@ -236,6 +265,7 @@ impl Event {
             Event::Noted { gate, .. } | Event::MessageSent { gate, .. } => gate.as_deref(),
             Event::RunOpened { .. }
             | Event::TimelineSeen { .. }
+            | Event::FlagSeen { .. }
             | Event::RunContinued { .. }
             | Event::RunHeld { .. }
             | Event::RunResumed
@@ -290,6 +320,8 @@ impl Event {
                 ..
             } => format!("reconciled as {}: {}", resolution.word(), finding.summary),
             Event::GateWentStale { reason, .. } => format!("stale: {reason}"),
+            Event::FlagSeen { .. } | Event::GateLeftOut { .. } => left_out::words(self),
+            Event::PlanPasted { .. } | Event::RecoveryBegun { .. } => left_out::words(self),
             Event::ItemConfirmed { item, value, .. } => confirmed(*item, value.as_deref()),
             Event::GateWaived { reason, .. } => format!("waived: {reason}"),
             Event::RemedyDecided {

@@ -13,6 +13,8 @@ mod decide;
 mod definition;
 mod event;
 mod journal;
+mod left_out;
+mod pasted;
 mod refusal;
 mod remedy;
 mod review;
@@ -30,6 +32,8 @@ pub use definition::{
 };
 pub use event::{EffectOutcome, EffectRecord, Event};
 pub use journal::{GENESIS, Journal, JournalDamage, Record, Tail};
+pub use left_out::{FlagRecord, FlagSays, LeftOut};
+pub use pasted::PastedPlan;
 pub use refusal::Refusal;
 pub use remedy::{Remedy, RemedyRecord};
 pub use review::{Review, ReviewStanding, Reviews, Sides};

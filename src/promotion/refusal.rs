@@ -87,6 +87,21 @@ pub enum Refusal {
     },
     #[error("a reason of at least {0} characters is needed")]
     ReasonTooShort(usize),
+    #[error("gate `{0}` judges a plan that somebody gives; none was given yet")]
+    NothingPasted(String),
+    #[error("gate `{0}` has refused the plan that was given; give it another one")]
+    PasteRefused(String),
+    #[error("gate `{0}` takes no plan from people")]
+    NoPaste(String),
+    #[error(
+        "{flag}={value} keeps migrations from running, and gate `{gate}` has begun its work: it is \
+         neither run nor left out. Take the flag away, then retry it"
+    )]
+    MigrationsDisabled {
+        gate: String,
+        flag: String,
+        value: String,
+    },
     #[error("role `{role}` does not sign gate `{gate}`; roles: {valid}")]
     WrongRole {
         gate: String,

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Definition, EffectRecord, GateDefinition, RemedyRecord, Resolution, Reviews,
-    RollbackDefinition, Statement,
+    Definition, EffectRecord, FlagRecord, GateDefinition, LeftOut, PastedPlan, RemedyRecord,
+    Resolution, Reviews, RollbackDefinition, Statement,
 };
 use crate::expectation::{Finding, Verdict};
 
@@ -162,6 +162,12 @@ pub struct GateRecord {
     pub stale_because: Option<String>,
     /// What was decided about the differences that it found.
     pub remedies: Vec<RemedyRecord>,
+    /// Why it was left out; kept until it is started.
+    pub left_out: Option<LeftOut>,
+    /// The plan that a person gave it last.
+    pub pasted: Option<PastedPlan>,
+    /// The attempt whose failure began the recovery.
+    pub(super) recovery: Option<u32>,
 }
 
 /// A way back that was started.
@@ -224,6 +230,8 @@ pub struct Run {
     /// The latest timeline of each target's server, with its system identifier, where it was not
     /// the first.
     pub timelines: BTreeMap<String, (String, u32)>,
+    /// What keeps migrations from running, once it was seen to be set.
+    pub migrations: Option<FlagRecord>,
     /// Drawn for this run alone; its name where an earlier version opened it.
     pub nonce: String,
     /// Who has the conn.

@@ -94,6 +94,7 @@ fn read_top(
         .map_or_else(|| ".".to_owned(), |s| s.value);
     let vars = read_vars(&mut top, given);
     top.findings.know(&vars);
+    let migrations_disabled_by = super::disabling::read(&mut top);
     let window = top.table("window", "the window").map(read_window);
     let targets = read_targets(&mut top);
     let roles = read_roles(&mut top);
@@ -145,6 +146,7 @@ fn read_top(
         phases,
         rollbacks,
         messages,
+        migrations_disabled_by,
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod cloning;
 mod comparing;
+mod disabling;
 mod duration;
+mod elsewhere;
 mod findings;
 mod gates;
 mod going_back;
@@ -37,7 +39,9 @@ mod window;
 
 pub use cloning::{CloneDatabase, Mask, Previous};
 pub use comparing::{Against, Drift, SchemaVersion};
+pub use disabling::{DisabledBy, FLAG_VALUES, FlagMeaning, flag_meaning, line_value};
 pub use duration::{ParseDurationError, parse_duration};
+pub use elsewhere::{PlanProgram, PlanSource};
 pub use going_back::{
     Message, MessageGate, Restore, RestoreMode, Rollback, Scope, Sessions, Shape, Webhook,
 };

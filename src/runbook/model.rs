@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::cloning::CloneDatabase;
 use super::comparing::{Drift, SchemaVersion};
+use super::disabling::DisabledBy;
+use super::elsewhere::PlanSource;
 use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::migrating::Migrate;
 use super::rehearsing::Rehearse;
-use super::revising::{AlembicGate, AlembicProject};
-use super::tooling::{Tool, ToolGate};
+use super::revising::{AlembicAction, AlembicGate, AlembicProject};
+use super::tooling::{Tool, ToolAction, ToolGate};
 use super::versioning::{Commit, GitCheck, Merge};
 use super::watching::{Observe, Ramp};
 use crate::expectation::{FileExpectation, ProcessExpectation, QueryExpectation};
@@ -59,6 +61,8 @@ pub struct Runbook {
     pub phases: Vec<Phase>,
     pub rollbacks: Vec<Rollback>,
     pub messages: Vec<Message>,
+    /// Where the flag stands that keeps migrations from running.
+    pub migrations_disabled_by: DisabledBy,
 }
 
 /// A named database.
@@ -267,6 +271,10 @@ pub struct Lint {
     pub deny: Vec<String>,
     pub allow: Vec<AllowedHazard>,
     pub boundary: Vec<Boundary>,
+    /// A plan that somebody else made.
+    pub plan: Option<PlanSource>,
+    /// Earlier gates that are taken again when the lint fails.
+    pub recovery: Vec<String>,
 }
 
 /// One hazard that is allowed in one file, if a question to a target is answered with true.
@@ -330,6 +338,17 @@ impl Kind {
             Kind::Rehearse(_) => "rehearse",
             Kind::Tool(_) => "tool",
             Kind::Alembic(_) => "alembic",
+        }
+    }
+
+    /// Tells whether the gate applies migrations, so that a flag may keep it from running. What
+    /// undoes migrations is not kept from it.
+    pub fn migrates(&self) -> bool {
+        match self {
+            Kind::Migrate(gate) => gate.undoes.is_empty(),
+            Kind::Tool(gate) => gate.action == ToolAction::Apply,
+            Kind::Alembic(gate) => gate.action == AlembicAction::Upgrade,
+            _ => false,
         }
     }
 

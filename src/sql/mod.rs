@@ -5,6 +5,7 @@
 mod alone;
 mod checksum;
 mod classify;
+pub mod elsewhere;
 mod embedded;
 pub mod hazard;
 mod made;

@@ -99,8 +99,12 @@ fn problems_are_in_the_order_of_the_file() {
 }
 
 /// Every key of the format, so that none is left without a file that uses it.
-const KEYS: [&str; 62] = [
+const KEYS: [&str; 66] = [
     "format",
+    "migrations_disabled_by",
+    "plan",
+    "paste",
+    "recovery",
     "title",
     "summary",
     "root",

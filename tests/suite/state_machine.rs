@@ -5,6 +5,7 @@
 mod audit;
 mod back;
 mod model;
+mod outside;
 mod people;
 mod refusals;
 mod walks;

@@ -3,6 +3,7 @@
 
 mod binding;
 mod comparing;
+mod giving;
 mod locks;
 mod repository;
 mod table;
@@ -13,6 +14,7 @@ pub use binding::{Binding, Key, On};
 
 use self::binding::Key::{Char, Code, Control};
 use self::comparing::COMPARING;
+use self::giving::GIVING;
 use self::locks::LOCKS;
 use self::repository::{FILES, REPOSITORY};
 use self::table::{DIALOGS, TABLE};
@@ -48,6 +50,8 @@ pub enum Action {
     Hold,
     Abandon,
     Replan,
+    /// Give a gate the plan that it judges.
+    GivePlan,
     Copy,
     Search,
     Next,
@@ -118,7 +122,7 @@ impl Binding {
 pub fn bindings() -> impl Iterator<Item = &'static Binding> {
     // The first are where the screen of differences is, or where there is anything to compare.
     let first = COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(LOCKS);
-    first.chain(TABLE)
+    first.chain(GIVING).chain(TABLE)
 }
 
 /// What a key asks for on a screen.

@@ -94,12 +94,24 @@ pub fn enter_word(model: &Model) -> Option<&'static str> {
     let asks_more = |refusal: &Refusal| {
         matches!(
             refusal,
-            Refusal::NoPlan(_) | Refusal::NameNotTyped { .. } | Refusal::BadInput { .. }
+            Refusal::NoPlan(_)
+                | Refusal::NameNotTyped { .. }
+                | Refusal::BadInput { .. }
+                | Refusal::NothingPasted(_)
+                | Refusal::PasteRefused(_)
         )
     };
     let stopped = model.snapshot.journal_error.is_some() || model.engine_gone;
     let refused = model.refusal(&probe).is_some_and(|r| !asks_more(&r));
-    act.word().filter(|_| !stopped && !refused)
+    let left_out = act == Act::Start
+        && model.definition().is_some_and(|of| of.migrates)
+        && model.run().migrations_disabled().is_some();
+    let word = if left_out {
+        Some("leave it out")
+    } else {
+        act.word()
+    };
+    word.filter(|_| !stopped && !refused)
 }
 
 /// Does what Enter does.
@@ -182,6 +194,7 @@ pub fn start(model: &mut Model, verb: Verb) -> Vec<Effect> {
             });
             vec![Effect::Plan(gate)]
         }
+        Some(Refusal::NothingPasted(_) | Refusal::PasteRefused(_)) => super::given::ask(model),
         Some(refusal) => {
             model.say(Tone::Refusal, refusal.to_string());
             Vec::new()

@@ -82,7 +82,7 @@ mod tests {
         for width in 0..=210 {
             for height in 0..=70 {
                 let screen = Rect::new(0, 0, width, height);
-                for more in 0..=2 {
+                for more in 0..=3 {
                     let Some(layout) = Layout::of((width, height), more) else {
                         assert!(width < SMALLEST.0 || height < SMALLEST.1);
                         continue;

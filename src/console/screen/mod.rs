@@ -13,9 +13,11 @@ pub mod dialog;
 pub mod diff;
 pub mod files;
 pub mod git;
+pub mod given;
 pub mod input;
 pub mod journal;
 pub mod layout;
+mod left_out;
 pub mod locks;
 pub mod log;
 pub mod pager;
@@ -29,6 +31,7 @@ pub mod text;
 pub mod times;
 
 pub use banner::{Banner, Loudness, banner};
+pub use left_out::{left_out, reminder};
 pub use recovery::recovery_point;
 pub use row::Row;
 

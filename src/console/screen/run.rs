@@ -1,8 +1,8 @@
 //! The main screen: moving among gates and acting on the selected one.
 
-use super::act::{open, send_unless_refused, sign, start};
+use super::act::{open, send_unless_refused, sign};
 use super::dialog::{DecideSheet, Dialog, Prompt};
-use super::{Verb, act};
+use super::{act, given};
 use crate::console::keymap::Action;
 use crate::console::model::{Focus, Model, Tone};
 use crate::console::msg::Effect;
@@ -32,7 +32,8 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Current => go_to_current(model),
         Action::Act | Action::Tick => return acting(model, action),
-        Action::Retry => return start(model, Verb::Retry),
+        Action::Retry => return given::retry(model),
+        Action::GivePlan => return given::ask(model),
         Action::Sign => return sign(model),
         Action::Waive => return waive(model),
         Action::Decide => return decide(model),

@@ -10,7 +10,7 @@ use crate::console::model::Model;
 use crate::console::screen::layout::Layout;
 use crate::console::screen::text::{Ink, cells, clip, clip_start};
 use crate::console::screen::times::{minute, watch};
-use crate::console::screen::{Screen, banner, elsewhere, recovery_point};
+use crate::console::screen::{Screen, banner, elsewhere, left_out, recovery_point};
 use crate::gate::TargetStatus;
 use crate::runbook::Environment;
 use crate::untrusted::clean_line;
@@ -37,7 +37,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, layout: &Layout, model: &Model, them
         );
         next += 1;
     }
-    if let Some(banner) = banner(model) {
+    let banners = [left_out(model), banner(model)];
+    for (banner, next) in banners.into_iter().flatten().zip(next..) {
         let area = row(next);
         let style = theme.banner(banner.loudness);
         canvas.paint(area, style);

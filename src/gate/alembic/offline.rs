@@ -122,6 +122,8 @@ impl Sight<'_> {
             deny: self.gate.deny.clone(),
             allow: self.gate.allow.clone(),
             boundary: Vec::new(),
+            plan: None,
+            recovery: Vec::new(),
         }
     }
 }

@@ -277,6 +277,8 @@ pub(super) fn rules(gate: &ToolGate, context: &Context, sql: &Sql) -> Lint {
         deny: gate.deny.clone(),
         allow: allow.collect(),
         boundary: Vec::new(),
+        plan: None,
+        recovery: Vec::new(),
     }
 }
 

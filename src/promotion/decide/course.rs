@@ -8,8 +8,16 @@ use crate::promotion::{
     Decision, Event, GateState, Moment, Nature, Refusal, Run, RunStatus, Statement,
 };
 
+/// Takes a run up, and says what a crash left unsaid.
+pub(super) fn go_on(run: &Run, version: &str) -> Vec<Event> {
+    let mut events = vec![take_up(run, version)];
+    events.extend(left_unsaid(run));
+    events.extend(run.recovery_left_unsaid());
+    events
+}
+
 /// Takes a run up: work that nobody saw end is in doubt from here on.
-pub(super) fn take_up(run: &Run, version: &str) -> Event {
+fn take_up(run: &Run, version: &str) -> Event {
     let in_doubt = run
         .gates
         .iter()
@@ -25,7 +33,7 @@ pub(super) fn take_up(run: &Run, version: &str) -> Event {
 
 /// What the records of a gate imply and a crash kept from being recorded: every item is confirmed,
 /// every role has approved, or one has rejected.
-pub(super) fn left_unsaid(run: &Run) -> Vec<Event> {
+fn left_unsaid(run: &Run) -> Vec<Event> {
     let Some(record) = run
         .gates
         .iter()

@@ -4,6 +4,7 @@ mod back;
 mod conditions;
 mod course;
 mod locks;
+mod outside;
 mod people;
 mod reports;
 mod review;
@@ -41,11 +42,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
     not_ended(run, command)?;
     match command {
         Command::Open(_) => Err(Refusal::AlreadyOpened),
-        Command::Continue { version } => {
-            let mut events = vec![course::take_up(run, version)];
-            events.extend(course::left_unsaid(run));
-            Ok(events)
-        }
+        Command::Continue { version } => Ok(course::go_on(run, version)),
         Command::Start {
             gate,
             plan,
@@ -90,6 +87,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
             how,
             text,
         } => people::say_message(run, at, (message, gate.as_deref()), how, text),
+        Command::PastePlan { .. } | Command::SeeFlag { .. } => outside::take(run, at, command),
         Command::Abandon { reason } => course::abandon(run, at, reason),
         Command::Close => course::close(run),
         Command::RecordEffect { .. }

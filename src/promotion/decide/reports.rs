@@ -46,7 +46,28 @@ pub(super) fn report(run: &Run, command: &Command, at: &Moment) -> Decided {
         }
         _ => {}
     }
-    Ok(fact(command.clone()).into_iter().collect())
+    let mut events: Vec<Event> = fact(command.clone()).into_iter().collect();
+    events.extend(recovery(run, &events));
+    Ok(events)
+}
+
+/// The recovery that a failure begins.
+fn recovery(run: &Run, events: &[Event]) -> Option<Event> {
+    match events.last()? {
+        Event::GateFinished {
+            gate,
+            attempt,
+            finding,
+            ..
+        } if finding.verdict == Verdict::Failed => run.recovery_of(gate, *attempt),
+        Event::GateReconciled {
+            gate,
+            attempt,
+            resolution: Resolution::Failed,
+            ..
+        } => run.recovery_of(gate, *attempt),
+        _ => None,
+    }
 }
 
 /// A front end has seen nothing itself, and what people move no worker ends.

@@ -2,6 +2,7 @@
 
 use super::Decided;
 use super::conditions::{definition, find, in_state, may_move, needs_console, said};
+use super::outside;
 use crate::promotion::run::has_work;
 use crate::promotion::{Event, GateDefinition, GateState, Moment, Nature, Refusal, Run, Via};
 
@@ -48,8 +49,12 @@ impl<'a> Starting<'a> {
             return Err(Refusal::MovedByPeople(id.to_owned()));
         }
         in_state(record, asked, from)?;
+        outside::may_judge(record, gate)?;
         if let Some(busy) = self.run.at_work() {
             return Err(Refusal::Busy(busy.id.clone()));
+        }
+        if let Some(event) = outside::left_out(self.run, self.at, record, gate)? {
+            return Ok(vec![event]);
         }
         if gate.nature == Nature::Acts {
             self.may_act(gate)?;

@@ -4,14 +4,19 @@ use toml::de::{DeInteger, DeValue};
 
 use super::pattern::check_regex;
 use crate::expectation::ProcessExpectation;
+use crate::runbook::findings::At;
 use crate::runbook::model::Exec;
 use crate::runbook::names::{Names, check_template, optional_target};
 use crate::runbook::reader::{TableReader, integer};
 
-pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Exec {
+/// What every program needs: its arguments, the variables that it gets, the folder it runs in.
+pub(super) fn read_program(
+    table: &mut TableReader<'_, '_>,
+    names: &Names,
+) -> (Vec<String>, Vec<String>, Option<String>) {
     let argv = table.need_strings("argv", "[\"git\", \"status\"]");
     for argument in &argv {
-        check_template(argument, &table, names);
+        check_template(argument, table, names);
     }
     if let Some(program) = argv.first()
         && (program.value.is_empty() || program.value.contains(char::is_whitespace))
@@ -51,8 +56,14 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Exec {
     }
     let cwd = table.string("cwd");
     if let Some(cwd) = &cwd {
-        check_template(cwd, &table, names);
+        check_template(cwd, table, names);
     }
+    let values = |list: Vec<At<String>>| list.into_iter().map(|text| text.value).collect();
+    (values(argv), values(env), cwd.map(|c| c.value))
+}
+
+pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Exec {
+    let (argv, env, cwd) = read_program(&mut table, names);
     let looks = table.flag("looks", false);
     let target = optional_target(&mut table, names);
     let label = format!("`expect` of {}", table.name);
@@ -61,9 +72,9 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Exec {
         .map_or_else(ProcessExpectation::default, read_process_expectation);
     table.finish();
     Exec {
-        argv: argv.into_iter().map(|a| a.value).collect(),
-        env: env.into_iter().map(|e| e.value).collect(),
-        cwd: cwd.map(|c| c.value),
+        argv,
+        env,
+        cwd,
         expect,
         looks,
         target,

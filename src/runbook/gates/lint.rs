@@ -1,5 +1,6 @@
 //! Reads a lint: files whose hazards are looked for, and folders with what they may not write.
 
+use super::plan_source;
 use crate::runbook::findings::At;
 use crate::runbook::model::{AllowedHazard, Boundary, Lint};
 use crate::runbook::names::{Names, check_template, need_target};
@@ -27,10 +28,15 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Lint {
         let reader = TableReader::new("a `boundary` of `lint`", span, fields, findings);
         boundary.push(read_boundary(reader, names));
     }
-    if !table.has("files") && !table.has("boundary") {
+    let plan = plan_source::read(&mut table, names);
+    if plan.is_some() {
+        plan_source::check_deny(&deny, &table);
+    }
+    let recovery = plan_source::read_recovery(&mut table, names);
+    if !table.has("files") && !table.has("boundary") && !table.has("plan") {
         table.missing(
             "files",
-            "write files = [\"db/migrations/*.sql\"], or boundary = [{ from = \"…\", may_not_write = [\"…\"] }]",
+            "write files = [\"db/migrations/*.sql\"], or boundary = [{ from = \"…\", may_not_write = [\"…\"] }], or plan = { paste = true }",
         );
     }
     table.finish();
@@ -39,6 +45,8 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &Names) -> Lint {
         deny,
         allow,
         boundary,
+        plan,
+        recovery,
     }
 }
 

@@ -17,6 +17,7 @@ mod metric;
 mod migrate;
 mod observe;
 mod pattern;
+mod plan_source;
 mod query;
 mod ramp;
 mod recovery_point;

@@ -82,6 +82,22 @@ rules! {
         "begins like a statement that removes data, and could not be read to its end"
         "write it so that it can be read"
 
+    PLAN_DROPS "plan-says-drop" DataLoss DeletesData
+        "says that something that holds data is dropped"
+        "cancel it where it is shown, and make the change by a migration of your own"
+    PLAN_DELETES "plan-says-delete" DataLoss DeletesData
+        "says that rows are removed"
+        "cancel it where it is shown, and make the change by a migration of your own"
+    PLAN_RESETS "plan-says-reset" DataLoss DeletesData
+        "says that a schema or a database is made anew"
+        "cancel it where it is shown; look at why it takes the database for another one"
+    PLAN_WARNS "plan-warns-of-loss" DataLoss DeletesData
+        "warns that something is lost"
+        "cancel it where it is shown, and find out what would be lost"
+    PLAN_MENTIONS "plan-mentions-loss" CannotTell HasUntrackableDependencies
+        "speaks of a loss in a comment or a string, or says that there is none"
+        "read it; nothing here can tell whether it happens"
+
     COPY_PROGRAM "copy-program" HostLevel ReachesHost
         "runs a program on the database server's own host"
         "use COPY … FROM stdin with the data in the file"

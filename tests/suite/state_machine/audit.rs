@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use stagegate::expectation::Verdict;
 use stagegate::promotion::{
-    Command, Decision, Event, GateDefinition, GateState, Nature, Record, Resolution, Run,
+    Command, Decision, Event, FlagSays, GateDefinition, GateState, Nature, Record, Resolution, Run,
     RunStatus, Via, decide,
 };
 
@@ -27,6 +27,7 @@ struct Seen {
 #[derive(Default)]
 struct Auditor {
     gates: BTreeMap<String, Seen>,
+    flag: Option<FlagSays>,
     held: bool,
     ended: bool,
 }
@@ -105,12 +106,44 @@ impl Auditor {
             }
             Event::ConnHandedOver { .. } => assert_eq!(record.actor.via, Via::Console),
             Event::TimelineSeen { .. } => assert_eq!(record.actor.via, Via::Engine),
+            Event::FlagSeen { .. } | Event::GateLeftOut { .. } | Event::RecoveryBegun { .. } => {
+                self.outside(record);
+            }
             Event::RunOpened { .. } | Event::CancelRequested { .. } | Event::Noted { .. } => {}
             Event::FileReviewed { .. }
             | Event::ReviewWithdrawn { .. }
             | Event::RollbackStarted { .. }
             | Event::RunRolledBack { .. }
+            | Event::PlanPasted { .. }
             | Event::MessageSent { .. } => panic!("these walks go forward: {record:?}"),
+        }
+    }
+
+    fn outside(&mut self, record: &Record) {
+        match &record.event {
+            Event::FlagSeen { says, .. } => {
+                assert_eq!(record.actor.via, Via::Engine);
+                assert_ne!(self.flag.as_ref(), Some(says), "no news");
+                self.flag = Some(says.clone());
+            }
+            Event::GateLeftOut { gate, .. } => {
+                let disabled = matches!(self.flag, Some(FlagSays::Disabled { .. }));
+                assert!(disabled, "left out without a reason");
+                assert!(definition().gate(gate).unwrap().migrates);
+                assert_ne!(record.actor.via, Via::Engine);
+                assert_ne!(self.state(gate), Some(GateState::Failed));
+                self.set(gate, GateState::NotApplicable);
+            }
+            Event::RecoveryBegun { gate, gates, .. } => {
+                assert_eq!(self.state(gate), Some(GateState::Failed));
+                let definition = definition();
+                for earlier in gates {
+                    assert!(definition.gate(gate).unwrap().recovery.contains(earlier));
+                    assert_eq!(self.state(earlier), Some(GateState::Passed));
+                    self.set(earlier, GateState::Stale);
+                }
+            }
+            other => panic!("{other:?} comes from elsewhere"),
         }
     }
 
@@ -152,7 +185,13 @@ impl Auditor {
             }
             Event::GateWentStale { gate, .. } => {
                 assert_eq!(record.actor.via, Via::Engine);
-                assert_eq!(self.state(gate), Some(GateState::Passed));
+                let state = self.state(gate);
+                let signing = state == Some(GateState::Running) && gate == "agreed";
+                let out = state == Some(GateState::NotApplicable);
+                assert!(
+                    signing || out || state == Some(GateState::Passed),
+                    "{state:?}"
+                );
                 self.set(gate, GateState::Stale);
             }
             other => panic!("{other:?} is no report"),
@@ -202,6 +241,7 @@ impl Auditor {
     }
 
     fn started(&mut self, record: &Record) {
+        let disabled = matches!(self.flag, Some(FlagSays::Disabled { .. }));
         let Event::GateStarted {
             gate: id,
             attempt,
@@ -214,6 +254,7 @@ impl Auditor {
         let definition = definition();
         let gate = definition.gate(id).unwrap();
         assert!(!self.held, "started while held");
+        assert!(!(disabled && gate.migrates), "it migrates, and may not");
         for earlier in definition.gates().take_while(|gate| gate.id != *id) {
             let state = self.state(&earlier.id);
             assert!(lets_through(state), "{id} started behind {}", earlier.id);
@@ -400,7 +441,11 @@ fn the_walk_onwards_reaches_the_end() {
     let mut world = World::opened();
     let mut model = Model::new();
     for step in 0..200 {
-        let verdict = [Verdict::Passed, Verdict::Failed, Verdict::Inconclusive][step % 3];
+        let verdict = match step % 7 {
+            2 => Verdict::Failed,
+            5 => Verdict::Inconclusive,
+            _ => Verdict::Passed,
+        };
         let (via, asked) = onwards(world.run(), verdict);
         let command = command(world.run(), &asked);
         assert_eq!(world.ask(via, &command).is_ok(), model.step(via, &asked));

@@ -18,6 +18,9 @@ fn with_ways_back() -> Definition {
         typed_name: None,
         lasts_seconds: 0,
         approvers: None,
+        migrates: false,
+        pastes: false,
+        recovery: Vec::new(),
     };
     let way = |id: &str, scope, until: Option<&str>, chooses, gates| RollbackDefinition {
         id: id.into(),

@@ -27,6 +27,11 @@ const KINDS: [Kind; 7] = [
     Kind::Signed,
     Kind::Acts,
 ];
+/// The gate that applies migrations.
+const MIGRATES: usize = 3;
+/// The gate that has a recovery, and the gates of it.
+const RECOVERS: usize = 4;
+const RECOVERED: [usize; 2] = [0, 2];
 const WAIVABLE: [bool; 7] = [false, true, false, false, true, false, true];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +40,17 @@ pub(crate) struct Gate {
     pub(crate) attempt: u32,
     ticked: [bool; 2],
     signed: Vec<(usize, usize)>,
+    /// Something of it was done: in this attempt, and in any.
+    touched: bool,
+    committed: bool,
+    left_out: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Model {
     pub(crate) gates: Vec<Gate>,
+    /// What the flag says that keeps migrations from running.
+    flag: usize,
     /// `open`, `held`, or the word of an end.
     pub(crate) status: &'static str,
 }
@@ -51,8 +62,12 @@ impl Model {
             attempt: 0,
             ticked: [false; 2],
             signed: Vec::new(),
+            touched: false,
+            committed: false,
+            left_out: false,
         };
         Model {
+            flag: 0,
             gates: vec![gate; GATES.len()],
             status: "open",
         }
@@ -139,15 +154,59 @@ impl Model {
     fn start(&mut self, via: Via, gate: usize, plan: bool, typed: bool) -> bool {
         let acts = matches!(KINDS[gate], Kind::Acts | Kind::Production);
         let doubt = self.gates.iter().any(|other| other.state == S::InDoubt);
-        let may = worked(gate)
-            && self.reached(gate)
-            && self.at_work().is_none()
+        let free = worked(gate) && self.reached(gate) && self.at_work().is_none();
+        if free && gate == MIGRATES && self.flag == 1 {
+            return via != Via::Engine && self.leave_out(gate);
+        }
+        let may = free
             && (!acts || (plan && !doubt && via != Via::Engine))
             && (KINDS[gate] != Kind::Production || (typed && via == Via::Console));
         if may {
             self.gates[gate].attempt += 1;
+            self.gates[gate].touched = false;
+            self.gates[gate].left_out = false;
         }
         self.set(may, gate, S::Running)
+    }
+
+    /// What has begun and did not pass is neither run nor left out.
+    fn leave_out(&mut self, gate: usize) -> bool {
+        let of = &self.gates[gate];
+        let may = match of.state {
+            S::Stale => true,
+            S::Pending | S::Errored | S::Canceled => !of.touched && !of.committed,
+            _ => false,
+        };
+        self.gates[gate].left_out |= may;
+        self.set(may, gate, S::NotApplicable)
+    }
+
+    /// The gates that a failed one takes again, where they passed.
+    fn recover(&mut self, gate: usize) {
+        if gate != RECOVERS {
+            return;
+        }
+        for earlier in RECOVERED {
+            let passed = self.gates[earlier].state == S::Passed;
+            self.set(passed, earlier, S::Stale);
+        }
+    }
+
+    fn see_flag(&mut self, says: usize) {
+        let news = self.flag != says;
+        self.flag = says;
+        if says != 0 || !news {
+            return;
+        }
+        let mut open = false;
+        for (gate, kind) in KINDS.into_iter().enumerate() {
+            let state = self.gates[gate].state;
+            let out = state == S::NotApplicable && self.gates[gate].left_out;
+            let looked = state == S::Passed && matches!(kind, Kind::Looks | Kind::Signed);
+            let signing = state == S::Running && kind == Kind::Signed;
+            open |= out;
+            self.set(out || (open && (looked || signing)), gate, S::Stale);
+        }
     }
 
     /// People begin a gate of theirs anew when they have not begun it, or when it went stale.
@@ -163,6 +222,7 @@ impl Model {
                 attempt,
                 ticked: [false; 2],
                 signed: Vec::new(),
+                ..self.gates[gate].clone()
             };
         }
         true
@@ -206,7 +266,16 @@ impl Model {
     fn report(&mut self, asked: &Move) -> bool {
         let current = |gate: usize, stale: bool| worked(gate) && !stale;
         match *asked {
-            Move::Effect { gate, stale } => self.at_work() == Some(gate) && current(gate, stale),
+            Move::Effect { gate, stale } => {
+                let may = self.at_work() == Some(gate) && current(gate, stale);
+                self.gates[gate].touched |= may;
+                self.gates[gate].committed |= may;
+                may
+            }
+            Move::Flag { says } => {
+                self.see_flag(says);
+                true
+            }
             Move::Finish {
                 gate,
                 verdict,
@@ -221,6 +290,9 @@ impl Model {
                     Verdict::Inconclusive => S::Inconclusive,
                 };
                 let may = self.at_work() == Some(gate) && current(gate, stale);
+                if may && state == S::Failed {
+                    self.recover(gate);
+                }
                 self.set(may, gate, state)
             }
             Move::Lose { gate, stale } => {
@@ -240,6 +312,9 @@ impl Model {
                     Resolution::Failed => S::Failed,
                     Resolution::Pending => S::Pending,
                 };
+                if may && state == S::Failed {
+                    self.recover(gate);
+                }
                 self.set(may, gate, state)
             }
             Move::Invalidate { gate } => {

@@ -10,7 +10,9 @@ use stagegate::promotion::{
 };
 
 use super::model::{PEOPLE, ROLES};
-use super::world::{GATES, REASON, confirm, decide_remedy, invalidate, lose, sign, waive};
+use super::world::{
+    GATES, REASON, confirm, decide_remedy, flag_says, invalidate, lose, see_flag, sign, waive,
+};
 
 /// Something that is asked, with gates and people by number.
 #[derive(Debug, Clone)]
@@ -84,6 +86,10 @@ pub(crate) enum Move {
     Invalidate {
         gate: usize,
     },
+    /// A flag that keeps migrations from running says this.
+    Flag {
+        says: usize,
+    },
 }
 
 /// Stands for the gate that something is about just now, whichever that is.
@@ -145,6 +151,8 @@ fn any_move() -> impl Strategy<Value = Move> {
         3 => (gate(), resolution(), verdict(), seldom()).prop_map(
             |(gate, resolution, verdict, stale)| Move::Resolve { gate, resolution, verdict, stale }),
         2 => gate().prop_map(|gate| Move::Invalidate { gate }),
+        2 => prop_oneof![2 => Just(0), 2 => Just(1), 1 => Just(2)]
+            .prop_map(|says: usize| Move::Flag { says }),
     ]
 }
 
@@ -199,6 +207,7 @@ fn aim(run: &Run, asked: &mut Move) -> bool {
         | Move::Lose { gate, .. }
         | Move::Resolve { gate, .. } => (gate, busy(), true),
         Move::Invalidate { gate } => (gate, last_passed(), true),
+        Move::Flag { .. } => return true,
         _ => return false,
     };
     if *gate == FOCUS {
@@ -376,6 +385,7 @@ fn report(run: &Run, asked: &Move) -> Command {
             evidence: None,
         },
         Move::Invalidate { gate } => invalidate(GATES[gate]),
+        Move::Flag { says } => see_flag(&flag_says(says)),
         _ => unreachable!("{asked:?} is no report"),
     }
 }

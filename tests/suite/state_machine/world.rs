@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use stagegate::expectation::{Finding, Verdict};
 use stagegate::promotion::{
-    Actor, BlockerAct, BlockerRecord, Command, Decision, Definition, GateDefinition, GateState,
-    InputKind, ItemDefinition, Journal, Moment, Nature, Opening, PhaseDefinition, Record, Refusal,
-    Remedy, Resolution, RoleDefinition, Run, Via, decide,
+    Actor, BlockerAct, BlockerRecord, Command, Decision, Definition, FlagSays, GateDefinition,
+    GateState, InputKind, ItemDefinition, Journal, Moment, Nature, Opening, PhaseDefinition,
+    Record, Refusal, Remedy, Resolution, RoleDefinition, Run, Via, decide,
 };
 
 /// The gates of the definition, in order.
@@ -153,6 +153,20 @@ pub(crate) fn opening(definition: Definition) -> Opening {
     }
 }
 
+fn signed() -> Nature {
+    Nature::SignOff {
+        roles: vec!["dba".into(), "security".into()],
+        distinct: true,
+    }
+}
+
+fn recovery(id: &str) -> Vec<String> {
+    match id {
+        "answer" => vec!["backup".to_owned(), "checklist".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
 /// One gate of every nature: items, looks, acts, acts on production, looks, signed, acts.
 pub(crate) fn definition() -> Definition {
     let gate = |id: &str, nature: Nature, waivable: bool| GateDefinition {
@@ -164,6 +178,9 @@ pub(crate) fn definition() -> Definition {
         waivable,
         lasts_seconds: 0,
         approvers: (id == "count").then(|| vec!["dba".to_owned()]),
+        migrates: id == "migrate",
+        pastes: false,
+        recovery: recovery(id),
     };
     let item = |text: &str, input: Option<InputKind>, capture: Option<&str>| ItemDefinition {
         text: text.into(),
@@ -175,10 +192,7 @@ pub(crate) fn definition() -> Definition {
         item("staging is validated", None, None),
         item("p95 before", Some(InputKind::Number), Some("p95_before")),
     ]);
-    let signed = Nature::SignOff {
-        roles: vec!["dba".into(), "security".into()],
-        distinct: true,
-    };
+    let signed = signed();
     let phase = |id: &str, gates: Vec<GateDefinition>| PhaseDefinition {
         id: id.into(),
         title: id.into(),
@@ -312,6 +326,26 @@ pub(crate) fn invalidate(gate: &str) -> Command {
     Command::Invalidate {
         gate: gate.into(),
         reason: "its files have changed".into(),
+    }
+}
+
+pub(crate) fn see_flag(says: &FlagSays) -> Command {
+    Command::SeeFlag {
+        flag: "DISABLE_AUTO_MIGRATIONS".into(),
+        says: says.clone(),
+    }
+}
+
+/// What a flag may say, by the number that moves give it.
+pub(crate) fn flag_says(number: usize) -> FlagSays {
+    match number {
+        0 => FlagSays::Enabled,
+        1 => FlagSays::Disabled {
+            value: "true".into(),
+        },
+        _ => FlagSays::Unclear {
+            why: "`ture` is none of its values".into(),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a lint saw: hazards by file and line, with the statement marked, and crossings.
 
 use crate::console::screen::text::{Doc, Ink, span};
-use crate::gate::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard};
+use crate::gate::{BoundaryWrite, HazardStanding, LintSeen, LintedFile, LintedHazard, PlanSeen};
 use crate::sql::hazard::HazardClass;
 use crate::untrusted::clean_line;
 
@@ -15,9 +15,13 @@ pub(super) fn seen(doc: &mut Doc, seen: &LintSeen) {
     for problem in &seen.problems {
         doc.text(Ink::Bad, &clean_line(problem));
     }
-    let dangerous: Vec<&LintedFile> = seen
-        .files
-        .iter()
+    if let Some(plan) = &seen.plan {
+        given(doc, plan);
+    }
+    let plan = seen.plan.iter().map(|plan| &plan.file);
+    let dangerous: Vec<&LintedFile> = plan
+        .clone()
+        .chain(&seen.files)
         .filter(|file| !file.hazards.is_empty())
         .collect();
     for file in &dangerous {
@@ -28,7 +32,8 @@ pub(super) fn seen(doc: &mut Doc, seen: &LintSeen) {
             last = linted.hazard.line;
         }
     }
-    let quiet = seen.files.len() - dangerous.len();
+    let files = seen.files.len() + plan.count();
+    let quiet = files - dangerous.len();
     if quiet > 0 {
         doc.blank();
         doc.text(Ink::Muted, &format!("{quiet} files without a hazard"));
@@ -40,6 +45,28 @@ pub(super) fn seen(doc: &mut Doc, seen: &LintSeen) {
     for skipped in &seen.skipped {
         let line = format!("not read: {}", clean_line(skipped));
         doc.text(Ink::Muted, &line);
+    }
+}
+
+fn given(doc: &mut Doc, plan: &PlanSeen) {
+    let size = format!("{} bytes, {} statements", plan.bytes, plan.file.statements);
+    doc.heading("A plan that somebody else made");
+    doc.text(Ink::Muted, &size);
+    for line in &plan.unclear {
+        let lead = format!("line {}: ", line.line);
+        doc.hanging(
+            &[span(Ink::Warning, "? "), span(Ink::Plain, lead)],
+            Ink::Warning,
+            &clean_line(&line.why),
+        );
+        doc.fixed(vec![
+            span(Ink::Muted, "    │ "),
+            span(Ink::Plain, clean_line(&line.text)),
+        ]);
+    }
+    if let Some(line) = &plan.nothing_to_do {
+        let text = format!("line {}: {}", line.line, clean_line(&line.text));
+        doc.text(Ink::Good, &text);
     }
 }
 

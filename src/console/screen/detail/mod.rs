@@ -50,9 +50,14 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     if let Some(reason) = &gate.stale_because {
         doc.blank();
-        let text = format!("it passed once, but {}", clean_line(reason));
+        let once = match gate.left_out {
+            Some(_) => "",
+            None => "it passed once, but ",
+        };
+        let text = format!("{once}{}", clean_line(reason));
         doc.hanging(&[span(Ink::Warning, "↻ ")], Ink::Warning, &text);
     }
+    noted::from_outside(&mut doc, gate, &model.zone);
     if let Some(waiver) = &gate.waiver {
         doc.heading("Waived");
         let by = format!(
@@ -71,6 +76,7 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     match &definition.nature {
         Nature::Items(items) => people::items(&mut doc, model, gate, items),
         Nature::SignOff { roles, distinct } => {
+            noted::reminder(&mut doc, model);
             people::signatures(&mut doc, model, gate, roles, *distinct);
         }
         Nature::Message(_) => plan::plan(&mut doc, model, gate),

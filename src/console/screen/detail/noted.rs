@@ -1,8 +1,11 @@
 //! What a commit did, and what a recovery point is.
 
+use crate::console::model::Model;
 use crate::console::screen::text::{Doc, Ink, span};
+use crate::console::screen::times::clock;
 use crate::gate::{ChangeSeen, Evidence, RecoverySeen, SchemaVersionSeen};
 use crate::git::commit::PlannedFile;
+use crate::promotion::{GateRecord, GateState};
 use crate::untrusted::clean_line;
 
 pub(super) fn commit(doc: &mut Doc, evidence: &Evidence) {
@@ -30,6 +33,48 @@ pub(super) fn commit(doc: &mut Doc, evidence: &Evidence) {
     doc.pair("in", Ink::Plain, &clean_line(repository));
     for file in files {
         changed_file(doc, file);
+    }
+}
+
+/// Why a gate was left out, and the plan that it was given.
+pub(super) fn from_outside(doc: &mut Doc, gate: &GateRecord, zone: &jiff::tz::TimeZone) {
+    if let Some(out) = gate.left_out.as_ref()
+        && gate.state == GateState::NotApplicable
+    {
+        doc.blank();
+        let text = format!(
+            "left out at {} by {}, because of {}={}, seen at {}; it is open again once that is gone",
+            clock(out.at, zone),
+            out.by,
+            out.flag,
+            out.value,
+            clock(out.seen, zone)
+        );
+        doc.hanging(
+            &[span(Ink::Warning, "- ")],
+            Ink::Warning,
+            &clean_line(&text),
+        );
+    }
+    if let Some(pasted) = &gate.pasted {
+        doc.blank();
+        let short: String = pasted.sha256.chars().take(12).collect();
+        let refused = if pasted.refused { ", refused" } else { "" };
+        let text = format!(
+            "plan given by {} at {}: {} bytes, SHA-256 {short}{refused}",
+            pasted.by,
+            clock(pasted.at, zone),
+            pasted.bytes
+        );
+        doc.text(Ink::Muted, &clean_line(&text));
+    }
+}
+
+/// What whoever signs must know of migrations that were not run.
+pub(super) fn reminder(doc: &mut Doc, model: &Model) {
+    if let Some(text) = crate::console::screen::reminder(model.run()) {
+        doc.blank();
+        doc.hanging(&[span(Ink::Warning, "! ")], Ink::Warning, &text);
     }
 }
 

@@ -7,6 +7,7 @@ mod back;
 mod choose;
 mod decide;
 mod fields;
+mod given;
 mod message;
 mod prompt;
 mod sign;
@@ -17,6 +18,7 @@ mod ways;
 pub use back::BackSheet;
 pub use choose::ChooseSheet;
 pub use decide::DecideSheet;
+pub use given::GivenSheet;
 pub use message::MessageSheet;
 pub use prompt::{Prompt, PromptKind};
 pub use sign::{Field, SignSheet};
@@ -38,6 +40,8 @@ pub enum Dialog {
     Sign(SignSheet),
     Back(Box<BackSheet>),
     Message(Box<MessageSheet>),
+    /// The plan that a gate judges.
+    Given(Box<GivenSheet>),
     /// A choice at a gate that is at work.
     Choose(ChooseSheet),
     Decide(DecideSheet),
@@ -56,6 +60,13 @@ pub enum Answer {
     Send(Box<Command>),
     /// Send what was written to people.
     Announce(Box<Announcement>),
+    /// Give a gate the plan that it judges.
+    GivePlan {
+        gate: String,
+        text: String,
+    },
+    /// Read the file of such a plan.
+    LoadPlan(String),
     /// Leave while the work goes on to its end.
     LeaveRunning,
     /// Cancel the work, and leave when it has stopped.
@@ -105,7 +116,7 @@ impl Dialog {
             | Dialog::Signal(_)
             | Dialog::Choose(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
-            Dialog::Help(_) | Dialog::Message(_) => false,
+            Dialog::Help(_) | Dialog::Message(_) | Dialog::Given(_) => false,
         }
     }
 
@@ -122,6 +133,7 @@ impl Dialog {
             Dialog::Signal(sheet) => sheet.key(key),
             Dialog::Back(sheet) => sheet.key(key),
             Dialog::Message(sheet) => sheet.key(key),
+            Dialog::Given(sheet) => sheet.key(key),
             Dialog::Choose(sheet) => sheet.key(key),
             Dialog::Quit => match key.code {
                 KeyCode::Char('l') => Answer::LeaveRunning,
@@ -142,6 +154,7 @@ impl Dialog {
             Dialog::Decide(sheet) => sheet.paste(text),
             Dialog::Back(sheet) => sheet.paste(text),
             Dialog::Message(sheet) => sheet.paste(text),
+            Dialog::Given(sheet) => sheet.paste(text),
             Dialog::Choose(_) | Dialog::Quit | Dialog::Help(_) => {}
         }
     }
@@ -156,6 +169,7 @@ impl Dialog {
             Dialog::Signal(sheet) => sheet.refused(reason),
             Dialog::Back(sheet) => sheet.refused(reason),
             Dialog::Message(sheet) => sheet.refused(reason),
+            Dialog::Given(sheet) => sheet.refused(reason),
             Dialog::Choose(sheet) => sheet.refused(reason),
             Dialog::Quit | Dialog::Help(_) => {}
         }
@@ -171,6 +185,7 @@ impl Dialog {
             Dialog::Signal(sheet) => sheet.sheet(width),
             Dialog::Back(sheet) => sheet.sheet(width),
             Dialog::Message(sheet) => sheet.sheet(width),
+            Dialog::Given(sheet) => sheet.sheet(width),
             Dialog::Choose(sheet) => sheet.sheet(width),
             Dialog::Quit => quit(width),
             Dialog::Help(_) => help(width),

@@ -6,7 +6,7 @@ use super::fields::{button, choice, mark, step, turn};
 use super::{Answer, Sheet, input_line, notice_line};
 use crate::console::model::Model;
 use crate::console::screen::input::Input;
-use crate::console::screen::text::{Doc, Ink};
+use crate::console::screen::text::{Doc, Ink, span};
 use crate::promotion::{Command, Decision, Nature, RoleDefinition};
 use crate::untrusted::clean_line;
 
@@ -36,6 +36,8 @@ pub struct SignSheet {
     distinct: bool,
     /// Roles that have not signed yet.
     roles: Vec<RoleDefinition>,
+    /// Which gates were left out, where some were.
+    left_out: Option<String>,
     role: usize,
     person: usize,
     decision: Option<Decision>,
@@ -71,6 +73,7 @@ impl SignSheet {
             gate: gate.id.clone(),
             title: clean_line(&definition.title),
             distinct: *distinct,
+            left_out: crate::console::screen::reminder(model.run()),
             roles,
             role,
             person,
@@ -192,6 +195,9 @@ impl SignSheet {
             "One rejection ends the run."
         };
         doc.text(Ink::Muted, rule);
+        if let Some(text) = &self.left_out {
+            doc.hanging(&[span(Ink::Warning, "! ")], Ink::Warning, text);
+        }
         doc.blank();
         let role = self.role().map_or(String::new(), |role| {
             format!("{} ({})", clean_line(&role.title), role.name)
