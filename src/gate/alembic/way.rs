@@ -3,7 +3,7 @@
 
 use super::judge;
 use super::offline::Offline;
-use super::seen::AlembicSeen;
+use super::seen::{AlembicSeen, DatabaseSeen};
 use super::sight::Sight;
 use crate::alembic::Distance;
 use crate::digest::digest;
@@ -89,68 +89,77 @@ impl Sight<'_> {
             return Err(judge::unknown(&here));
         }
         self.program()?;
-        let at = &here.versions;
+        if here.relation.is_none() && self.gate.action != AlembicAction::Stamp {
+            return Err(judge::untracked(&here));
+        }
         match self.gate.action {
-            AlembicAction::Stamp => {
-                let wanted = self.stamp_goal()?;
-                way.goal = Some(wanted.clone());
-                if here.relation.is_some() && !at.is_empty() && *at != [wanted.clone()] {
-                    return Err(judge::unexpected(&here, &wanted));
-                }
-                // What an upgrade would do from there on.
-                let later = self.graph().distance(std::slice::from_ref(&wanted), &way.seen.heads);
-                if let (Distance::Behind(_), [head]) = (&later, way.seen.heads.as_slice()) {
-                    way.offline = self.offline("upgrade", &wanted, head).await?;
-                }
-            }
-            AlembicAction::Downgrade => {
-                if here.relation.is_none() {
-                    return Err(judge::untracked(&here));
-                }
-                let name = self.back_to();
-                way.goal = self.graph().resolve(&name, at).map_err(no_goal)?;
-                let goal: Vec<String> = way.goal.iter().cloned().collect();
-                way.steps = match self.graph().distance(at, &goal) {
-                    Distance::Same => Vec::new(),
-                    Distance::Ahead(mut steps) => {
-                        steps.reverse();
-                        steps
-                    }
-                    _ => return Err(no_goal(format!("{name} is not before {}", here.at()))),
-                };
-                if let ([from], false) = (at.as_slice(), way.steps.is_empty()) {
-                    let to = way.goal_word().to_owned();
-                    way.offline = self.offline("downgrade", from, &to).await?;
-                }
-            }
-            _ => {
-                if here.relation.is_none() {
-                    return Err(judge::untracked(&here));
-                }
-                let name = self.gate.revision.as_deref().unwrap_or("head");
-                let name = self.context.fill(name);
-                way.goal = self.graph().resolve(&name, at).map_err(no_goal)?;
-                let goal: Vec<String> = way.goal.iter().cloned().collect();
-                way.steps = match self.graph().distance(at, &goal) {
-                    Distance::Same => Vec::new(),
-                    Distance::Behind(steps) => steps,
-                    other => {
-                        let mut there = here.clone();
-                        there.target = format!("revision {}", goal.join(", "));
-                        let finding = judge::distance(&here, &there, &other);
-                        return Err(finding.unwrap_or_else(|| no_goal("no way leads there".into())));
-                    }
-                };
-                let from = at.first().map_or("base", String::as_str);
-                if at.len() <= 1 && !way.steps.is_empty() {
-                    let to = way.goal_word().to_owned();
-                    way.offline = self.offline("upgrade", from, &to).await?;
-                } else if at.len() > 1 {
-                    way.offline.unsaid = Some("it is on several branches at once".to_owned());
-                }
-            }
+            AlembicAction::Stamp => self.stamp_way(way, &here).await?,
+            AlembicAction::Downgrade => self.way_back(way, &here).await?,
+            _ => self.way_up(way, &here).await?,
         }
         way.seen.lint = Some(self.linted(&way.offline));
+        Ok(())
+    }
+
+    async fn stamp_way(&self, way: &mut Way, here: &DatabaseSeen) -> Result<(), Finding> {
+        let wanted = self.stamp_goal()?;
+        way.goal = Some(wanted.clone());
+        let at = &here.versions;
+        if here.relation.is_some() && !at.is_empty() && *at != [wanted.clone()] {
+            return Err(judge::unexpected(here, &wanted));
+        }
+        // What an upgrade would do from there on.
+        let later = self
+            .graph()
+            .distance(std::slice::from_ref(&wanted), &way.seen.heads);
+        if let (Distance::Behind(_), [head]) = (&later, way.seen.heads.as_slice()) {
+            way.offline = self.offline("upgrade", &wanted, head).await?;
+        }
+        Ok(())
+    }
+
+    async fn way_back(&self, way: &mut Way, here: &DatabaseSeen) -> Result<(), Finding> {
+        let (name, at) = (self.back_to(), &here.versions);
+        way.goal = self.graph().resolve(&name, at).map_err(no_goal)?;
+        let goal: Vec<String> = way.goal.iter().cloned().collect();
+        way.steps = match self.graph().distance(at, &goal) {
+            Distance::Same => Vec::new(),
+            Distance::Ahead(mut steps) => {
+                steps.reverse();
+                steps
+            }
+            _ => return Err(no_goal(format!("{name} is not before {}", here.at()))),
+        };
+        if let ([from], false) = (at.as_slice(), way.steps.is_empty()) {
+            let to = way.goal_word().to_owned();
+            way.offline = self.offline("downgrade", from, &to).await?;
+        }
+        Ok(())
+    }
+
+    async fn way_up(&self, way: &mut Way, here: &DatabaseSeen) -> Result<(), Finding> {
+        let at = &here.versions;
+        let name = self.gate.revision.as_deref().unwrap_or("head");
+        let name = self.context.fill(name);
+        way.goal = self.graph().resolve(&name, at).map_err(no_goal)?;
+        let goal: Vec<String> = way.goal.iter().cloned().collect();
+        way.steps = match self.graph().distance(at, &goal) {
+            Distance::Same => Vec::new(),
+            Distance::Behind(steps) => steps,
+            other => {
+                let mut there = here.clone();
+                there.target = format!("revision {}", goal.join(", "));
+                let finding = judge::distance(here, &there, &other);
+                return Err(finding.unwrap_or_else(|| no_goal("no way leads there".into())));
+            }
+        };
+        let from = at.first().map_or("base", String::as_str);
+        if at.len() <= 1 && !way.steps.is_empty() {
+            let to = way.goal_word().to_owned();
+            way.offline = self.offline("upgrade", from, &to).await?;
+        } else if at.len() > 1 {
+            way.offline.unsaid = Some("it is on several branches at once".to_owned());
+        }
         Ok(())
     }
 
