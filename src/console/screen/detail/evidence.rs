@@ -145,7 +145,7 @@ fn answered(doc: &mut Doc, answer: &Answer) {
 }
 
 /// Draws a result: columns as wide as they need, numbers to the right, NULL as a word of its own.
-fn table(doc: &mut Doc, table: &Table) {
+pub(super) fn table(doc: &mut Doc, table: &Table) {
     let width_of = |column: usize, name: &str| {
         let cell = |row: &Vec<Option<String>>| row.get(column).map_or(0, |c| cells(&shown(c)));
         let widest = table.rows.iter().map(cell).max().unwrap_or(0);
