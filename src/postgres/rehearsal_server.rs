@@ -132,6 +132,11 @@ impl RehearsalServer {
         self.cluster.version().text.clone()
     }
 
+    /// What the server says of itself.
+    pub fn log_file(&self) -> PathBuf {
+        self.cluster.log_file()
+    }
+
     /// The folder whose size is watched.
     pub fn data_folder(&self) -> PathBuf {
         self.cluster.data_folder()

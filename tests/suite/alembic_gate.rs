@@ -95,6 +95,13 @@ fn a_guard_has_another_answer_for_each_way_to_be_apart() {
         .exits(4)
         .says("production is ahead of development")
         .says("upgrade development first");
+    // What nobody has tried is not brought on.
+    world.alembic("production", &["downgrade", "-1"]);
+    world
+        .run()
+        .exits(4)
+        .says("development is 1 revisions behind the head")
+        .says("upgrade development, test it");
 
     world.site.sql_in(
         "production",
@@ -131,6 +138,17 @@ fn two_branches_and_a_lost_file_are_refused_before_anything_is_asked_of_alembic(
         .says("the history is broken")
         .says("comes after 8c1f0b77d2aa, and no file has that revision");
     assert_eq!(world.version("production"), BASELINE);
+}
+
+#[test]
+fn one_database_under_two_names_is_no_comparison() {
+    let world = World::tracked();
+    world.gate("guard", REFERENCE);
+    let mut command = world.command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"]);
+    command.env("DATABASE_URL", world.url("production"));
+    crate::site::ended(command.output().unwrap())
+        .exits(4)
+        .says("production and development are one database");
 }
 
 #[test]
@@ -254,19 +272,39 @@ fn an_upgrade_applies_what_is_pending_and_compares_the_models() {
 #[test]
 fn a_drop_is_refused_wherever_it_hides() {
     let drops = [
-        "op.drop_table('connections')",
-        "op.execute('DROP TABLE connections')",
-        "op.get_bind().execute(sa.text('DROP TABLE connections'))",
-        "op.execute(\"DO $$ BEGIN EXECUTE 'DROP TAB' || 'LE connections'; END $$\")",
+        ("op.drop_table('connections')", "DS102"),
+        ("op.execute('DROP TABLE connections')", "DS102"),
+        (
+            "op.get_bind().execute(sa.text('DROP TABLE connections'))",
+            "DS102",
+        ),
+        // Nobody can say it beforehand, and what it does depends on rows.
+        (
+            "op.execute('DELETE FROM agents') if op.get_bind().execute(sa.text('SELECT count(*) FROM agents')).scalar() else 0",
+            "unsaid",
+        ),
+        (
+            "op.execute(\"DO $$ BEGIN EXECUTE 'DEL' || 'ETE FROM connections'; END $$\")",
+            "dynamic-sql",
+        ),
+        // What it says is not what it does.
+        (
+            "from alembic import context\n    if not context.is_offline_mode(): op.execute('TRUNCATE connections')",
+            "truncate",
+        ),
+        (
+            "op.execute('DELETE FROM alembic_version WHERE false; DELETE FROM connections')",
+            "delete-without-where",
+        ),
     ];
-    for drop in drops {
-        let world = World::tracked();
+    let world = World::tracked();
+    world.gate("upgrade", "");
+    for (drop, code) in drops {
         world.revision("c0ffee000001", HEAD, drop, "pass");
-        world.gate("upgrade", "");
         world
             .run()
             .exits(4)
-            .says("DS102")
+            .says(code)
             .says("alembic/versions/c0ffee000001.py")
             .says("nothing was run")
             .says("do not approve a publishing plan");
@@ -274,6 +312,45 @@ fn a_drop_is_refused_wherever_it_hides() {
         let there = "SELECT count(*) FROM connections";
         assert_eq!(world.site.one_in("production", there), "10");
     }
+}
+
+#[test]
+fn a_drop_under_another_name_is_seen_and_what_is_unsaid_is_allowed_by_name() {
+    let world = World::tracked();
+    let allow = |file: &str| {
+        format!(
+            "[[phase.gate.alembic.allow]]\nfile = \"alembic/versions/{file}.py\"\n\
+             hazard = \"unsaid\"\ntarget = \"production\"\npredicate = \"SELECT true\"\nreason = \"read\"\n"
+        )
+    };
+    let bind = |sql: &str| format!("op.get_bind().execute(sa.text('{sql}')).rowcount + 0");
+    let rename = bind("ALTER TABLE connections RENAME TO zz");
+    world.revision("c0ffee000001", HEAD, &rename, "pass");
+    world.revision(
+        "c0ffee000002",
+        "c0ffee000001",
+        &bind("DROP TABLE zz"),
+        "pass",
+    );
+    let all = [HEAD, MIDDLE].map(|id| {
+        let files = std::fs::read_dir(world.site.path("alembic/versions")).unwrap();
+        let mut names = files.map(|f| f.unwrap().file_name().into_string().unwrap());
+        let name = names.find(|name| name.starts_with(id)).unwrap();
+        allow(name.trim_end_matches(".py"))
+    });
+    let mine = [allow("c0ffee000001"), allow("c0ffee000002")].concat();
+    world.gate(
+        "upgrade",
+        &format!("models = false\n{}{mine}", all.concat()),
+    );
+    world
+        .run()
+        .exits(4)
+        .says("DS102")
+        .says("alembic/versions/c0ffee000002.py");
+    assert_eq!(world.version("production"), BASELINE);
+    std::fs::remove_file(world.site.path("alembic/versions/c0ffee000002.py")).unwrap();
+    world.run().exits(0).shows("3 revisions applied");
 }
 
 #[test]

@@ -69,6 +69,73 @@ fn a_project_that_connects_elsewhere_is_refused() {
 }
 
 #[test]
+fn an_address_that_is_written_down_never_takes_a_trial_to_production() {
+    let world = World::new();
+    let env = std::fs::read_to_string(world.site.path("alembic/env.py")).unwrap();
+    let written = world
+        .url("production")
+        .replacen("postgresql:", "postgresql+psycopg:", 1);
+    let fixed = env.replace(
+        "url = os.environ[\"DATABASE_URL\"]",
+        &format!("url = {written:?}"),
+    );
+    world.site.write("alembic/env.py", &fixed);
+    world.gate("stamp", "");
+    world
+        .run()
+        .exits(4)
+        .says("Alembic would not work on a private copy")
+        .says("nothing was run");
+    assert_eq!(world.version("production"), "-");
+    world.site.write("alembic/env.py", &env);
+    world.alembic("production", &["stamp", BASELINE]);
+    world.site.write("alembic/env.py", &fixed);
+    world.gate("guard", "reference = \"development\"");
+    world
+        .run()
+        .exits(4)
+        .says("Alembic would not work on a private copy");
+    assert_eq!(world.version("production"), BASELINE);
+}
+
+#[test]
+fn versions_in_another_schema_and_several_databases_at_once_are_refused() {
+    let world = World::new();
+    world.site.sql_in("production", "CREATE SCHEMA meta");
+    let env = std::fs::read_to_string(world.site.path("alembic/env.py")).unwrap();
+    let meta = env.replace(
+        "connection=connection, target",
+        "connection=connection, version_table_schema='meta', target",
+    );
+    world.site.write("alembic/env.py", &meta);
+    world.alembic("production", &["stamp", HEAD]);
+    world.gate("stamp", "");
+    world
+        .run()
+        .exits(4)
+        .says("it finds b3e92d4416f5 there")
+        .says("version_table");
+    let kept = "SELECT version_num FROM meta.alembic_version";
+    assert_eq!(world.site.one_in("production", kept), HEAD);
+
+    let other = world
+        .url("development")
+        .replacen("postgresql:", "postgresql+psycopg:", 1);
+    let both = env
+        .replace(
+            "def run_migrations_online() -> None:",
+            "def online(url) -> None:",
+        )
+        .replace(
+            "    run_migrations_online()",
+            &format!("    online(url)\n    online({other:?})"),
+        );
+    world.site.write("alembic/env.py", &both);
+    world.run().exits(4).says("Alembic would not work on");
+    assert_eq!(world.version("production"), "-");
+}
+
+#[test]
 fn a_prompt_ends_at_once_and_is_called_one() {
     let world = World::tracked();
     world.revision("c0ffee000001", HEAD, "input('Sure? ')", "pass");

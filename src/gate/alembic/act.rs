@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use super::audit::evidence;
 use super::call::{Call, sessions_of};
-use super::came::{ended, not_known, reached};
-use super::guard::{elsewhere, is_good, models};
+use super::came::{as_tried, ended, not_known, reached};
+use super::guard::{is_good, models};
+use super::intent::Intent;
 use super::judge::named;
 use super::seen::AlembicSeen;
 use super::sight::Sight;
-use super::tried::Removed;
+use super::tried::Found;
 use super::way::Way;
 use crate::expectation::{Finding, Verdict};
 use crate::gate::lint_survey::same_path;
@@ -64,19 +65,16 @@ pub(super) async fn run(sight: &Sight<'_>, plan: &Plan) -> Outcome {
 
 /// Everything that can refuse before the target is touched.
 async fn prove(sight: &Sight<'_>, way: &mut Way) -> Result<(), Finding> {
-    if let Some(reason) = sight.leads_elsewhere().await? {
-        return Err(elsewhere(sight, reason));
+    let versions = way.versions();
+    let led = sight.leads_elsewhere(&sight.context.targets, &versions);
+    if let Some(reason) = led.await? {
+        return Err(sight.elsewhere(&sight.gate.target, reason));
     }
     // What the text says refuses at once; what it does not say is seen on the copy.
     refused(sight, &mut way.seen).await?;
     if sight.gate.scratch && !way.is_there() {
         on_a_copy(sight, way).await?;
         refused(sight, &mut way.seen).await?;
-    } else if way.offline.unsaid.is_some() && !way.is_there() {
-        return Err(Finding::failed("nobody can say what Alembic would do")
-            .because("its SQL cannot be made beforehand, and the runbook says scratch = false")
-            .because("nothing was run")
-            .can("take scratch = false out: a private copy shows what it does"));
     }
     if sight.context.cancel.is_cancelled() {
         return Err(
@@ -124,25 +122,16 @@ async fn ask_predicates(sight: &Sight<'_>, linted: &mut LintSeen) {
 
 /// Does all of it on a copy, by the same program.
 async fn on_a_copy(sight: &Sight<'_>, way: &mut Way) -> Result<(), Finding> {
-    let versions = way
-        .seen
-        .here()
-        .map_or_else(Vec::new, |here| here.versions.clone());
-    let copied = sight.copy(&versions).await?;
-    let mut removed = Removed::new();
+    let here = way.seen.here().cloned().unwrap_or_default();
+    let versions = here.versions.clone();
+    let copied = sight.copy(&here).await?;
+    let mut found = Found::default();
     let tried = match sight.gate.action {
-        AlembicAction::Downgrade => {
-            let goal = way.goal_word().to_owned();
-            let done = sight.on_copy(&copied, &["downgrade", &goal]).await;
-            done.map(|done| super::seen::Tried {
-                failed: done.err(),
-                ..super::seen::Tried::default()
-            })
-        }
-        AlembicAction::Stamp => stamped(sight, way, &copied, &mut removed).await,
+        AlembicAction::Downgrade => sight.downgrade_copy(&copied, &way.steps, &mut found).await,
+        AlembicAction::Stamp => stamped(sight, way, &copied, &mut found).await,
         _ => {
             let goals = [way.goal_word()];
-            let upgraded = sight.upgrade_copy(&copied, &goals, &versions, None, &mut removed);
+            let upgraded = sight.upgrade_copy(&copied, &goals, &versions, None, &mut found);
             upgraded.await
         }
     };
@@ -157,8 +146,9 @@ async fn on_a_copy(sight: &Sight<'_>, way: &mut Way) -> Result<(), Finding> {
             .can("mend the revision, test it, then retry this gate"));
     }
     if let Some(linted) = &mut way.seen.lint {
-        sight.add_seen(linted, &removed);
+        sight.add_seen(linted, &found);
     }
+    way.tried = found.after;
     Ok(())
 }
 
@@ -167,7 +157,7 @@ async fn stamped(
     sight: &Sight<'_>,
     way: &Way,
     copied: &rehearse::Copied,
-    removed: &mut Removed,
+    found: &mut Found,
 ) -> Result<super::seen::Tried, Finding> {
     let unreadable = super::guard::unreadable;
     let before = copied.schema().await.map_err(unreadable)?;
@@ -191,7 +181,7 @@ async fn stamped(
     }
     let heads: Vec<&str> = way.seen.heads.iter().map(String::as_str).collect();
     sight
-        .upgrade_copy(copied, &heads, &[goal], None, removed)
+        .upgrade_copy(copied, &heads, &[goal], None, found)
         .await
 }
 
@@ -222,6 +212,9 @@ async fn carry_out(sight: &Sight<'_>, mut way: Way) -> Outcome {
             return Outcome::of(finding).with(evidence(sight, way.seen));
         }
     };
+    if let Err(finding) = Intent::write(sight, &way).await {
+        return Outcome::of(finding).with(evidence(sight, way.seen));
+    }
     fault::point("alembic_intent");
     let goal = way.goal_word().to_owned();
     let started = Instant::now();
@@ -252,7 +245,7 @@ async fn carry_out(sight: &Sight<'_>, mut way: Way) -> Outcome {
             return outcome.with(evidence(sight, way.seen));
         }
     }
-    let mut finding = ended(sight, &way, Some(&called));
+    let mut finding = as_tried(sight, &way, ended(sight, &way, Some(&called))).await;
     report(sight, &way).await;
     if is_good(&finding) && gate.models {
         let checked = models(sight, &mut way.seen).await;

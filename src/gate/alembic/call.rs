@@ -216,32 +216,72 @@ impl Sight<'_> {
             .collect()
     }
 
-    /// Where Alembic's own connection leads, as it says; an address that is not the target's is a
-    /// reason to run nothing.
-    pub(super) async fn leads_elsewhere(&self) -> Result<Option<String>, Finding> {
+    /// Asks Alembic where it connects and which revisions it finds there: every address that it
+    /// names must be the target's, here or on a private server, and it must see what we see.
+    /// Gives why nothing may be run, if so.
+    ///
+    /// # Errors
+    /// Why it could not be asked.
+    pub(super) async fn leads_elsewhere(
+        &self,
+        targets: &Targets,
+        versions: &[String],
+    ) -> Result<Option<String>, Finding> {
         let call = Call {
             arguments: &["current", "-v"],
             target: &self.gate.target,
-            targets: &self.context.targets,
+            targets,
             acts: false,
             quiet: true,
         };
         let called = self.call(&call).await?;
         if let Some(trouble) = called.trouble {
-            return Err(failed("Alembic cannot ask the database", &trouble));
+            return Err(
+                failed("Alembic cannot ask the database", &trouble).because("nothing was run")
+            );
         }
-        let Some(said) = called
-            .out
-            .lines()
-            .find_map(|line| line.strip_prefix("Current revision(s) for "))
-        else {
-            return Ok(Some("it does not say where it connects".to_owned()));
-        };
-        let said = said.trim_end_matches(':');
-        let info = self.context.targets.conninfo(&self.gate.target);
+        let info = targets.conninfo(&self.gate.target);
         let info = info.map_err(|error| Finding::errored(error.to_string()))?;
-        Ok(elsewhere(said, &info))
+        Ok(whereabouts(&called.out, &info, versions))
     }
+}
+
+/// What is wrong with where Alembic says that it connects, and with what it finds there.
+fn whereabouts(said: &str, info: &Conninfo, versions: &[String]) -> Option<String> {
+    let places = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("Current revision(s) for "));
+    let places: Vec<&str> = places.map(|place| place.trim_end_matches(':')).collect();
+    if places.is_empty() {
+        return Some("it does not say where it connects".to_owned());
+    }
+    if let Some(reason) = places.iter().find_map(|place| elsewhere(place, info)) {
+        return Some(reason);
+    }
+    if places.len() > 1 {
+        return Some(format!(
+            "its env.py works on {} databases at once",
+            places.len()
+        ));
+    }
+    let revisions = said.lines().filter_map(|line| line.strip_prefix("Rev: "));
+    let mut found: Vec<&str> = revisions
+        .filter_map(|words| words.split_whitespace().next())
+        .collect();
+    found.sort_unstable();
+    let mut wanted: Vec<&str> = versions.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
+    let words = |ids: &[&str]| match ids {
+        [] => "no revision".to_owned(),
+        ids => ids.join(", "),
+    };
+    (found != wanted).then(|| {
+        let (found, wanted) = (words(&found), words(&wanted));
+        format!(
+            "it finds {found} there, and the version table says {wanted}: it keeps its versions in \
+             another table or schema, or somebody migrates at this moment"
+        )
+    })
 }
 
 /// Compares an address, as SQLAlchemy shows it, with the target's. What it does not say, libpq's
@@ -295,6 +335,29 @@ mod tests {
 
     fn to(source: &str) -> Conninfo {
         Conninfo::resolve(source, &Environment::default()).unwrap()
+    }
+
+    #[test]
+    fn every_place_counts_and_so_does_what_is_found_there() {
+        let info = to("postgresql://u@db.example:6000/app");
+        let at = |said: &str, versions: &[&str]| {
+            let versions: Vec<String> = versions.iter().map(|v| (*v).to_owned()).collect();
+            whereabouts(said, &info, &versions)
+        };
+        let here = "Current revision(s) for postgresql://u@db.example:6000/app:\n";
+        let one = format!("{here}Rev: aaaa (head)\nParent: <base>\n");
+        assert_eq!(at(&one, &["aaaa"]), None);
+        assert_eq!(at(here, &[]), None);
+        assert!(at(&one, &["bbbb"]).unwrap().contains("aaaa"));
+        assert!(at(here, &["aaaa"]).unwrap().contains("no revision"));
+        assert!(at("", &[]).unwrap().contains("does not say"));
+        let two = format!("{here}Current revision(s) for postgresql://u@db.example:6000/other:\n");
+        assert!(at(&two, &[]).is_some());
+        assert!(
+            at(&format!("{here}{here}"), &[])
+                .unwrap()
+                .contains("2 databases")
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What came of it: by the version table and the schema, not by what was printed.
 
+use super::audit::{differences, schema};
 use super::call::Called;
 use super::judge::named;
 use super::sight::Sight;
 use super::way::Way;
-use crate::expectation::Finding;
+use crate::expectation::{Finding, Verdict};
 use crate::runbook::AlembicAction;
 use crate::untrusted::clean_line;
 
@@ -128,4 +129,31 @@ pub(super) fn not_known(target: &str, reason: &str) -> Finding {
     Finding::inconclusive(format!("what came of it on {target} is not known yet"))
         .because(clean_line(reason))
         .can("when it answers again, press Enter: its version is asked")
+}
+
+/// Compares the schema with the one that a private copy came to: a revision that looks at rows, or at
+/// where it runs, may have done something else here.
+pub(super) async fn as_tried(sight: &Sight<'_>, way: &Way, done: Finding) -> Finding {
+    let Some(tried) = way
+        .tried
+        .as_ref()
+        .filter(|_| done.verdict == Verdict::Passed)
+    else {
+        return done;
+    };
+    if sight.gate.action == AlembicAction::Stamp {
+        return done;
+    }
+    let found = match schema(sight, &sight.gate.target).await {
+        Ok(found) => found,
+        Err(reason) => return super::guard::unreadable(reason).because(done.summary),
+    };
+    let other = differences(tried, &found);
+    if other.is_empty() {
+        return done;
+    }
+    let finding = Finding::failed("the schema is not the one that a private copy came to");
+    named(finding.because(done.summary), &other)
+        .can("read the revision: what it does depends on rows, or on where it runs")
+        .can("take the difference back, or take the revision back by the way back of this runbook")
 }

@@ -10,7 +10,9 @@ use crate::alembic::Distance;
 use crate::alembic::answer::Trouble;
 use crate::expectation::{Finding, Verdict};
 use crate::gate::Outcome;
+use crate::gate::query::unreachable;
 use crate::schema::Snapshot;
+use crate::untrusted::clean_line;
 
 pub(super) async fn run(sight: &Sight<'_>) -> Outcome {
     let mut seen = match sight.look_at_all().await {
@@ -41,9 +43,15 @@ async fn judged(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<Finding, Fi
     let (Some(here), Some(there)) = (seen.here().cloned(), seen.reference().cloned()) else {
         return Err(Finding::errored("a guard needs two databases"));
     };
+    if here.fingerprint == there.fingerprint {
+        return Err(judge::one_database(&here, &there));
+    }
     let distance = sight.graph().distance(&here.versions, &there.versions);
     if let Some(finding) = judge::distance(&here, &there, &distance) {
         return Err(finding);
+    }
+    if !there.behind.is_empty() {
+        return Err(judge::untested(&there));
     }
     let wanted = schema(sight, &there.target).await.map_err(unreadable)?;
     let (found, said) = match &distance {
@@ -71,11 +79,7 @@ async fn judged(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<Finding, Fi
             .because("nothing was run")
             .can("find out who changed a schema by hand; make a revision of it, or take it back"));
     }
-    let behind = there.behind.len();
-    Ok(match behind {
-        0 => Finding::passed(said),
-        n => Finding::passed(format!("{said}; {} is {n} behind the head", there.target)),
-    })
+    Ok(Finding::passed(said))
 }
 
 /// What is left of the difference once a copy of the target has had what is pending; none where
@@ -94,7 +98,7 @@ async fn behind(
         return Ok((None, format!("{said}; not tried, as the runbook says")));
     }
     let goals: Vec<&str> = there.versions.iter().map(String::as_str).collect();
-    let tried = sight.try_upgrade(&goals, &here.versions, Some(wanted));
+    let tried = sight.try_upgrade(&goals, here, Some(wanted));
     let tried = tried.await?;
     let differences = tried.differences.clone().unwrap_or_default();
     let (removed, trouble) = (tried.removed.len(), tried.failed.clone());
@@ -146,9 +150,13 @@ pub(super) async fn check(sight: &Sight<'_>) -> Outcome {
 
 /// Asks Alembic whether the models say what the database says.
 pub(super) async fn models(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Finding {
-    match sight.leads_elsewhere().await {
+    let now = match sight.look(&sight.gate.target).await {
+        Ok(now) => now.versions,
+        Err(error) => return unreachable(&sight.gate.target, &error).finding,
+    };
+    match sight.leads_elsewhere(&sight.context.targets, &now).await {
         Ok(None) => {}
-        Ok(Some(reason)) => return elsewhere(sight, reason),
+        Ok(Some(reason)) => return sight.elsewhere(&sight.gate.target, reason),
         Err(finding) => return finding,
     }
     let call = Call {
@@ -176,15 +184,18 @@ pub(super) async fn models(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Finding
     }
 }
 
-/// Alembic would work somewhere else.
-pub(super) fn elsewhere(sight: &Sight<'_>, reason: String) -> Finding {
-    let (project, variable) = (&sight.described.name, &sight.described.url_env);
-    Finding::failed(format!("Alembic would not work on {}", sight.gate.target))
-        .because(reason)
-        .because("nothing was run")
-        .can(format!(
-            "let env.py of {project} take its address from {variable}"
-        ))
+impl Sight<'_> {
+    /// Alembic would work somewhere else, or there as well.
+    pub(super) fn elsewhere(&self, place: &str, reason: String) -> Finding {
+        let (project, variable) = (&self.described.name, &self.described.url_env);
+        Finding::failed(format!("Alembic would not work on {place}"))
+            .because(clean_line(&reason))
+            .because("nothing was run")
+            .can(format!(
+                "let env.py of {project} take its address from {variable}, whatever it is"
+            ))
+            .can("where it keeps its versions is said by version_table = \"schema.table\"")
+    }
 }
 
 /// Tells whether a finding lets one go on.

@@ -145,3 +145,23 @@ pub(super) fn unexpected(here: &DatabaseSeen, wanted: &str) -> Finding {
         .can("compare with `alembic current` for that database; the audit shows both")
         .can("find out why the versions diverged; never stamp over it")
 }
+
+/// Both addresses lead to one database.
+pub(super) fn one_database(here: &DatabaseSeen, there: &DatabaseSeen) -> Finding {
+    let (target, reference) = (&here.target, &there.target);
+    Finding::failed(format!("{target} and {reference} are one database"))
+        .because(format!("both are {}", here.server))
+        .because("what is compared with itself is always alike")
+        .because("nothing was run")
+        .can("mend the address of one of them, then retry this gate")
+}
+
+/// What an upgrade would bring was never applied where it is tested.
+pub(super) fn untested(there: &DatabaseSeen) -> Finding {
+    let (target, count) = (&there.target, there.behind.len());
+    Finding::failed(format!("{target} is {count} revisions behind the head"))
+        .because(there.behind.join(", "))
+        .because("an upgrade to the head would bring what nobody has tried there")
+        .because("nothing was run")
+        .can(format!("upgrade {target}, test it, then retry this gate"))
+}

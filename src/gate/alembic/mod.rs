@@ -7,6 +7,7 @@ mod audit;
 mod call;
 mod came;
 mod guard;
+mod intent;
 mod judge;
 mod offline;
 mod plan;

@@ -4,6 +4,7 @@
 use super::audit::evidence;
 use super::call::sessions_of;
 use super::came::not_known;
+use super::intent::{Intent, checksum};
 use super::sight::Sight;
 use crate::expectation::Finding;
 use crate::gate::Reconciled;
@@ -33,6 +34,30 @@ pub(super) async fn reconcile(sight: &Sight<'_>) -> Reconciled {
     };
     let at = here.at();
     let left = way.steps.len();
+    let intent = Intent::read(context);
+    let before = intent.filter(|intent| intent.versions == here.versions);
+    if let (Some(before), false) = (before, way.is_there()) {
+        match checksum(sight).await {
+            Ok(now) if now != before.schema => {
+                return Reconciled {
+                    resolution: Some(Resolution::Failed),
+                    finding: Finding::failed(
+                        "Alembic did not finish and left the database half done",
+                    )
+                    .because(format!(
+                        "{} is {at} as before, and its schema changed",
+                        gate.target
+                    ))
+                    .because("some of a revision ran outside of its transaction")
+                    .can("compare the schema with the revision; take it back by hand, or finish it")
+                    .can("then press r: it goes on from there"),
+                    evidence: Some(evidence(sight, way.seen)),
+                };
+            }
+            Ok(_) => {}
+            Err(reason) => return unknown(&reason),
+        }
+    }
     let (resolution, finding) = match (gate.action, way.is_there(), &way.refusal) {
         (_, _, Some(refusal)) => (
             Resolution::Failed,

@@ -54,6 +54,8 @@ pub struct DatabaseSeen {
     pub target: String,
     pub environment: String,
     pub server: String,
+    /// Which database it is, whatever way leads there.
+    pub fingerprint: String,
     pub database: String,
     pub user: String,
     pub search_path: String,

@@ -67,6 +67,7 @@ impl<'a> Sight<'a> {
             target: target.to_owned(),
             environment: environment.map_or("", |e| e.word()).to_owned(),
             server: identity.describe(),
+            fingerprint: identity.fingerprint(),
             database: clean_line(&tracked.database),
             user: clean_line(&tracked.user),
             search_path: clean_line(&tracked.search_path),

@@ -10,6 +10,7 @@ use crate::digest::digest;
 use crate::expectation::Finding;
 use crate::gate::Outcome;
 use crate::runbook::AlembicAction;
+use crate::schema::Snapshot;
 
 /// What a gate is going to do.
 pub(super) struct Way {
@@ -18,6 +19,8 @@ pub(super) struct Way {
     pub(super) goal: Option<String>,
     /// The revisions on the way, in the order in which they are applied or taken back.
     pub(super) steps: Vec<String>,
+    /// The revisions that an upgrade would apply behind a stamp.
+    pub(super) later: Vec<String>,
     pub(super) offline: Offline,
     pub(super) refusal: Option<Finding>,
     /// What may be chosen to be taken back, where somebody chooses, the last applied first.
@@ -25,6 +28,8 @@ pub(super) struct Way {
     /// Nobody has chosen yet.
     pub(super) unchosen: bool,
     pub(super) digest: String,
+    /// The schema that a private copy came to.
+    pub(super) tried: Option<Snapshot>,
 }
 
 impl Way {
@@ -40,6 +45,12 @@ impl Way {
                 .is_some_and(|here| here.versions == [goal.clone()]),
             None => self.steps.is_empty(),
         }
+    }
+
+    /// What the version table says.
+    pub(super) fn versions(&self) -> Vec<String> {
+        let here = self.seen.here();
+        here.map_or_else(Vec::new, |here| here.versions.clone())
     }
 
     /// What Alembic calls the goal.
@@ -60,11 +71,13 @@ impl Sight<'_> {
             seen,
             goal: None,
             steps: Vec::new(),
+            later: Vec::new(),
             offline: Offline::default(),
             refusal: None,
             choices: Vec::new(),
             unchosen: false,
             digest: String::new(),
+            tried: None,
         };
         way.refusal = self.lead(&mut way).await.err();
         way.seen.goal = Some(way.goal_word().to_owned());
@@ -106,7 +119,16 @@ impl Sight<'_> {
             AlembicAction::Downgrade => self.way_back(way, &here).await?,
             _ => self.way_up(way, &here).await?,
         }
-        way.seen.lint = Some(self.linted(&way.offline));
+        if self.gate.action == AlembicAction::Stamp {
+            // What an upgrade would do later says nothing that is not there.
+            let later = way.later.clone();
+            self.covered(&mut way.offline, &later);
+            way.seen.lint = Some(self.linted(&way.offline, &later));
+        } else {
+            let steps = way.steps.clone();
+            self.covered(&mut way.offline, &steps);
+            way.seen.lint = Some(self.linted(&way.offline, &steps));
+        }
         Ok(())
     }
 
@@ -121,7 +143,8 @@ impl Sight<'_> {
         let later = self
             .graph()
             .distance(std::slice::from_ref(&wanted), &way.seen.heads);
-        if let (Distance::Behind(_), [head]) = (&later, way.seen.heads.as_slice()) {
+        if let (Distance::Behind(steps), [head]) = (&later, way.seen.heads.as_slice()) {
+            way.later.clone_from(steps);
             way.offline = self.offline("upgrade", &wanted, head).await?;
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! A private copy of a target's schema, for gates that want to see first what something does to it.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::restore::Scratch;
 use super::{Bounds, Halt, Rehearsed, Work, fit};
 use crate::expectation::Finding;
 use crate::gate::{Context, Targets};
-use crate::postgres::{Session, catalog};
+use crate::postgres::{PostgresError, Session, catalog};
 use crate::runbook::{RehearsalOf, Rehearse, RolesInScratch, Take};
 use crate::schema::Snapshot;
 use crate::system::durable::make_private_folder;
@@ -21,7 +22,14 @@ pub(in crate::gate) struct Copied {
     target: String,
     gate: String,
     folder: std::path::PathBuf,
+    /// How much of the server's log was read.
+    read: std::sync::Mutex<usize>,
 }
+
+/// What stands between the name of a session and what it said, in the log of a copy.
+const BETWEEN: &str = " \u{b7} ";
+/// How often it is looked whether the server logs what it was asked to.
+const POLL: Duration = Duration::from_millis(5);
 
 /// Copies the schema of a target.
 ///
@@ -71,6 +79,7 @@ pub(in crate::gate) async fn copy_of(target: &str, context: &Context) -> Result<
             target: target.to_owned(),
             gate: context.gate.id.clone(),
             folder: folder.clone(),
+            read: std::sync::Mutex::new(0),
         })
         .map_err(|halt| {
             let _ = std::fs::remove_dir_all(&folder);
@@ -111,6 +120,50 @@ impl Copied {
         &self.scratch.admin
     }
 
+    /// Lets the server log every statement, with the name of its session.
+    ///
+    /// # Errors
+    /// What the private server says.
+    pub(in crate::gate) async fn log_statements(&self) -> Result<(), String> {
+        let admin = &self.scratch.admin;
+        let prefix = format!("ALTER SYSTEM SET log_line_prefix = '%a{BETWEEN}'");
+        for sql in [
+            prefix.as_str(),
+            "ALTER SYSTEM SET log_statement = 'all'",
+            "SELECT pg_catalog.pg_reload_conf()",
+        ] {
+            let done = admin.client.batch_execute(sql).await;
+            done.map_err(|error| PostgresError::from(error).to_string())?;
+        }
+        // The server has read it by the time that its sessions have.
+        loop {
+            let now = "SELECT pg_catalog.current_setting('log_statement')";
+            let now = admin.rows(now).await.map_err(|error| error.to_string())?;
+            if now.first().and_then(|row| row.first()) == Some(&Some("all".to_owned())) {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        self.executed().map(drop)
+    }
+
+    /// The statements of others than ourselves since the last time, one after the other.
+    ///
+    /// # Errors
+    /// Why the log cannot be read.
+    pub(in crate::gate) fn executed(&self) -> Result<String, String> {
+        let path = self.scratch.server.log_file();
+        let log = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = String::from_utf8_lossy(log.get(*read..).unwrap_or_default()).into_owned();
+        *read = log.len();
+        let own = [
+            super::restore::settings().application_name,
+            self.scratch.targets.application_name(&self.gate),
+        ];
+        Ok(statements(&new, &own))
+    }
+
     /// Reads the schema as the target's user sees it.
     ///
     /// # Errors
@@ -132,5 +185,60 @@ impl Copied {
             let _ = std::fs::remove_dir_all(&folder);
         });
         let _ = gone.await;
+    }
+}
+
+/// The statements in a log, but for those of sessions of these names.
+fn statements(log: &str, own: &[String]) -> String {
+    let mut text = String::new();
+    let mut inside = false;
+    for line in log.lines() {
+        if let Some(more) = line.strip_prefix('\t').filter(|_| inside) {
+            text.push_str(more);
+            text.push('\n');
+            continue;
+        }
+        if inside {
+            text.push_str(";\n");
+        }
+        inside = false;
+        let Some((name, said)) = line.split_once(BETWEEN) else {
+            continue;
+        };
+        let said = said.strip_prefix("LOG:  ").unwrap_or_default();
+        let statement = match said.strip_prefix("statement: ") {
+            Some(statement) => Some(statement),
+            None => said
+                .strip_prefix("execute ")
+                .and_then(|rest| rest.split_once(": "))
+                .map(|(_, statement)| statement),
+        };
+        if let Some(statement) = statement.filter(|_| own.iter().all(|own| own != name)) {
+            text.push_str(statement.trim_end_matches(';'));
+            text.push('\n');
+            inside = true;
+        }
+    }
+    if inside {
+        text.push_str(";\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statements_of_others_are_read_from_the_log() {
+        let log = "stagegate r g · LOG:  statement: SELECT 1\n\
+                   x · LOG:  statement: DROP\n\tTABLE t\n\
+                   x · LOG:  execute <unnamed>: DELETE FROM a;\n\
+                   x · DETAIL:  parameters: $1 = '1'\n\
+                   x · ERROR:  no\n\
+                   \u{20}· LOG:  statement: TRUNCATE b\n";
+        let own = ["stagegate r g".to_owned()];
+        let said = statements(log, &own);
+        assert_eq!(said, "DROP\nTABLE t\n;\nDELETE FROM a\n;\nTRUNCATE b\n;\n");
     }
 }

@@ -23,7 +23,7 @@ use crate::untrusted::clean_line;
 
 /// A private server with the restored database.
 pub(super) struct Scratch {
-    _server: RehearsalServer,
+    pub(super) server: RehearsalServer,
     /// A session of the superuser's in the restored database.
     pub(super) admin: Session,
     /// The targets of the runbook, of which only this one is there.
@@ -167,7 +167,7 @@ impl Work<'_> {
         }
         let targets = Targets::new(&self.context.run, &runbook, Environment::default());
         Ok(Scratch {
-            _server: server,
+            server,
             admin,
             targets,
         })
