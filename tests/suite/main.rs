@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 mod alembic_gate;
+mod alembic_rehearsed;
 mod alembic_trouble;
 mod alembic_world;
 mod alone;

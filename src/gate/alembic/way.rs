@@ -98,7 +98,9 @@ impl Sight<'_> {
                     return Err(judge::unexpected(&here, &wanted));
                 }
                 // What an upgrade would do from there on.
-                let later = self.graph().distance(std::slice::from_ref(&wanted), &way.seen.heads);
+                let later = self
+                    .graph()
+                    .distance(std::slice::from_ref(&wanted), &way.seen.heads);
                 if let (Distance::Behind(_), [head]) = (&later, way.seen.heads.as_slice()) {
                     way.offline = self.offline("upgrade", &wanted, head).await?;
                 }
