@@ -6,6 +6,7 @@ mod alembic_rehearsed;
 mod alembic_trouble;
 mod alembic_world;
 mod alone;
+mod audit_command;
 mod back_screens;
 mod backup_command;
 mod clone;
