@@ -29,6 +29,8 @@ pub enum Payload {
     None,
     Migration(Box<MigrationPlan>),
     Ramp(RampPlan),
+    /// What a person may choose to take back, the last applied first.
+    Undoes(Vec<String>),
     Commit(Box<crate::git::commit::CommitPlan>),
     Merge(Box<crate::git::merge::MergePlan>),
     /// The SQL that a tool would run.

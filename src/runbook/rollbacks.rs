@@ -104,6 +104,7 @@ impl Rollback {
     pub fn chooses(&self) -> bool {
         self.gates.iter().any(|gate| match &gate.kind {
             Kind::Migrate(migrate) => !migrate.undoes.is_empty(),
+            Kind::Alembic(alembic) => alembic.chooses,
             _ => false,
         })
     }

@@ -3,6 +3,7 @@
 
 mod alembic_gate;
 mod alembic_rehearsed;
+mod alembic_runbooks;
 mod alembic_trouble;
 mod alembic_world;
 mod alone;

@@ -14,6 +14,10 @@ const SIGN: &str = "─ Sign `";
 /// What is asked before something acts on no production database.
 const ACTS: &str = "It acts. Press y or Enter to go on.";
 
+/// The title of the sheet that takes a plan from elsewhere, and a plan that harms nothing.
+const GIVE: &str = "─ Give `";
+const PLAN: &str = "ALTER TABLE agents ADD COLUMN state varchar(20);";
+
 /// What a walk came to.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Stop {
@@ -37,6 +41,7 @@ impl Walker {
                         || bottom.contains("r retry")
                         || bottom.contains("g go on")
                         || screen.contains(SIGN)
+                        || screen.contains(GIVE)
                         || screen.contains(ACTS)
                 });
             let screen = self.pty.text();
@@ -47,6 +52,8 @@ impl Walker {
                 self.pty.wait_gone("keys count in a moment");
                 self.pty.send("y");
                 self.pty.wait_gone(ACTS);
+            } else if screen.contains(GIVE) {
+                self.give(PLAN);
             } else if screen.contains("Tell people: read it") {
                 self.tell();
             } else if screen.contains("Confirm with a value") {
@@ -149,6 +156,15 @@ impl Walker {
         self.pty.wait_for(text);
         self.pty.send("\r");
         self.pty.wait_gone(dialog);
+    }
+
+    /// Pastes a plan from elsewhere, as a terminal does.
+    #[track_caller]
+    pub(crate) fn give(&mut self, plan: &str) {
+        self.pty.send(&format!("\x1b[200~{plan}\x1b[201~"));
+        self.pty.wait_for(&format!("1 │ {plan}"));
+        self.pty.send("\x13");
+        self.pty.wait_gone(GIVE);
     }
 
     /// Copies the message that is offered.

@@ -10,6 +10,7 @@ use crate::alembic::Distance;
 use crate::alembic::answer::Trouble;
 use crate::expectation::{Finding, Verdict};
 use crate::gate::Outcome;
+use crate::schema::Snapshot;
 
 pub(super) async fn run(sight: &Sight<'_>) -> Outcome {
     let mut seen = match sight.look_at_all().await {
@@ -48,43 +49,16 @@ async fn judged(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<Finding, Fi
     let (found, said) = match &distance {
         Distance::Behind(steps) => {
             seen.steps = sight.steps(steps);
-            let said = format!("{} is {} revisions behind", here.target, steps.len());
-            if !sight.gate.scratch {
-                return Ok(Finding::passed(format!(
-                    "{said}; not tried, as the runbook says"
-                )));
-            }
-            let goals: Vec<&str> = there.versions.iter().map(String::as_str).collect();
-            let tried = sight
-                .try_upgrade(&goals, &here.versions, Some(&wanted))
-                .await?;
-            let differences = tried.differences.clone();
-            let removed = tried.removed.clone();
-            let trouble = tried.failed.clone();
-            seen.tried = Some(tried);
-            if let Some(reason) = trouble {
-                return Err(
-                    Finding::failed("the upgrade fails on a copy of the target's schema")
-                        .because(reason)
-                        .because("the target itself was only read")
-                        .can("mend the revision, test it, then retry this gate"),
-                );
-            }
-            let said = match removed.len() {
-                0 => format!("{said}; upgraded on a private copy, its schema is the reference's"),
-                n => {
-                    format!("{said}; on a private copy {n} things are taken away by it, see below")
-                }
-            };
-            (differences.unwrap_or_default(), said)
+            behind(sight, seen, steps.len(), &wanted).await?
         }
         _ => {
             let found = schema(sight, &here.target).await.map_err(unreadable)?;
-            (
-                differences(&wanted, &found),
-                "in sync, and the schemas are the same".to_owned(),
-            )
+            let said = "in sync, and the schemas are the same".to_owned();
+            (Some(differences(&wanted, &found)), said)
         }
+    };
+    let Some(found) = found else {
+        return Ok(Finding::passed(said));
     };
     seen.differences = Some(found.clone());
     if !found.is_empty() {
@@ -102,6 +76,42 @@ async fn judged(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<Finding, Fi
         0 => Finding::passed(said),
         n => Finding::passed(format!("{said}; {} is {n} behind the head", there.target)),
     })
+}
+
+/// What is left of the difference once a copy of the target has had what is pending; none where
+/// the runbook wants no copy.
+async fn behind(
+    sight: &Sight<'_>,
+    seen: &mut AlembicSeen,
+    count: usize,
+    wanted: &Snapshot,
+) -> Result<(Option<Vec<String>>, String), Finding> {
+    let (Some(here), Some(there)) = (seen.here(), seen.reference()) else {
+        return Err(Finding::errored("a guard needs two databases"));
+    };
+    let said = format!("{} is {count} revisions behind", here.target);
+    if !sight.gate.scratch {
+        return Ok((None, format!("{said}; not tried, as the runbook says")));
+    }
+    let goals: Vec<&str> = there.versions.iter().map(String::as_str).collect();
+    let tried = sight.try_upgrade(&goals, &here.versions, Some(wanted));
+    let tried = tried.await?;
+    let differences = tried.differences.clone().unwrap_or_default();
+    let (removed, trouble) = (tried.removed.len(), tried.failed.clone());
+    seen.tried = Some(tried);
+    if let Some(reason) = trouble {
+        return Err(
+            Finding::failed("the upgrade fails on a copy of the target's schema")
+                .because(reason)
+                .because("the target itself was only read")
+                .can("mend the revision, test it, then retry this gate"),
+        );
+    }
+    let said = match removed {
+        0 => format!("{said}; upgraded on a private copy, its schema is the reference's"),
+        n => format!("{said}; on a private copy {n} things are taken away by it, see below"),
+    };
+    Ok((Some(differences), said))
 }
 
 pub(super) fn unreadable(reason: String) -> Finding {

@@ -5,6 +5,7 @@
 mod act;
 mod audit;
 mod call;
+mod came;
 mod guard;
 mod judge;
 mod offline;

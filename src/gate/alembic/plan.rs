@@ -2,7 +2,7 @@
 
 use super::sight::Sight;
 use super::way::Way;
-use crate::gate::{HazardStanding, Plan, Tone, lint};
+use crate::gate::{HazardStanding, Payload, Plan, Tone, lint};
 use crate::runbook::AlembicAction;
 
 pub(super) async fn plan(sight: &Sight<'_>) -> Plan {
@@ -64,19 +64,27 @@ fn look(sight: &Sight<'_>) -> Plan {
     plan
 }
 
+/// A path without what leads nowhere.
+fn plain(path: &str) -> String {
+    match path.trim_start_matches("./") {
+        "" | "." => "the runbook's root".to_owned(),
+        path => path.to_owned(),
+    }
+}
+
 fn project(plan: &mut Plan, sight: &Sight<'_>) {
     let project = &sight.project;
-    let folder = sight.context.shown(&project.folder);
+    let folder = plain(&sight.context.shown(&project.folder));
     let config = project.config.display();
     plan.line(
         Tone::Plain,
         format!("project  {}, {config} in {folder}", sight.described.name),
     );
     match &project.program {
-        Ok(program) => plan.line(
-            Tone::Plain,
-            format!("python   {}", program.python.display()),
-        ),
+        Ok(program) => {
+            let python = plain(&sight.context.shown(&program.python));
+            plan.line(Tone::Plain, format!("python   {python}"));
+        }
         Err(reason) => plan.line(Tone::Bad, format!("python   {reason}")),
     }
     let heads = sight.heads();
@@ -93,6 +101,11 @@ fn project(plan: &mut Plan, sight: &Sight<'_>) {
 
 fn describe(sight: &Sight<'_>, way: &Way) -> Plan {
     let mut plan = Plan::new(title(sight, way), &[]);
+    if sight.gate.chooses {
+        let choices = way.choices.iter();
+        let words = choices.map(|step| format!("{} {}", step.revision, step.message));
+        plan.payload = Payload::Undoes(words.collect());
+    }
     plan.digest.clone_from(&way.digest);
     project(&mut plan, sight);
     if let Some(version) = &way.seen.version {
@@ -144,6 +157,12 @@ fn describe(sight: &Sight<'_>, way: &Way) -> Plan {
 }
 
 fn title(sight: &Sight<'_>, way: &Way) -> String {
+    if way.unchosen {
+        return format!(
+            "take back the revisions that are chosen on {}",
+            sight.gate.target
+        );
+    }
     let (target, goal) = (&sight.gate.target, way.goal_word());
     match (sight.gate.action, way.is_there()) {
         (AlembicAction::Stamp, true) => format!("nothing to do: {target} is stamped {goal}"),

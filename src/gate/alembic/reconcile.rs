@@ -1,9 +1,9 @@
 //! Finds out what became of Alembic when nobody saw it end: waits until nothing of it works any
 //! more, then asks the version table.
 
-use super::act::not_known;
 use super::audit::evidence;
 use super::call::sessions_of;
+use super::came::not_known;
 use super::sight::Sight;
 use crate::expectation::Finding;
 use crate::gate::Reconciled;

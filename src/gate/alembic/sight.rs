@@ -52,13 +52,16 @@ impl<'a> Sight<'a> {
         let tracked = alembic_version::read(&session, &self.described.version_table).await?;
         session.close().await;
         let heads: Vec<String> = self.heads();
-        let (behind, unknown) = match self.graph().distance(&tracked.versions, &heads) {
+        // What is not tracked is nowhere in the history, and so not behind.
+        let tracks = tracked.relation.is_some();
+        let (mut behind, unknown) = match self.graph().distance(&tracked.versions, &heads) {
             Distance::Unknown(unknown) => (Vec::new(), unknown),
             Distance::Behind(steps) | Distance::Diverged { there: steps, .. } => {
                 (steps, Vec::new())
             }
             Distance::Same | Distance::Ahead(_) => (Vec::new(), Vec::new()),
         };
+        behind.retain(|_| tracks);
         let environment = targets.environment(target);
         Ok(DatabaseSeen {
             target: target.to_owned(),

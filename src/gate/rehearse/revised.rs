@@ -22,7 +22,7 @@ use crate::runbook::{AlembicAction, AlembicGate, AllowedHazard, Gate, Kind, Runb
 use crate::schema::Snapshot;
 
 /// What reaches the host from a text in another language.
-const HOST: &str = r"(?is) \b copy \b [^;]{0,2000}? \b (from|to) \s+ program \b
+const HOST: &str = r"(?isx) \b copy \b [^;]{0,2000}? \b (from|to) \s+ program \b
     | \b language \s+ ['\x22]? (c | plpython\d?u | plperlu | pltclu) \b
     | \b (lo_import | lo_export | pg_read_file | pg_read_binary_file | pg_ls_dir) \s* \(";
 
@@ -248,10 +248,6 @@ impl Work<'_> {
 
     /// The revisions that would run there and whose text may leave the server.
     pub(super) async fn leaving_revisions(&self, scratch: &Scratch, gates: &[Gate]) -> Vec<String> {
-        let host = Regex::new(&format!("(?x){HOST}"));
-        let leaves = |text: &str| {
-            outward::leaves(text) || host.as_ref().is_ok_and(|host| host.is_match(text))
-        };
         let mut leaving = Vec::new();
         for gate in gates {
             let Some(upgrade) = upgrades(gate) else {
@@ -323,4 +319,34 @@ fn is_allowed(
     };
     let mut fit = allows.iter().filter(|allow| allow.hazard == code);
     fit.find(of_steps).map(|allow| allow.reason.clone())
+}
+
+/// Tells whether a revision's text may leave the server.
+fn leaves(text: &str) -> bool {
+    outward::leaves(text) || Regex::new(HOST).is_ok_and(|host| host.is_match(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_the_server_is_seen_in_python() {
+        for text in [
+            "op.execute(\"COPY agents TO PROGRAM 'curl prod'\")",
+            "op.execute(\"\"\"\n  copy t\n  from program 'x'\"\"\")",
+            "op.execute('CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS $$ $$')",
+            "op.execute(\"SELECT dblink_exec('host=prod', 'DROP TABLE t')\")",
+            "op.execute(\"SELECT pg_read_file('/etc/passwd')\")",
+        ] {
+            assert!(leaves(text), "{text}");
+        }
+        for text in [
+            "op.add_column('agents', sa.Column('program', sa.Text()))",
+            "# Copies what the program needs.\nop.execute('COPY t FROM STDIN')",
+            "op.execute('CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ $$')",
+        ] {
+            assert!(!leaves(text), "{text}");
+        }
+    }
 }

@@ -156,6 +156,14 @@ fn read_revision(table: &mut TableReader<'_, '_>, gate: &mut AlembicGate, names:
         gate.chooses = true;
         if gate.action != AlembicAction::Downgrade {
             refuse(table, &given, "only a way back is chosen", "an id, or head");
+        } else if !names.going_back {
+            let label = "whoever starts a way back chooses; nobody is asked here";
+            refuse(
+                table,
+                &given,
+                label,
+                "an id or -1, or put it into a [[rollback]]",
+            );
         }
         return;
     }

@@ -21,24 +21,7 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         return;
     };
     match evidence.as_ref() {
-        Evidence::Query {
-            server,
-            role,
-            sql,
-            answer,
-            duration_ms,
-            ..
-        } => {
-            answered(doc, answer);
-            doc.heading("The statement");
-            doc.sql(clean(sql).trim());
-            let role = role.as_ref().map_or(String::new(), |r| format!(" as {r}"));
-            let took = took(*duration_ms);
-            doc.text(
-                Ink::Muted,
-                &format!("asked {}{role}, {took}", clean_line(server)),
-            );
-        }
+        Evidence::Query { .. } => asked(doc, evidence),
         Evidence::Exec {
             argv,
             seen,
@@ -85,6 +68,29 @@ pub(super) fn evidence(doc: &mut Doc, model: &Model, gate: &GateRecord) {
         }
         Evidence::Migrate { .. } => migrated(doc, (model, gate), evidence),
     }
+}
+
+fn asked(doc: &mut Doc, evidence: &Evidence) {
+    let Evidence::Query {
+        server,
+        role,
+        sql,
+        answer,
+        duration_ms,
+        ..
+    } = evidence
+    else {
+        return;
+    };
+    answered(doc, answer);
+    doc.heading("The statement");
+    doc.sql(clean(sql).trim());
+    let role = role.as_ref().map_or(String::new(), |r| format!(" as {r}"));
+    let took = took(*duration_ms);
+    doc.text(
+        Ink::Muted,
+        &format!("asked {}{role}, {took}", clean_line(server)),
+    );
 }
 
 fn migrated(doc: &mut Doc, (model, gate): (&Model, &GateRecord), evidence: &Evidence) {
@@ -139,7 +145,7 @@ fn answered(doc: &mut Doc, answer: &Answer) {
 }
 
 /// Draws a result: columns as wide as they need, numbers to the right, NULL as a word of its own.
-fn table(doc: &mut Doc, table: &Table) {
+pub(super) fn table(doc: &mut Doc, table: &Table) {
     let width_of = |column: usize, name: &str| {
         let cell = |row: &Vec<Option<String>>| row.get(column).map_or(0, |c| cells(&shown(c)));
         let widest = table.rows.iter().map(cell).max().unwrap_or(0);

@@ -2,15 +2,23 @@
 //! came of it.
 
 use crate::console::screen::text::{Doc, Ink, span};
+use crate::expectation::Table;
 use crate::gate::{AlembicSeen, DatabaseSeen, Tried};
-use crate::untrusted::clean_line;
+use crate::untrusted::{clean_line, clip};
 
 /// How many tables and differences are named; the summaries and the log have all of them.
 const NAMED: usize = 20;
+/// How wide what one database says may be, beside the other.
+const WIDE: usize = 24;
 
 pub(super) fn seen(doc: &mut Doc, seen: &AlembicSeen) {
-    for database in &seen.databases {
-        one(doc, seen, database);
+    match seen.databases.as_slice() {
+        [here, there] => side_by_side(doc, seen, [here, there]),
+        databases => {
+            for database in databases {
+                one(doc, seen, database);
+            }
+        }
     }
     for trouble in &seen.troubles {
         doc.text(Ink::Bad, &clean_line(trouble));
@@ -58,6 +66,58 @@ pub(super) fn seen(doc: &mut Doc, seen: &AlembicSeen) {
         seen.heads.join(", ")
     );
     doc.text(Ink::Muted, &clean_line(&line));
+}
+
+/// Two databases, a line for each thing that an audit asks.
+fn side_by_side(doc: &mut Doc, seen: &AlembicSeen, pair: [&DatabaseSeen; 2]) {
+    let row = |name: &str, of: &dyn Fn(&DatabaseSeen) -> String| {
+        let mut cells = vec![Some(name.to_owned())];
+        cells.extend(pair.iter().map(|database| Some(clip(&of(database), WIDE))));
+        cells
+    };
+    let mut rows = vec![
+        row("alembic", &DatabaseSeen::at),
+        row("behind", &|d| match d.behind.len() {
+            0 => "-".to_owned(),
+            behind => format!("{behind} revisions"),
+        }),
+        row("database", &|d| d.database.clone()),
+        row("user", &|d| d.user.clone()),
+        row("path", &|d| d.search_path.clone()),
+        row("tables", &|d| format!("{} tables", d.tables.len())),
+    ];
+    if pair.iter().any(|database| !database.unknown.is_empty()) {
+        rows.push(row("unknown", &|d| d.unknown.join(", ")));
+    }
+    let names = pair.map(|database| database.target.clone());
+    let mut columns = vec![String::new()];
+    columns.extend(names);
+    doc.heading("Side by side");
+    let total = rows.len() as u64;
+    super::evidence::table(
+        doc,
+        &Table {
+            columns,
+            rows,
+            total,
+        },
+    );
+    for [here, there] in [pair, [pair[1], pair[0]]] {
+        let lacks = |table: &&String| !there.tables.contains(*table);
+        let only: Vec<String> = here.tables.iter().filter(lacks).cloned().collect();
+        if !only.is_empty() {
+            list(
+                doc,
+                &format!("Tables of {} alone", here.target),
+                Ink::Warning,
+                &only,
+            );
+        }
+    }
+    if let Some(after) = &seen.after {
+        let at = format!("{} is at {} now", pair[0].target, after.join(", "));
+        doc.text(Ink::Plain, &clean_line(&at));
+    }
 }
 
 fn one(doc: &mut Doc, seen: &AlembicSeen, database: &DatabaseSeen) {

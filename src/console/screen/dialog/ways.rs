@@ -39,20 +39,20 @@ pub(super) fn ways(model: &Model) -> Vec<Way> {
                 ),
                 None => (clean_line(&gate.title), None),
             };
-            let undone = back
-                .gates
-                .iter()
-                .filter_map(|gate| match &plans.get(&gate.id)?.payload {
-                    Payload::Migration(migration) => Some(migration),
-                    _ => None,
-                });
-            let files = undone
-                .flat_map(|migration| migration.files.iter())
-                .filter_map(|file| file.undoes.clone())
+            let payloads = back.gates.iter().filter_map(|gate| plans.get(&gate.id));
+            let files = payloads
+                .flat_map(|plan| match &plan.payload {
+                    Payload::Migration(migration) => {
+                        let files = migration.files.iter();
+                        files.filter_map(|file| file.undoes.clone()).collect()
+                    }
+                    Payload::Undoes(revisions) => revisions.clone(),
+                    _ => Vec::new(),
+                })
                 .collect();
             let planning = &model.snapshot.planning;
             let unread = |gate: &GateDefinition| {
-                gate.kind == "migrate"
+                matches!(gate.kind.as_str(), "migrate" | "alembic")
                     && (planning.contains(&gate.id) || !plans.contains_key(&gate.id))
             };
             let runbook = &model.snapshot.runbook;
