@@ -1,7 +1,7 @@
 //! Alembic on the private server: the history goes up by the program itself, is looked at by its
 //! effect, and comes down again to where it was before.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use regex::Regex;
@@ -22,9 +22,12 @@ use crate::runbook::{AlembicAction, AlembicGate, AllowedHazard, Gate, Kind, Runb
 use crate::schema::Snapshot;
 
 /// What reaches the host from a text in another language.
-const HOST: &str = r"(?isx) \b copy \b [^;]{0,2000}? \b (from|to) \s+ program \b
+static HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let pattern = r"(?isx) \b copy \b [^;]*? \b (from|to) \s+ program \b
     | \b language \s+ ['\x22]? (c | plpython\d?u | plperlu | pltclu) \b
     | \b (lo_import | lo_export | pg_read_file | pg_read_binary_file | pg_ls_dir) \s* \(";
+    Regex::new(pattern).ok()
+});
 
 /// Tells whether a gate's work is looked at as a whole: another program does it.
 pub(super) fn as_a_whole(gate: &Gate) -> bool {
@@ -323,7 +326,7 @@ fn is_allowed(
 
 /// Tells whether a revision's text may leave the server.
 fn leaves(text: &str) -> bool {
-    outward::leaves(text) || Regex::new(HOST).is_ok_and(|host| host.is_match(text))
+    outward::leaves(text) || HOST.as_ref().is_some_and(|host| host.is_match(text))
 }
 
 #[cfg(test)]
@@ -332,6 +335,7 @@ mod tests {
 
     #[test]
     fn what_leaves_the_server_is_seen_in_python() {
+        assert!(HOST.is_some());
         for text in [
             "op.execute(\"COPY agents TO PROGRAM 'curl prod'\")",
             "op.execute(\"\"\"\n  copy t\n  from program 'x'\"\"\")",
