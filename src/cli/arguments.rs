@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
+use super::audit_arguments::AuditArguments;
 use super::backup_arguments::{BackupArguments, RestoreArguments, VerifyBackupArguments};
 use super::rehearse_arguments::RehearseArguments;
 
@@ -45,6 +46,8 @@ pub(super) enum Subcommand {
     Lint(LintArguments),
     /// Compare what a database is with what it should be
     Drift(DriftArguments),
+    /// Show what databases that Alembic tracks say of themselves, side by side, with a diagnosis
+    Audit(AuditArguments),
     /// Save the schema of a database or of files as a snapshot, on stdout
     Snapshot(SnapshotArguments),
     /// Back a database up, as JSON or with pg_dump

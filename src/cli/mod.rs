@@ -2,6 +2,9 @@
 
 mod address;
 mod arguments;
+mod audit;
+mod audit_arguments;
+mod audit_report;
 mod backup;
 mod backup_arguments;
 mod check;
@@ -66,6 +69,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Runs(arguments) => runs::run(&arguments),
         Subcommand::Lint(arguments) => lint::run(&arguments),
         Subcommand::Drift(arguments) => drift::run(&arguments),
+        Subcommand::Audit(arguments) => audit::run(&arguments),
         Subcommand::Snapshot(arguments) => drift::snapshot(&arguments),
         Subcommand::Backup(arguments) => backup::run(&arguments),
         Subcommand::Restore(arguments) => restore::run(&arguments),

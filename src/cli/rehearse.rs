@@ -6,7 +6,8 @@ use super::rehearse_arguments::{RehearseArguments, TakeWord};
 use super::{Exit, plan, rehearse_report, say};
 use crate::gate::{self, Context, Evidence, Feed, Outcome};
 use crate::runbook::{
-    Environment, Gate, Kind, RehearsalOf, Rehearse, RolesInScratch, Runbook, Take,
+    AlembicAction, Environment, Gate, Kind, RehearsalOf, Rehearse, RolesInScratch, Runbook, Take,
+    ToolAction,
 };
 use crate::system::durable::make_private_folder;
 
@@ -148,7 +149,12 @@ fn everything(target: String) -> Rehearse {
 fn migrated(runbook: &Runbook) -> Result<String, String> {
     let mut targets: Vec<&str> = runbook
         .gates()
-        .filter(|gate| matches!(gate.kind, Kind::Migrate(_)))
+        .filter(|gate| match &gate.kind {
+            Kind::Migrate(_) => true,
+            Kind::Tool(tool) => tool.action == ToolAction::Apply,
+            Kind::Alembic(alembic) => alembic.action == AlembicAction::Upgrade,
+            _ => false,
+        })
         .filter_map(|gate| gate.kind.target())
         .collect();
     targets.sort_unstable();

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)] // A test says what went wrong by failing.
 
 mod alembic_gate;
+mod alembic_rehearsed;
 mod alembic_runbooks;
 mod alembic_trouble;
 mod alembic_world;
 mod alone;
+mod audit_command;
 mod back_screens;
 mod backup_command;
 mod clone;

@@ -59,6 +59,24 @@ pub(super) fn inputs(gate: &AlembicGate, context: &Context) -> Option<String> {
     Some(inputs_of(&Sight::of(gate, context)?))
 }
 
+/// The revisions that an upgrade has before it, by their files, with their text.
+pub(super) async fn pending(gate: &AlembicGate, context: &Context) -> Vec<(String, String)> {
+    let Some(sight) = Sight::of(gate, context) else {
+        return Vec::new();
+    };
+    let steps = match sight.look(&gate.target).await {
+        Ok(here) if here.unknown.is_empty() => here.behind,
+        _ => sight.graph().revisions().map(|r| r.id.clone()).collect(),
+    };
+    let files = sight.steps(&steps).into_iter().map(|step| step.file);
+    let read = |file: String| {
+        // One that cannot be read is refused by the gate itself.
+        let text = std::fs::read_to_string(sight.project.folder.join(&file));
+        (file, text.unwrap_or_default())
+    };
+    files.map(read).collect()
+}
+
 fn inputs_of(sight: &Sight<'_>) -> String {
     let parts = [&format!("{:?}", sight.gate), &sight.project.digest];
     digest(parts.map(String::as_str).join("\n").as_bytes())

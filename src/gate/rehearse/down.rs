@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::restore::Scratch;
 use super::seen::{Again, BackState, RehearsedBack};
 use super::up::{Applied, Between, Up, alone, applied_file};
-use super::{Halt, Work, step};
+use super::{Halt, Work, revised, step};
 use crate::expectation::Verdict;
 use crate::gate::drift::DriftOptions;
 use crate::gate::lint_survey::same_path;
@@ -28,6 +28,7 @@ pub(super) fn undone_by<'a>(runbook: &'a Runbook, gate: &str) -> Option<&'a Gate
     ways.into_iter().find(|way| match &way.kind {
         Kind::Migrate(migrate) => migrate.undoes.iter().any(|undone| undone == gate),
         Kind::Tool(tool) => tool.undoes.as_deref() == Some(gate),
+        Kind::Alembic(way) => revised::takes_back(runbook, gate, way),
         _ => false,
     })
 }
@@ -78,7 +79,7 @@ impl Back {
         }
     }
 
-    fn none(reason: impl Into<String>) -> Back {
+    pub(super) fn none(reason: impl Into<String>) -> Back {
         Back {
             state: BackState::NoWay,
             by: None,
@@ -132,6 +133,10 @@ impl Work<'_> {
         now: &mut Snapshot,
         stays: &[String],
     ) -> Result<Back, Halt> {
+        if let Kind::Alembic(upgrade) = &applied.gate.kind {
+            let back = self.back_by_alembic(scratch, upgrade, applied, now);
+            return Box::pin(back).await;
+        }
         let Some(way) = undone_by(&self.context.runbook, &applied.gate.id) else {
             return Ok(Back::none(format!(
                 "no [[rollback]] gate undoes `{}`",
@@ -191,7 +196,7 @@ impl Work<'_> {
     }
 
     /// Looks whether the schema is as it was before what came back.
-    async fn looked_back(
+    pub(super) async fn looked_back(
         &self,
         scratch: &Scratch,
         applied: &Applied,
@@ -228,8 +233,8 @@ impl Work<'_> {
         }
         for gate in gates {
             self.go_on()?;
-            if let Kind::Tool(tool) = &gate.kind {
-                match Box::pin(self.tool_again(scratch, gate, tool, attempt)).await? {
+            if revised::as_a_whole(gate) {
+                match Box::pin(self.whole_again(scratch, gate, attempt)).await? {
                     Ok(files) => again.files += files,
                     Err(failed) => {
                         again.failed = failed;

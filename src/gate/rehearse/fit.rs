@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::tooled;
+use super::{revised, tooled};
 use crate::expectation::QueryExpectation;
 use crate::gate::backup::bytes;
 use crate::gate::{Context, Plan, TargetError, Tone};
@@ -59,6 +59,7 @@ fn rehearsable(gate: &Rehearse, other: &Gate, context: &Context) -> Result<bool,
         }
         Kind::Tool(tool) if tool.action == ToolAction::Revert => return Ok(false),
         Kind::Tool(tool) => tool.target == gate.target,
+        Kind::Alembic(alembic) => return revised::rehearsable(&gate.target, alembic),
         Kind::Query(query) if query.target == gate.target => {
             let text = match &query.sql {
                 SqlSource::Inline(_) => String::new(),
@@ -245,11 +246,16 @@ fn describe_down(plan: &mut Plan, steps: &Steps, context: &Context) {
         "then undone, the last one first, and applied once more",
     );
     for step in &steps.gates {
-        if !matches!(step.kind, Kind::Migrate(_)) && tooled::applies(step).is_none() {
+        let upgrades = revised::upgrades(step).is_some();
+        if !matches!(step.kind, Kind::Migrate(_)) && tooled::applies(step).is_none() && !upgrades {
             continue;
         }
         match super::down::undone_by(&context.runbook, &step.id) {
             Some(by) => plan.line(Tone::Plain, format!("  {} by {}", step.id, by.id)),
+            None if upgrades => plan.line(
+                Tone::Plain,
+                format!("  {} by its project's own downgrade", step.id),
+            ),
             None => plan.line(
                 Tone::Warning,
                 format!(

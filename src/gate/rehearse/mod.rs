@@ -12,6 +12,7 @@ mod fit;
 mod hazards;
 mod outward;
 mod restore;
+mod revised;
 mod sample;
 mod seen;
 mod source;
@@ -260,6 +261,9 @@ pub(super) fn inputs(gate: &Rehearse, context: &Context) -> Option<String> {
             if let Some(Kind::Migrate(back)) = back.map(|gate| &gate.kind) {
                 parts.extend(down::files_digest(back, context));
             }
+        }
+        if let Kind::Alembic(alembic) = &step.kind {
+            parts.extend(super::alembic::inputs(alembic, context));
         }
         if let Kind::Tool(tool) = &step.kind {
             let texts = super::tool::files(tool, context).into_iter();

@@ -78,6 +78,8 @@ impl Work<'_> {
         let may_call = &self.gate.may_call;
         let mut calls = rehearsal_outward::calls(&scratch.admin, may_call).await?;
         let texts = texts(self.gate, self.context);
+        let gates = fit::steps(self.gate, self.context).gates;
+        calls.extend(self.leaving_revisions(scratch, &gates).await);
         let leaving = texts.into_iter().filter(|(_, text)| leaves(text));
         calls.extend(leaving.map(|(name, _)| name));
         calls.retain(|call| !may_call.contains(call));
@@ -128,7 +130,7 @@ fn files(gate: &Migrate, context: &Context) -> Vec<(String, String)> {
 }
 
 /// Tells whether a text may leave the server.
-fn leaves(text: &str) -> bool {
+pub(super) fn leaves(text: &str) -> bool {
     let found = hazard::hazards(text);
     found.iter().any(|one| LEAVES.contains(&one.code.as_str()))
         || Regex::new(CALLS).is_ok_and(|calls| calls.is_match(text))

@@ -165,12 +165,26 @@ impl Work<'_> {
             target.environment = runbook::Environment::Scratch;
             target.system_identifier = None;
         }
-        let targets = Targets::new(&self.context.run, &runbook, Environment::default());
+        let around = Environment::default().with_variables(&self.programs_variables());
+        let targets = Targets::new(&self.context.run, &runbook, around);
         Ok(Scratch {
             server,
             admin,
             targets,
         })
+    }
+
+    /// What programs find themselves by, there as here, and what their projects name. Where to
+    /// connect stands in none of it.
+    fn programs_variables(&self) -> Vec<(String, String)> {
+        let projects = self.context.runbook.projects.values();
+        let named = projects.flat_map(|project| project.env.iter().map(String::as_str));
+        let names = ["PATH", "HOME", "VIRTUAL_ENV"].into_iter().chain(named);
+        let names = names.filter(|name| !name.starts_with("PG"));
+        let value = |name: &str| self.context.targets.variable(name).map(str::to_owned);
+        names
+            .filter_map(|name| Some((name.to_owned(), value(name)?)))
+            .collect()
     }
 
     fn not_restored(&self, error: RestoreError) -> Halt {

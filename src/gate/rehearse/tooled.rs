@@ -13,7 +13,7 @@ use super::{Halt, Work};
 use crate::expectation::Verdict;
 use crate::gate::drift::DriftOptions;
 use crate::gate::migrate_plan::{PlannedFile, Standing as FileStanding};
-use crate::gate::{Evidence, FileState, HazardStanding, Payload, ToolSeen, change_words, tool};
+use crate::gate::{Evidence, FileState, HazardStanding, LintSeen, Payload, change_words, tool};
 use crate::postgres::effects::{self, Standing};
 use crate::runbook::naming::Mark;
 use crate::runbook::{Gate, Kind, ToolAction, ToolGate};
@@ -35,6 +35,18 @@ pub(super) struct Ascent<'a> {
     pub(super) between: &'a mut Between,
 }
 
+/// What another program did, and what was known of it beforehand.
+pub(super) struct Whole<'a> {
+    pub(super) joined: &'a PlannedFile,
+    pub(super) lint: Option<&'a LintSeen>,
+    /// The program's own table, which is no part of what is judged.
+    pub(super) aside: Option<&'a str>,
+    pub(super) applied: bool,
+    pub(super) duration_ms: u64,
+    /// Why a hazard that no text says is allowed, by its code.
+    pub(super) allows: &'a dyn Fn(&str) -> Option<String>,
+}
+
 impl Work<'_> {
     /// Lets a tool apply everything, and looks at what came of it.
     pub(super) async fn by_tool(
@@ -54,10 +66,16 @@ impl Work<'_> {
         let mut done = rehearsed(gate, &outcome.finding, started);
         let evidence = outcome.evidence.map(Arc::new);
         if let Some(Evidence::Tool { seen, .. }) = evidence.as_deref() {
-            let joined = joined(tool, &plan.payload);
             done.duration_ms = seen.acted().map_or(0, |call| call.duration_ms);
-            let looks = [&*ascent.look, &now];
-            done.files = vec![self.seen_tool(seen, &joined, ascent.base, looks)];
+            let whole = Whole {
+                joined: &joined(&tool.tool, &text_of(&plan.payload)),
+                lint: seen.lint.as_ref(),
+                aside: None,
+                applied: seen.after.as_ref().is_some_and(|s| s.pending.is_empty()),
+                duration_ms: done.duration_ms,
+                allows: &|_| None,
+            };
+            done.files = vec![self.seen_whole(&whole, ascent.base, [&*ascent.look, &now])];
         }
         if passed {
             ascent.up.applied.push(Applied {
@@ -76,15 +94,17 @@ impl Work<'_> {
         Ok(done)
     }
 
-    fn seen_tool(
+    /// Looks at what another program did as a whole.
+    pub(super) fn seen_whole(
         &mut self,
-        seen: &ToolSeen,
-        joined: &PlannedFile,
+        whole: &Whole<'_>,
         base: &Standing,
         [before, now]: [&Look; 2],
     ) -> RehearsedFile {
         let made = DriftOptions::default().compare(&before.schema, &now.schema);
-        let effects = effects::between(&before.rows, &now.rows);
+        let mut effects = effects::between(&before.rows, &now.rows);
+        effects.retain(|effect| Some(effect.relation()) != whole.aside);
+        let joined = whole.joined;
         let known = |relation: &str| base.relations.values().any(|r| r.quoted == relation);
         let judge = Judge {
             gate: self.gate,
@@ -93,21 +113,20 @@ impl Work<'_> {
         };
         let found = hazards::of_effects(&effects, &self.rows, known);
         let found = found.into_iter().filter_map(|one| judge.judge(one));
-        let hazards: Vec<SeenHazard> = found.map(|one| as_linted(one, seen)).collect();
+        let hazards: Vec<SeenHazard> = found.map(|one| as_linted(one, whole)).collect();
         hazards::count(&mut self.rows, &before.rows, &now.rows);
         for hazard in hazards.iter().filter(|hazard| hazard.refused) {
             self.context.feed.say(format!("  seen: {}", hazard.words()));
         }
-        let applied = seen.after.as_ref().is_some_and(|s| s.pending.is_empty());
         RehearsedFile {
             file: joined.name.clone(),
             checksum: joined.checksum.normalised.clone(),
             statements: joined.script.statements.len(),
-            state: match applied {
+            state: match whole.applied {
                 true => FileState::Applied,
                 false => FileState::RolledBack,
             },
-            duration_ms: seen.acted().map_or(0, |call| call.duration_ms),
+            duration_ms: whole.duration_ms,
             changes: made.differences.iter().map(change_words).collect(),
             rows: hazards::row_words(&effects),
             hazards,
@@ -168,18 +187,21 @@ impl Work<'_> {
     }
 }
 
-/// All SQL of a plan as one file under the tool's name.
-fn joined(tool: &ToolGate, payload: &Payload) -> PlannedFile {
-    let text = match payload {
+fn text_of(payload: &Payload) -> String {
+    match payload {
         Payload::Texts(texts) => texts.join("\n"),
         _ => String::new(),
-    };
+    }
+}
+
+/// All SQL of a plan as one file under the name of what runs it.
+pub(super) fn joined(name: &str, text: &str) -> PlannedFile {
     PlannedFile {
         path: std::path::PathBuf::new(),
-        name: tool.tool.clone(),
-        checksum: Checksum::of(&text),
+        name: name.to_owned(),
+        checksum: Checksum::of(text),
         mark: Mark::Repeatable,
-        script: Script::read(&text),
+        script: Script::read(text),
         standing: FileStanding::Pending,
         undoes: None,
         notes: Vec::new(),
@@ -187,8 +209,8 @@ fn joined(tool: &ToolGate, payload: &Payload) -> PlannedFile {
 }
 
 /// What the gate's own look at the SQL has allowed is allowed when it happens, with its place.
-fn as_linted(mut one: SeenHazard, seen: &ToolSeen) -> SeenHazard {
-    let linted = seen.lint.iter().flat_map(|lint| &lint.files);
+fn as_linted(mut one: SeenHazard, whole: &Whole<'_>) -> SeenHazard {
+    let linted = whole.lint.iter().flat_map(|lint| &lint.files);
     let relation = one.hazard.relation.clone().unwrap_or_default();
     let same = linted
         .flat_map(|file| &file.hazards)
@@ -199,6 +221,12 @@ fn as_linted(mut one: SeenHazard, seen: &ToolSeen) -> SeenHazard {
             one.allowed = Some(reason.clone());
             one.refused = false;
         }
+    } else if one.hidden
+        && one.refused
+        && let Some(reason) = (whole.allows)(&one.hazard.code)
+    {
+        one.allowed = Some(reason);
+        one.refused = false;
     }
     one
 }

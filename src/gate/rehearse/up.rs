@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use super::restore::Scratch;
 use super::seen::{RehearsedFile, RehearsedGate};
-use super::{Halt, Work, fit, hazards, step, tooled};
+use super::{Halt, Work, fit, hazards, revised, step, tooled};
 use crate::expectation::{Finding, Verdict};
 use crate::gate::drift::{self, DriftOptions, export_snapshot};
 use crate::gate::migrate_plan::{MigrationPlan, PlannedFile};
 use crate::gate::{
-    AppliedFile, Choices, Context, Evidence, FileState, Outcome, Payload, Plan, change_words, lint,
-    migrate, migrate_plan, query, schema_version, tool,
+    AppliedFile, Choices, Context, Evidence, FileState, Outcome, Payload, Plan, alembic,
+    change_words, lint, migrate, migrate_plan, query, schema_version, tool,
 };
 use crate::postgres::effects::{self, Standing};
 use crate::promotion::GateState;
@@ -82,17 +82,17 @@ impl Work<'_> {
         for gate in steps.gates {
             self.go_on()?;
             step(self.context, &format!("up, {}", gate.id), 4);
-            let applies = tooled::applies(&gate);
-            let migrates = applies.is_some() || matches!(gate.kind, Kind::Migrate(_));
+            let whole = revised::as_a_whole(&gate);
+            let migrates = whole || matches!(gate.kind, Kind::Migrate(_));
             let rehearsed = match &gate.kind {
-                Kind::Tool(tool) if applies.is_some() => {
+                _ if whole => {
                     let ascent = tooled::Ascent {
                         base: &base,
                         up: &mut up,
                         look: &mut look,
                         between: &mut between,
                     };
-                    Box::pin(self.by_tool(scratch, &gate, tool, ascent)).await?
+                    Box::pin(self.whole(scratch, &gate, ascent)).await?
                 }
                 Kind::Migrate(migrate) => {
                     let mut climb = Climb {
@@ -177,6 +177,10 @@ impl Work<'_> {
             Kind::SchemaVersion(version) => schema_version::run(version, &inner).await,
             Kind::Lint(lint) => lint::run(lint, &inner).await,
             Kind::Tool(gate) => tool::run(gate, &inner, &Plan::new("", &[])).await,
+            Kind::Alembic(gate) => {
+                let there = revised::there(gate);
+                Box::pin(alembic::run(&there, &inner, &Plan::new("", &[]))).await
+            }
             _ => Outcome::errored("this kind is not rehearsed"),
         };
         self.go_on()?;

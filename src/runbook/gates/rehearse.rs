@@ -232,7 +232,15 @@ pub(in crate::runbook) fn check_later(
     names: &Names,
     findings: &crate::runbook::findings::Findings<'_>,
 ) {
-    let rehearsable = ["migrate", "query", "drift", "schema-version", "lint"];
+    let rehearsable = [
+        "migrate",
+        "tool",
+        "alembic",
+        "query",
+        "drift",
+        "schema-version",
+        "lint",
+    ];
     for (gate, by) in &names.later_gates {
         match names.gates.get(&gate.value) {
             Some(kind) if rehearsable.contains(kind) => {}
