@@ -62,6 +62,9 @@ pub fn sweep_leftovers() -> usize {
     swept
 }
 
+/// What stands between the name of a session and what is said of it, in the server's log.
+pub const LOG_BETWEEN: &str = " \u{b7} ";
+
 /// A server for one rehearsal. Dropping it stops it and removes all of it, which takes a moment.
 #[derive(Debug)]
 pub struct RehearsalServer {
@@ -98,7 +101,12 @@ impl RehearsalServer {
     /// Why there is none.
     pub fn boot(major: u32, room: &Room) -> Result<RehearsalServer, ClusterError> {
         let cluster = Cluster::start(&ClusterOptions {
-            settings: tuned(),
+            settings: {
+                let mut settings = tuned();
+                let prefix = format!("%a{LOG_BETWEEN}");
+                settings.push(("log_line_prefix".to_owned(), prefix));
+                settings
+            },
             on_disk: !room.in_memory,
             major: Some(major),
             ..ClusterOptions::default()

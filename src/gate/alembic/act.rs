@@ -68,7 +68,7 @@ async fn prove(sight: &Sight<'_>, way: &mut Way) -> Result<(), Finding> {
     let versions = way.versions();
     let led = sight.leads_elsewhere(&sight.context.targets, &versions);
     if let Some(reason) = led.await? {
-        return Err(sight.elsewhere(&sight.gate.target, reason));
+        return Err(sight.elsewhere(&sight.gate.target, &reason));
     }
     // What the text says refuses at once; what it does not say is seen on the copy.
     refused(sight, &mut way.seen).await?;

@@ -156,7 +156,7 @@ pub(super) async fn models(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Finding
     };
     match sight.leads_elsewhere(&sight.context.targets, &now).await {
         Ok(None) => {}
-        Ok(Some(reason)) => return sight.elsewhere(&sight.gate.target, reason),
+        Ok(Some(reason)) => return sight.elsewhere(&sight.gate.target, &reason),
         Err(finding) => return finding,
     }
     let call = Call {
@@ -186,10 +186,10 @@ pub(super) async fn models(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Finding
 
 impl Sight<'_> {
     /// Alembic would work somewhere else, or there as well.
-    pub(super) fn elsewhere(&self, place: &str, reason: String) -> Finding {
+    pub(super) fn elsewhere(&self, place: &str, reason: &str) -> Finding {
         let (project, variable) = (&self.described.name, &self.described.url_env);
         Finding::failed(format!("Alembic would not work on {place}"))
-            .because(clean_line(&reason))
+            .because(clean_line(reason))
             .because("nothing was run")
             .can(format!(
                 "let env.py of {project} take its address from {variable}, whatever it is"

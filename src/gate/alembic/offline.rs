@@ -127,11 +127,16 @@ impl Sight<'_> {
         let rules = self.rules();
         let mut linted = linted(&rules, self.context, file.to_owned(), sql);
         for one in &mut linted.hazards {
-            if UNTOLD.contains(&one.hazard.code.as_str()) && !rules.deny.is_empty() {
+            if UNTOLD.contains(&one.hazard.code.as_str()) && self.refuses_untold() {
                 one.standing = self.standing_of(&one.hazard.code, file);
             }
         }
         linted
+    }
+
+    /// In a rehearsal the rows are there, and what becomes of them is seen.
+    fn refuses_untold(&self) -> bool {
+        !self.gate.deny.is_empty() && !self.context.traced
     }
 
     /// What becomes of something that refuses unless the runbook allows it in that file.
@@ -179,9 +184,9 @@ impl Sight<'_> {
                 sha256: String::new(),
                 statements: 0,
                 hazards: vec![LintedHazard {
-                    standing: match self.gate.deny.is_empty() {
-                        true => HazardStanding::Shown,
-                        false => self.standing_of(UNSAID, &revision.file),
+                    standing: match self.refuses_untold() {
+                        false => HazardStanding::Shown,
+                        true => self.standing_of(UNSAID, &revision.file),
                     },
                     hazard: Hazard {
                         class: HazardClass::CannotTell,

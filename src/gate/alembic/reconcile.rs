@@ -6,6 +6,7 @@ use super::call::sessions_of;
 use super::came::not_known;
 use super::intent::{Intent, checksum};
 use super::sight::Sight;
+use super::way::Way;
 use crate::expectation::Finding;
 use crate::gate::Reconciled;
 use crate::gate::quiet::quiet;
@@ -34,29 +35,16 @@ pub(super) async fn reconcile(sight: &Sight<'_>) -> Reconciled {
     };
     let at = here.at();
     let left = way.steps.len();
-    let intent = Intent::read(context);
-    let before = intent.filter(|intent| intent.versions == here.versions);
-    if let (Some(before), false) = (before, way.is_there()) {
-        match checksum(sight).await {
-            Ok(now) if now != before.schema => {
-                return Reconciled {
-                    resolution: Some(Resolution::Failed),
-                    finding: Finding::failed(
-                        "Alembic did not finish and left the database half done",
-                    )
-                    .because(format!(
-                        "{} is {at} as before, and its schema changed",
-                        gate.target
-                    ))
-                    .because("some of a revision ran outside of its transaction")
-                    .can("compare the schema with the revision; take it back by hand, or finish it")
-                    .can("then press r: it goes on from there"),
-                    evidence: Some(evidence(sight, way.seen)),
-                };
-            }
-            Ok(_) => {}
-            Err(reason) => return unknown(&reason),
+    match half_done(sight, &way).await {
+        Ok(None) => {}
+        Ok(Some(finding)) => {
+            return Reconciled {
+                resolution: Some(Resolution::Failed),
+                finding,
+                evidence: Some(evidence(sight, way.seen)),
+            };
         }
+        Err(reason) => return unknown(&reason),
     }
     let (resolution, finding) = match (gate.action, way.is_there(), &way.refusal) {
         (_, _, Some(refusal)) => (
@@ -98,4 +86,26 @@ fn is_steps(gate: &crate::runbook::AlembicGate) -> bool {
     gate.revision
         .as_ref()
         .is_some_and(|name| name.starts_with('-'))
+}
+
+/// Whether the schema changed, and the version did not.
+async fn half_done(sight: &Sight<'_>, way: &Way) -> Result<Option<Finding>, String> {
+    let intent = Intent::read(sight.context);
+    let before = intent.filter(|intent| intent.versions == way.versions() && !way.is_there());
+    let Some(before) = before else {
+        return Ok(None);
+    };
+    if checksum(sight).await? == before.schema {
+        return Ok(None);
+    }
+    let (target, at) = (&sight.gate.target, before.versions.join(", "));
+    Ok(Some(
+        Finding::failed("Alembic did not finish and left the database half done")
+            .because(format!(
+                "{target} is at {at} as before, and its schema changed"
+            ))
+            .because("some of a revision ran outside of its transaction")
+            .can("compare the schema with the revision; take it back by hand, or finish it")
+            .can("then press r: it goes on from there"),
+    ))
 }

@@ -57,7 +57,7 @@ impl Sight<'_> {
                     .because(clean_line(&reason))
                     .because("nothing was run"),
             },
-            Ok(Some(reason)) => self.elsewhere("a private copy", reason),
+            Ok(Some(reason)) => self.elsewhere("a private copy", &reason),
             Err(finding) => finding,
         };
         copied.remove().await;

@@ -7,6 +7,7 @@ use super::restore::Scratch;
 use super::{Bounds, Halt, Rehearsed, Work, fit};
 use crate::expectation::Finding;
 use crate::gate::{Context, Targets};
+use crate::postgres::rehearsal_server::LOG_BETWEEN;
 use crate::postgres::{PostgresError, Session, catalog};
 use crate::runbook::{RehearsalOf, Rehearse, RolesInScratch, Take};
 use crate::schema::Snapshot;
@@ -26,8 +27,6 @@ pub(in crate::gate) struct Copied {
     read: std::sync::Mutex<usize>,
 }
 
-/// What stands between the name of a session and what it said, in the log of a copy.
-const BETWEEN: &str = " \u{b7} ";
 /// How often it is looked whether the server logs what it was asked to.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -126,9 +125,7 @@ impl Copied {
     /// What the private server says.
     pub(in crate::gate) async fn log_statements(&self) -> Result<(), String> {
         let admin = &self.scratch.admin;
-        let prefix = format!("ALTER SYSTEM SET log_line_prefix = '%a{BETWEEN}'");
         for sql in [
-            prefix.as_str(),
             "ALTER SYSTEM SET log_statement = 'all'",
             "SELECT pg_catalog.pg_reload_conf()",
         ] {
@@ -202,7 +199,7 @@ fn statements(log: &str, own: &[String]) -> String {
             text.push_str(";\n");
         }
         inside = false;
-        let Some((name, said)) = line.split_once(BETWEEN) else {
+        let Some((name, said)) = line.split_once(LOG_BETWEEN) else {
             continue;
         };
         let said = said.strip_prefix("LOG:  ").unwrap_or_default();
