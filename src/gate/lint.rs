@@ -153,27 +153,9 @@ fn said(linted: &LintedHazard) -> (Tone, &'static str) {
 
 pub(super) async fn run(gate: &Lint, context: &Context) -> Outcome {
     let mut survey = survey(gate, context);
-    for file in &mut survey.seen.files {
-        let LintedFile {
-            file: name,
-            hazards,
-            ..
-        } = file;
-        for linted in hazards {
-            if !matches!(linted.standing, HazardStanding::Conditional { .. }) {
-                continue;
-            }
-            let allowed = gate.allow.iter().find(|allow| {
-                allow.hazard == linted.hazard.code && same_path(&context.fill(&allow.file), name)
-            });
-            linted.standing = match allowed {
-                Some(allow) => asked(allow, context).await,
-                None => HazardStanding::Refused,
-            };
-            if context.cancel.is_cancelled() {
-                return Outcome::canceled("the lint was canceled; nothing was changed");
-            }
-        }
+    ask_all(&gate.allow, &mut survey.seen.files, context).await;
+    if context.cancel.is_cancelled() {
+        return Outcome::canceled("the lint was canceled; nothing was changed");
     }
     take_plan(gate, context, &mut survey).await;
     if context.cancel.is_cancelled() {
@@ -193,6 +175,24 @@ pub(super) async fn run(gate: &Lint, context: &Context) -> Outcome {
         inputs: survey.digest,
         seen: survey.seen,
     })
+}
+
+/// Asks the predicates of all hazards that are allowed by one. Once it is canceled none holds.
+pub(super) async fn ask_all(allow: &[AllowedHazard], files: &mut [LintedFile], context: &Context) {
+    for LintedFile { file, hazards, .. } in files {
+        for linted in hazards {
+            if !matches!(linted.standing, HazardStanding::Conditional { .. }) {
+                continue;
+            }
+            let allowed = allow.iter().find(|allow| {
+                allow.hazard == linted.hazard.code && same_path(&context.fill(&allow.file), file)
+            });
+            linted.standing = match allowed {
+                Some(allow) => asked(allow, context).await,
+                None => HazardStanding::Refused,
+            };
+        }
+    }
 }
 
 /// Lets the plan be printed where a program does that, and keeps the text that is judged.

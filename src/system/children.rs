@@ -56,7 +56,14 @@ mod tests {
             .env("STAGEGATE_TEST_MARK", &value)
             .spawn()
             .unwrap();
-        let found = given("STAGEGATE_TEST_MARK", &value);
+        // A moment after its start the system shows no environment yet.
+        let found = loop {
+            let found = given("STAGEGATE_TEST_MARK", &value);
+            if !found.is_empty() {
+                break found;
+            }
+            std::thread::yield_now();
+        };
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(found, [child.id()]);

@@ -13,11 +13,10 @@ use super::sight::Sight;
 use super::tried::Found;
 use super::way::Way;
 use crate::expectation::{Finding, Verdict};
-use crate::gate::lint_survey::same_path;
 use crate::gate::migrate_made::Recorder;
 use crate::gate::query::unreachable;
 use crate::gate::quiet::quiet;
-use crate::gate::{HazardStanding, LintSeen, Outcome, Plan, lint, rehearse};
+use crate::gate::{Outcome, Plan, lint, rehearse};
 use crate::promotion::{EffectOutcome, EffectRecord};
 use crate::runbook::AlembicAction;
 use crate::system::fault;
@@ -89,7 +88,7 @@ async fn refused(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<(), Findin
     let Some(linted) = &mut seen.lint else {
         return Ok(());
     };
-    ask_predicates(sight, linted).await;
+    lint::ask_all(&sight.gate.allow, &mut linted.files, sight.context).await;
     if linted.files.is_empty() {
         return Ok(());
     }
@@ -100,24 +99,6 @@ async fn refused(sight: &Sight<'_>, seen: &mut AlembicSeen) -> Result<(), Findin
     Err(finding
         .because("nothing was run")
         .can("do not approve a publishing plan that says the same"))
-}
-
-async fn ask_predicates(sight: &Sight<'_>, linted: &mut LintSeen) {
-    for file in &mut linted.files {
-        for hazard in &mut file.hazards {
-            if !matches!(hazard.standing, HazardStanding::Conditional { .. }) {
-                continue;
-            }
-            let allowed = sight.gate.allow.iter().find(|allow| {
-                allow.hazard == hazard.hazard.code
-                    && same_path(&sight.context.fill(&allow.file), &file.file)
-            });
-            hazard.standing = match allowed {
-                Some(allow) => lint::asked(allow, sight.context).await,
-                None => HazardStanding::Refused,
-            };
-        }
-    }
 }
 
 /// Does all of it on a copy, by the same program.

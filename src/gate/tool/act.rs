@@ -5,11 +5,10 @@ use super::intent::Intent;
 use super::seen::ToolSeen;
 use super::survey::{Survey, applied_by, ask_status, survey};
 use crate::expectation::{ExitSeen, Finding, Verdict};
-use crate::gate::lint_survey::same_path;
 use crate::gate::migrate_made::Recorder;
 use crate::gate::query::unreachable;
 use crate::gate::quiet::quiet;
-use crate::gate::{Context, Evidence, HazardStanding, LintSeen, Outcome, Plan, TargetError, lint};
+use crate::gate::{Context, Evidence, LintSeen, Outcome, Plan, TargetError, lint};
 use crate::promotion::{EffectOutcome, EffectRecord};
 use crate::runbook::{ToolAction, ToolStep};
 use crate::system::fault;
@@ -112,20 +111,7 @@ pub(super) async fn judge_hazards(
 ) -> Option<Finding> {
     let rules = super::sql::rules(caller.gate, caller.context, &survey.sql);
     let linted: &mut LintSeen = seen.lint.as_mut()?;
-    for file in &mut linted.files {
-        for hazard in &mut file.hazards {
-            if !matches!(hazard.standing, HazardStanding::Conditional { .. }) {
-                continue;
-            }
-            let allowed = rules.allow.iter().find(|allow| {
-                allow.hazard == hazard.hazard.code && same_path(&allow.file, &file.file)
-            });
-            hazard.standing = match allowed {
-                Some(allow) => lint::asked(allow, caller.context).await,
-                None => HazardStanding::Refused,
-            };
-        }
-    }
+    lint::ask_all(&rules.allow, &mut linted.files, caller.context).await;
     if linted.files.is_empty() {
         return None;
     }

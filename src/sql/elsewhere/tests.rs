@@ -112,6 +112,7 @@ fn what_is_not_recognised_is_unclear() {
             "```\nALTER TABLE a ADD\n```",
             "ALTER TABLE a ADD b int;\n… output truncated",
             "x was dropped\nALTER TABLE a ADD b int;",
+            "DO $$ BEGIN EXECUTE 'DR' || 'OP TABLE users'; END $$;",
         ],
     );
 }
