@@ -77,7 +77,7 @@ fn whoever_was_in_the_way_stands_in_the_finding() {
     let site = Site::new();
     site.sql("CREATE TABLE t (n int)");
     site.write("db/1.sql", "ALTER TABLE t ADD COLUMN m int;");
-    runbook(&site, "lock_timeout = \"400ms\"\nattempts = 2");
+    runbook(&site, "lock_timeout = \"1500ms\"\nattempts = 2");
     let blocker = site.runtime().block_on(async {
         let session = named(&info(&site.cluster), "psql").await;
         server::run(&session, "BEGIN; SELECT 'a report' FROM t").await;
