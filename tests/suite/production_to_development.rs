@@ -36,7 +36,7 @@ fn development_is_refused_until_it_is_enrolled_and_then_becomes_production() {
     ends.untouched();
 
     ends.enrol(&["--as", "development", "--database", "dev"]);
-    walker.press_and_wait("r");
+    walker.retry();
     walker
         .pty
         .wait_for("Type the name of the target to go on: development");

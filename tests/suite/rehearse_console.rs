@@ -36,7 +36,7 @@ fn a_rehearsal_is_read_on_a_small_screen() {
     walker.pty.wait_for("a file does what its text does");
     walker.pty.wait_for("Caused by");
     std::fs::remove_file(site.path("db/3.sql")).unwrap();
-    walker.press_and_wait("r");
+    walker.retry();
     assert_eq!(walker.walk(), Stop::AllThrough);
     up_to(&mut walker, "Rehearsed, and in earnest");
     up_to(&mut walker, "backup verified: 2 tables, 1100 rows");

@@ -3,7 +3,7 @@
 use crate::git_merge::Promotion;
 use crate::pty::Pty;
 use crate::site::{Ended, Site, ended};
-use crate::walker::{Stop, Walker, bottom};
+use crate::walker::{Stop, Walker};
 
 const APPLY: &str = include_str!("../../runbooks/apply-migration.toml");
 const RUNBOOK: &str = include_str!("../../runbooks/release-promotion.toml");
@@ -169,18 +169,13 @@ fn a_release_is_walked_by_keys() {
     };
     refused(&mut walker, "extra");
     site.sql_in("production", "CREATE TABLE extra (id int)");
-    walker.press_and_wait("r");
+    walker.retry();
     refused(&mut walker, "1 not tracked: stray");
     std::fs::remove_file(promotion.repository.path().join("stray")).unwrap();
-    walker.press_and_wait("r");
+    walker.retry();
     refused(&mut walker, "the branch is protected");
     promotion.hook("pre-receive", "exit 0");
-    walker.pty.send("r");
-    walker
-        .pty
-        .wait_until("what it would do, or the end of it", |screen| {
-            screen.contains("It acts. Press y") || !bottom(screen).contains("r retry")
-        });
+    walker.retry();
     assert_eq!(walker.walk(), Stop::AllThrough, "{}", walker.pty.text());
     assert_ne!(promotion.remote_main(), old);
     assert_eq!(promotion.remote_main(), release.main());

@@ -125,7 +125,7 @@ fn a_baseline_is_recorded_and_a_change_by_hand_is_decided_documented_and_verifie
         assert!(changelog.contains(part), "no `{part}` in\n{changelog}");
     }
     // A decision passes nothing.
-    walker.press_and_wait("r");
+    walker.retry();
     walker.pty.wait_for("attempt 2");
     assert_eq!(walker.walk(), Stop::Refused);
     assert_eq!(

@@ -109,6 +109,19 @@ impl Walker {
         });
     }
 
+    /// Asks a gate that refused once more, and waits until it does: anything else may change on the
+    /// screen meanwhile, as git's state beside it.
+    #[track_caller]
+    pub(crate) fn retry(&mut self) {
+        let before = attempt(&self.pty.text()).map(str::to_owned);
+        self.pty.send("r");
+        self.pty.wait_until("another attempt", |screen| {
+            !bottom(screen).contains("r retry")
+                || attempt(screen) != before.as_deref()
+                || screen.contains(ACTS)
+        });
+    }
+
     /// Types the target's name. What is typed is void when the plan arrives meanwhile, as for
     /// anybody; then it is typed again.
     #[track_caller]
@@ -208,6 +221,12 @@ impl Walker {
 fn wanted_name(screen: &str) -> Option<String> {
     let (_, rest) = screen.split_once("Type the name of the target to go on: ")?;
     rest.split_whitespace().next().map(str::to_owned)
+}
+
+/// The attempt that the gate's pane speaks of; the first one is not counted aloud.
+fn attempt(screen: &str) -> Option<&str> {
+    let (_, rest) = screen.split_once("attempt ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()
 }
 
 /// The last line, which offers the keys.
