@@ -50,8 +50,7 @@ impl Walker {
                 self.type_name();
             } else if screen.contains(ACTS) {
                 self.pty.wait_gone("keys count in a moment");
-                self.pty.send("y");
-                self.pty.wait_gone(ACTS);
+                self.agree(attempt(&screen));
             } else if screen.contains(GIVE) {
                 self.give(PLAN);
             } else if screen.contains("Tell people: read it") {
@@ -71,6 +70,17 @@ impl Walker {
             }
         }
         panic!("it goes on and on:\n{}", self.pty.text());
+    }
+
+    /// Agrees to what acts, and waits until the engine says that it began: the old verdict stands
+    /// on the screen until then.
+    #[track_caller]
+    fn agree(&mut self, before: u32) {
+        self.pty.send("y");
+        self.pty.wait_until("the gate to begin", |screen| {
+            let began = attempt(screen) > before || !bottom(screen).contains("r retry");
+            began && !screen.contains(ACTS)
+        });
     }
 
     /// Presses on until the program is killed by a fault point.
@@ -113,12 +123,10 @@ impl Walker {
     /// screen meanwhile, as git's state beside it.
     #[track_caller]
     pub(crate) fn retry(&mut self) {
-        let before = attempt(&self.pty.text()).map(str::to_owned);
+        let before = attempt(&self.pty.text());
         self.pty.send("r");
         self.pty.wait_until("another attempt", |screen| {
-            !bottom(screen).contains("r retry")
-                || attempt(screen) != before.as_deref()
-                || screen.contains(ACTS)
+            !bottom(screen).contains("r retry") || attempt(screen) > before || screen.contains(ACTS)
         });
     }
 
@@ -223,10 +231,11 @@ fn wanted_name(screen: &str) -> Option<String> {
     rest.split_whitespace().next().map(str::to_owned)
 }
 
-/// The attempt that the gate's pane speaks of; the first one is not counted aloud.
-fn attempt(screen: &str) -> Option<&str> {
-    let (_, rest) = screen.split_once("attempt ")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()
+/// The attempt that the gate's pane speaks of; the first one is not always counted aloud.
+fn attempt(screen: &str) -> u32 {
+    let rest = screen.split_once("attempt ").map_or("", |(_, rest)| rest);
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// The last line, which offers the keys.
