@@ -10,6 +10,7 @@ mod begin;
 mod decided;
 mod definition;
 mod handle;
+mod kept;
 mod open;
 mod outside;
 mod react;

@@ -147,12 +147,18 @@ impl Engine {
             return;
         }
         let passed = finding.verdict == crate::expectation::Verdict::Passed;
+        let plan = self
+            .run
+            .gate(&gate)
+            .and_then(|record| record.plan.as_deref());
+        let files = super::kept::files(self.store.folder(), &gate, attempt, plan);
         self.own_command(&Command::Finish {
             gate: gate.clone(),
             attempt,
             finding,
             evidence,
             captures: outcome.captures,
+            files,
             canceled: outcome.canceled,
         });
         if !passed && !outcome.canceled {

@@ -193,6 +193,8 @@ pub enum Command {
         finding: Finding,
         evidence: Option<String>,
         captures: BTreeMap<String, String>,
+        /// SHA-256 of what else was kept of it, by its path in the run's folder.
+        files: BTreeMap<String, String>,
         /// The work stopped because it was asked to, and left nothing half done.
         canceled: bool,
     },

@@ -81,6 +81,10 @@ pub enum Event {
         evidence: Option<String>,
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         captures: BTreeMap<String, String>,
+        /// SHA-256 of what else the run's folder keeps of the attempt, by its path in it: the plan's
+        /// text, the output.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, String>,
     },
     CancelRequested {
         gate: String,
@@ -111,6 +115,10 @@ pub enum Event {
         finding: Finding,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<String>,
+        /// SHA-256 of what else the run's folder keeps of the attempt, by its path in it: the plan's
+        /// text, the output.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        files: BTreeMap<String, String>,
     },
     /// The outcome of a gate's work is not known.
     GateInDoubt {

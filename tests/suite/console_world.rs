@@ -216,6 +216,7 @@ impl World {
             finding,
             evidence: None,
             captures: BTreeMap::new(),
+            files: BTreeMap::new(),
         })
     }
 

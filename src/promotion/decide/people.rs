@@ -336,5 +336,6 @@ fn finished(record: &GateRecord, finding: Finding) -> Event {
         finding,
         evidence: None,
         captures: std::collections::BTreeMap::new(),
+        files: std::collections::BTreeMap::new(),
     }
 }

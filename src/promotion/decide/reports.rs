@@ -123,6 +123,7 @@ fn fact(command: Command) -> Option<Event> {
             attempt,
             finding,
             evidence,
+            files,
             canceled: true,
             ..
         } => Event::GateCanceled {
@@ -130,6 +131,7 @@ fn fact(command: Command) -> Option<Event> {
             attempt,
             finding,
             evidence,
+            files,
         },
         Command::Finish {
             gate,
@@ -137,6 +139,7 @@ fn fact(command: Command) -> Option<Event> {
             finding,
             evidence,
             captures,
+            files,
             ..
         } => Event::GateFinished {
             gate,
@@ -144,6 +147,7 @@ fn fact(command: Command) -> Option<Event> {
             finding,
             evidence,
             captures,
+            files,
         },
         Command::Lose {
             gate,

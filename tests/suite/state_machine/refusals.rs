@@ -249,6 +249,7 @@ fn cancel_is_asked_once_and_a_canceled_pass_is_no_pass() {
         finding: Finding::passed("it had ended already"),
         evidence: None,
         captures: Default::default(),
+        files: Default::default(),
         canceled: true,
     });
     assert_eq!(world.state("count"), GateState::Canceled);

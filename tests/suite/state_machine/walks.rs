@@ -369,6 +369,7 @@ fn report(run: &Run, asked: &Move) -> Command {
             finding: Finding::new(verdict, "seen"),
             evidence: None,
             captures: BTreeMap::new(),
+            files: BTreeMap::new(),
             canceled,
         },
         Move::Lose { gate, stale } => lose(GATES[gate], attempt(gate, stale)),
