@@ -22,6 +22,7 @@
 //! | 3 | [`demo`] | sample worlds for `stagegate demo` and for the tests |
 //! | 4 | [`engine`] | owns a run: command -> decide -> journal -> work -> update |
 //! | 5 | [`console`] | the interactive front end: model, update, view, terminal |
+//! | 5 | [`report`] | a run for those who were not there: reports, bundles, their verification |
 //! | 5 | [`headless`] | the front end without a terminal, over the same engine |
 //! | 6 | [`cli`] | arguments in, exit code out |
 //!
@@ -59,6 +60,7 @@ pub mod git;
 pub mod headless;
 pub mod postgres;
 pub mod promotion;
+pub mod report;
 pub mod runbook;
 pub mod schema;
 pub mod sql;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, ValueEnum};
 use super::audit_arguments::AuditArguments;
 use super::backup_arguments::{BackupArguments, RestoreArguments, VerifyBackupArguments};
 use super::rehearse_arguments::RehearseArguments;
+use super::report_arguments::{BundleArguments, ReportArguments, VerifyArguments};
 
 /// Takes a PostgreSQL change from staging to production through a runbook, gate by gate,
 /// and refuses to advance past a gate that has not passed.
@@ -64,6 +65,12 @@ pub(super) enum Subcommand {
     Demo(DemoArguments),
     /// List the runs on this machine
     Runs(RunsArguments),
+    /// Write a run down for those who were not there
+    Report(ReportArguments),
+    /// Put a run into one file that can be checked without stagegate
+    Bundle(BundleArguments),
+    /// Check a run or a bundle, trusting nothing in it
+    Verify(VerifyArguments),
     /// Show the programs that stagegate works with, and what is missing
     Doctor(DoctorArguments),
     /// Print completions for a shell

@@ -25,12 +25,15 @@ mod plan;
 mod rehearse;
 mod rehearse_arguments;
 mod rehearse_report;
+mod report;
+mod report_arguments;
 mod restore;
 mod restore_archive;
 mod review;
 mod run;
 mod runs;
 mod say;
+mod verify;
 mod verify_backup;
 
 use std::process::ExitCode;
@@ -75,6 +78,9 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Restore(arguments) => restore::run(&arguments),
         Subcommand::VerifyBackup(arguments) => verify_backup::run(&arguments),
         Subcommand::Enrol(arguments) => enrol::run(&arguments),
+        Subcommand::Report(arguments) => report::run(&arguments),
+        Subcommand::Bundle(arguments) => report::bundle(&arguments),
+        Subcommand::Verify(arguments) => verify::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

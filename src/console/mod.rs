@@ -10,6 +10,7 @@ mod given;
 pub mod keymap;
 pub mod model;
 pub mod msg;
+mod pages;
 mod pointer;
 mod published;
 mod reader;
@@ -23,6 +24,7 @@ mod watcher;
 
 pub use drive::{Console, open};
 pub use keymap::table_markdown;
+pub use pages::pages;
 pub use view::theme::ThemeName;
 
 /// How the console looks and what it listens to.

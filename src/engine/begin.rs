@@ -121,7 +121,7 @@ impl Engine {
 }
 
 /// What is known before anything has begun.
-fn first_view(
+pub(super) fn first_view(
     run: &Run,
     runbook: &Arc<Runbook>,
     records: &[Arc<Record>],

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::digest::{digest, digest_of};
+use crate::digest::digest_of;
 
 /// The files of one attempt with their SHA-256, by their path in the run's folder. What cannot be
 /// read is left out: then it is not vouched for.

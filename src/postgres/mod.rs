@@ -51,6 +51,7 @@ pub mod json_target;
 mod json_write;
 mod keywords;
 pub mod ledger;
+pub mod ledger_heads;
 pub mod lock_watch;
 pub mod locks;
 pub mod mask;

@@ -14,6 +14,16 @@ pub enum Decision {
     Reject,
 }
 
+impl Decision {
+    /// The word for it in journals and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Decision::Approve => "approved",
+            Decision::Reject => "REJECTED",
+        }
+    }
+}
+
 /// One person's decision in one role on one gate of one run.
 ///
 /// The fields stand in alphabetical order: serialised, this is the canonical form.
@@ -41,10 +51,7 @@ impl Statement {
 
     /// The statement in words.
     pub fn words(&self) -> String {
-        let decision = match self.decision {
-            Decision::Approve => "approved",
-            Decision::Reject => "REJECTED",
-        };
+        let decision = self.decision.word();
         let note = if self.note.is_empty() {
             String::new()
         } else {

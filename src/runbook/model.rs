@@ -207,6 +207,8 @@ pub struct Query {
     pub role: Option<String>,
     pub sql: SqlSource,
     pub expect: QueryExpectation,
+    /// Its rows may stand in reports and bundles, which leave this machine.
+    pub report_rows: bool,
 }
 
 /// Where a statement stands.

@@ -85,6 +85,32 @@ impl Demo {
         crate::site::ended(command.output().unwrap())
     }
 
+    /// Verifies the only run with the databases that it had, puts it into a bundle, and has that
+    /// checked by the stock tools; gives what verifying said.
+    fn verified(&self) -> String {
+        let runs = self.folder.path().join("runs");
+        let name = stagegate::engine::list(&runs)[0].name.clone();
+        let stagegate = |arguments: &[&str]| {
+            let mut command = std::process::Command::new(crate::site::BINARY);
+            command.args(arguments).arg("--runs-dir").arg(&runs);
+            command
+                .current_dir(self.folder.path())
+                .envs(self.environment());
+            crate::site::ended(command.output().unwrap()).exits(0).out
+        };
+        let said = stagegate(&["verify", &name]);
+        stagegate(&["bundle", &name, "--out", "run.tar.zst"]);
+        let bundle = self.folder.path().join("run.tar.zst");
+        let bundle = std::fs::File::open(bundle).unwrap();
+        let folder = stagegate::report::unpack(bundle, &self.folder.path().join("unpacked"));
+        let mut script = std::process::Command::new("sh");
+        let script = script.arg(folder.unwrap().join("verify.sh"));
+        crate::site::ended(script.output().unwrap())
+            .exits(0)
+            .shows("well");
+        said
+    }
+
     /// The first value of a query on production, by the superuser.
     fn ask(&self, sql: &str) -> String {
         let info = crate::server::resolve(&self.world.admin_url("production"));
@@ -113,6 +139,14 @@ fn the_demo_runs_by_keys_to_its_signed_end() {
     assert_eq!(status.exit_code(), 0, "{}", walker.pty.text());
     assert!(walker.pty.is_restored());
     assert_eq!(demo.status(), ("closed".to_owned(), 50));
+    let said = demo.verified();
+    for part in [
+        "well       run: closed, 50 of 50 gates let it through",
+        "rows remember this journal",
+        "it holds",
+    ] {
+        assert!(said.contains(part), "no `{part}` in\n{said}");
+    }
 }
 
 #[test]
@@ -136,6 +170,8 @@ fn the_immediate_way_back_by_keys() {
     assert_eq!(demo.ask("SELECT count(*) FROM eng.services"), before);
     let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE 'production_before_%'";
     assert_eq!(demo.ask(kept), "1");
+    let said = demo.verified();
+    assert!(said.contains("run: rolled back"), "{said}");
 }
 
 #[test]

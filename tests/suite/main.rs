@@ -77,6 +77,7 @@ mod rehearse_command;
 mod rehearse_console;
 mod rehearse_contained;
 mod release_promotion;
+mod report;
 mod rollback;
 mod rollback_elsewhere;
 mod rollback_guards;

@@ -48,12 +48,14 @@ pub(super) fn read(mut table: TableReader<'_, '_>, names: &mut Names) -> Query {
             QueryExpectation::default()
         }
     };
+    let report_rows = table.flag("report_rows", false);
     table.finish();
     Query {
         target,
         role,
         sql,
         expect,
+        report_rows,
     }
 }
 

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Checks this bundle with sha256sum, and with ssh-keygen where people signed. Nothing else is used.
+set -eu
+cd "$(dirname "$0")"
+
+echo "every file against SHA256SUMS"
+sha256sum --quiet --strict -c SHA256SUMS
+
+echo "the journal: each record's hash, and the hash of the one before"
+previous=0000000000000000000000000000000000000000000000000000000000000000
+number=0
+while IFS= read -r line; do
+    number=$((number + 1))
+    body="${line%,\"hash\":\"*}}"
+    tail="${line##*,\"hash\":\"}"
+    hash="${tail%\"\}}"
+    sum=$(printf '%s' "$body" | sha256sum)
+    [ "${sum%% *}" = "$hash" ] || { echo "record $number: its hash does not match its content"; exit 1; }
+    before="${body#*,\"prev\":\"}"
+    [ "${before%%\"*}" = "$previous" ] || { echo "record $number does not follow the one before"; exit 1; }
+    previous=$hash
+done < journal.jsonl
+echo "  $number records, head $previous"
+
+echo "the runbook against the first record"
+IFS= read -r first < journal.jsonl
+runbook=$(sha256sum < runbook.toml)
+named="${first#*\"runbook_digest\":\"}"
+[ "${named%%\"*}" = "${runbook%% *}" ] || { echo "runbook.toml is not the one that the run was opened with"; exit 1; }
+
+if [ -f signers/allowed_signers ] && [ -d statements ]; then
+    echo "signatures"
+    for signature in statements/*.sig; do
+        [ -f "$signature" ] || continue
+        statement="${signature%.sig}"
+        IFS= read -r words < "$statement"
+        signer="${words#*\"signer\":\"}"; signer="${signer%%\"*}"
+        namespace="${words#*\"namespace\":\"}"; namespace="${namespace%%\"*}"
+        received="${signature%.sig}.received"
+        moment=$(cat "$received" 2>/dev/null || date -u +%Y%m%d%H%M%SZ)
+        set -- -f signers/allowed_signers -I "$signer" -n "$namespace" -O "verify-time=$moment" -s "$signature"
+        [ -f signers/revoked ] && set -- "$@" -r signers/revoked
+        ssh-keygen -Y verify "$@" < "$statement" || { echo "$signature does not verify"; exit 1; }
+    done
+fi
+echo "well"
