@@ -127,6 +127,9 @@ pub(super) struct RunArguments {
     /// Run without a console
     #[arg(long)]
     pub(super) headless: bool,
+    /// Record what the console shows, for asciinema; secrets are masked before they are written
+    #[arg(long, value_name = "FILE", conflicts_with = "headless")]
+    pub(super) record: Option<PathBuf>,
     /// Give a gate the plan that it judges; - is standard input
     #[arg(long, value_name = "GATE=FILE", value_parser = super::given::parse_paste, requires = "headless")]
     pub(super) paste: Vec<(String, String)>,

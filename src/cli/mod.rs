@@ -22,6 +22,7 @@ mod lint_plan;
 mod lint_sarif;
 mod log;
 mod plan;
+mod record;
 mod rehearse;
 mod rehearse_arguments;
 mod rehearse_report;

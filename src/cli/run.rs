@@ -60,6 +60,13 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
     // The first frame waits for nothing that it does not show: threads come after it.
     let console =
         (!arguments.headless).then(|| console::open(&handle, console_options(arguments.look)));
+    let console = match (console, arguments.record) {
+        (Some(Ok(console)), Some(path)) => match super::record::begin(console, &handle, path) {
+            Ok(console) => Some(Ok(console)),
+            Err(exit) => return exit,
+        },
+        (console, _) => console,
+    };
     let Ok(runtime) = runtime() else {
         return Exit::Error;
     };

@@ -4,7 +4,6 @@
 //! frame; and none is drawn when nothing on the screen has changed.
 
 use std::future::poll_fn;
-use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,13 +13,14 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::time::{Instant, sleep_until};
 
+use super::around::{local_zone, save};
 use super::given;
 use super::model::Model;
 use super::msg::{Effect, Msg};
 use super::reader::Reader;
+use super::recording::{self, Recorder};
 use super::screen::run::wanted_plan;
 use super::signals::{Asked, Signals};
 use super::terminal::{self, Screen};
@@ -28,9 +28,8 @@ use super::update::update;
 use super::view;
 use super::view::theme::Theme;
 use super::watcher::Watcher;
-use super::{ConsoleEnd, ConsoleOptions};
+use super::{ConsoleEnd, ConsoleOptions, Recording};
 use crate::engine::{Announcement, EngineHandle, Request};
-use crate::system::durable;
 
 /// The shortest time between two frames that a person's input asks for.
 const AFTER_INPUT: Duration = Duration::from_millis(10);
@@ -68,6 +67,7 @@ pub fn open(handle: &Arc<EngineHandle>, options: ConsoleOptions) -> color_eyre::
         answers: FuturesUnordered::new(),
         watcher: Watcher::new(),
         reader: Reader::new(),
+        recorder: None,
         drawn: None,
         guard: None,
         input: true,
@@ -79,6 +79,21 @@ pub fn open(handle: &Arc<EngineHandle>, options: ConsoleOptions) -> color_eyre::
 }
 
 impl Console {
+    /// Records from now on what the console shows. A recording that cannot be written any more ends,
+    /// and nothing else does.
+    ///
+    /// # Errors
+    /// When the file is there already, or cannot be written.
+    pub fn record(&mut self, recording: &Recording) -> std::io::Result<()> {
+        let Console(driver) = self;
+        let title = driver.model.run().definition.title.clone();
+        let size = driver.screen.size()?;
+        let recorder = Recorder::begin(&recording.path, &title, size, &recording.secrets)?;
+        driver.recorder = Some(recorder);
+        driver.model.dirty = true;
+        Ok(())
+    }
+
     /// Shows the run until the operator leaves.
     ///
     /// # Errors
@@ -103,6 +118,7 @@ struct Driver {
     watcher: Watcher,
     /// Reads the files that are shown.
     reader: Reader,
+    recorder: Option<Recorder>,
     /// When the last frame was drawn.
     drawn: Option<Instant>,
     /// When keys count for the dialog that is guarded.
@@ -224,7 +240,11 @@ impl Driver {
         // What fits the screen is known only now.
         self.look_into();
         let (model, theme) = (&self.model, &self.theme);
-        let drawn = self.screen.draw(|buffer| view::draw(buffer, model, theme));
+        let recorder = &mut self.recorder;
+        let drawn = self.screen.draw(
+            |buffer| view::draw(buffer, model, theme),
+            |buffer| recording::record(recorder, buffer, &model.snapshot.records),
+        );
         if drawn.is_err() {
             self.end = Some(ConsoleEnd::HungUp);
         }
@@ -370,27 +390,4 @@ impl Driver {
         // A full queue means that a thousand requests wait; one more plan can be asked for again.
         let _ = self.handle.requests().try_send(request);
     }
-}
-
-/// Writes a text into the run's folder; returns where.
-fn save(folder: &Path, name: &str, text: &str) -> Result<String, String> {
-    let copies = folder.join("copies");
-    let stamp = Timestamp::now().strftime("%Y%m%d-%H%M%S");
-    let path = copies.join(format!("{name}-{stamp}.txt"));
-    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
-    durable::make_private_folder(&copies).map_err(failed)?;
-    durable::write_whole(&path, text.as_bytes()).map_err(failed)?;
-    Ok(path.display().to_string())
-}
-
-/// The zone that times are shown in. Reading the one file is much quicker than the whole database,
-/// which is only needed when `TZ` names a zone.
-fn local_zone() -> TimeZone {
-    if std::env::var_os("TZ").is_none()
-        && let Ok(bytes) = std::fs::read("/etc/localtime")
-        && let Ok(zone) = TimeZone::tzif("Local", &bytes)
-    {
-        return zone;
-    }
-    TimeZone::system()
 }

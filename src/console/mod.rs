@@ -5,6 +5,7 @@
 //! the clock and the engine.
 
 pub mod alone;
+mod around;
 mod drive;
 mod given;
 pub mod keymap;
@@ -14,6 +15,7 @@ mod pages;
 mod pointer;
 mod published;
 mod reader;
+mod recording;
 pub mod screen;
 mod settle;
 mod signals;
@@ -26,6 +28,15 @@ pub use drive::{Console, open};
 pub use keymap::table_markdown;
 pub use pages::pages;
 pub use view::theme::ThemeName;
+
+/// Where what the console shows is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// A file that is not there yet.
+    pub path: std::path::PathBuf,
+    /// What is masked in every frame before it is written.
+    pub secrets: Vec<String>,
+}
 
 /// How the console looks and what it listens to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

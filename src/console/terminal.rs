@@ -107,19 +107,22 @@ impl Screen {
         }
     }
 
-    /// Draws one frame, in one write, so that a slow line shows no half of it.
+    /// Draws one frame, in one write, so that a slow line shows no half of it. `seen` gets what the
+    /// frame shows.
     pub(super) fn draw(
         &mut self,
         paint: impl FnOnce(&mut Buffer) -> Option<Position>,
+        seen: impl FnOnce(&Buffer),
     ) -> std::io::Result<()> {
         let here = std::thread::current().id();
         *DRAWING.lock().unwrap_or_else(PoisonError::into_inner) = Some(here);
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| {
+        let drawn = self.terminal.draw(|frame| {
             if let Some(cursor) = paint(frame.buffer_mut()) {
                 frame.set_cursor_position(cursor);
             }
         })?;
+        seen(drawn.buffer);
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
         if self.lost.get() {
             return Err(std::io::ErrorKind::BrokenPipe.into());

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::facts::{ChartFacts, PointFacts};
-use crate::expectation::Number;
+use super::facts::{ChartFacts, LimitFacts, PointFacts};
+use crate::expectation::{Band, MetricRule, Number};
 use crate::gate::Evidence;
 
 /// The picture's size in its own units.
@@ -35,41 +35,70 @@ pub(super) fn charts(evidence: &Evidence) -> Vec<ChartFacts> {
                 })
                 .collect(),
             rules: success.chain(failure).collect(),
+            limits: limits(rule),
         }
     });
     charts.collect()
 }
 
+fn limits(rule: &MetricRule) -> Vec<LimitFacts> {
+    let limit = |word: &str, band: &Band| LimitFacts {
+        means: word.to_owned(),
+        at: band.limit.to_f64(),
+    };
+    let passes = rule.success.iter().map(|band| limit("passes", band));
+    let fails = rule.failure.iter().map(|band| limit("fails", band));
+    passes.chain(fails).collect()
+}
+
+/// The lowest and the highest value that a chart shows: what was measured, its limits, and a little
+/// room. `None` when nothing was measured.
+fn range(chart: &ChartFacts) -> Option<(f64, f64)> {
+    let measured = chart
+        .points
+        .iter()
+        .filter_map(|point| Some((point.low?, point.high?)));
+    let (mut low, mut high) = measured.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    for limit in &chart.limits {
+        low = low.min(limit.at);
+        high = high.max(limit.at);
+    }
+    let room = match high - low {
+        span if span > 0.0 => span * 0.08,
+        _ => (high.abs() * 0.1).max(0.5),
+    };
+    (low.is_finite() && high.is_finite()).then_some((low - room, high + room))
+}
+
 /// Draws a chart as SVG: a bar from the lowest to the highest value of each point, a gap where
 /// nothing was measured. `None` when there is nothing to draw.
 pub(super) fn svg(chart: &ChartFacts) -> Option<String> {
-    let measured = chart.points.iter().filter_map(|p| Some((p.low?, p.high?)));
-    let (mut low, mut high) = (0.0_f64, f64::MIN);
-    for (from, to) in measured {
-        low = low.min(from);
-        high = high.max(to);
-    }
-    if !(high.is_finite() && low.is_finite()) || high == f64::MIN {
-        return None;
-    }
+    let (low, high) = range(chart)?;
     let first = chart.points.first()?.at_ms;
     let last = chart.points.last()?.at_ms.max(first + 1);
     let span = (last - first) as f64;
-    let range = if high > low { high - low } else { 1.0 };
     let room = WIDTH - LEFT - 6.0;
     let x = |at: u64| LEFT + (at.saturating_sub(first)) as f64 / span * room;
-    let y = |value: f64| 6.0 + (1.0 - (value - low) / range) * (HEIGHT - BOTTOM - 6.0);
+    let y = |value: f64| 6.0 + (1.0 - (value - low) / (high - low)) * (HEIGHT - BOTTOM - 6.0);
     let mut out = format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" class=\"chart\">\
          <line x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\" class=\"axis\"/>",
         y(low)
     );
-    for (value, at) in [(high, y(high) + 4.0), (low, y(low))] {
+    for (value, at) in [(high, y(high) + 9.0), (low, y(low))] {
         let _ = write!(
             out,
             "<text x=\"{:.1}\" y=\"{at:.1}\" text-anchor=\"end\">{}</text>",
             LEFT - 6.0,
             short(value)
+        );
+    }
+    for limit in &chart.limits {
+        let _ = write!(
+            out,
+            "<line x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\" class=\"{1}\"/>",
+            y(limit.at),
+            limit.means
         );
     }
     let width = (room / chart.points.len() as f64).clamp(1.0, 6.0);

@@ -152,6 +152,15 @@ pub struct ChartFacts {
     pub points: Vec<PointFacts>,
     /// What success and failure mean, in words.
     pub rules: Vec<String>,
+    pub limits: Vec<LimitFacts>,
+}
+
+/// A limit of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LimitFacts {
+    /// `passes` or `fails`: what lies on the right side of it does.
+    pub means: String,
+    pub at: f64,
 }
 
 /// A moment of a metric; neither end is there when nothing was measured.

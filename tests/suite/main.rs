@@ -72,6 +72,7 @@ mod psql_engine;
 mod pty;
 mod ramp_choices;
 mod readme;
+mod recording;
 mod rehearse;
 mod rehearse_command;
 mod rehearse_console;

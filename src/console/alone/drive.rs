@@ -102,7 +102,7 @@ impl Driver {
         let (model, theme) = (&self.model, &self.theme);
         if self
             .screen
-            .draw(|buffer| draw(buffer, model, theme))
+            .draw(|buffer| draw(buffer, model, theme), |_| ())
             .is_err()
         {
             self.end = Some(ConsoleEnd::HungUp);
