@@ -16,6 +16,7 @@ mod drift_formats;
 mod enrol;
 mod exit;
 mod given;
+mod hand_in;
 mod interruptible;
 mod lint;
 mod lint_plan;
@@ -31,6 +32,9 @@ mod review;
 mod run;
 mod runs;
 mod say;
+mod sign;
+mod sign_arguments;
+mod sign_words;
 mod verify_backup;
 
 use std::process::ExitCode;
@@ -75,6 +79,8 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Restore(arguments) => restore::run(&arguments),
         Subcommand::VerifyBackup(arguments) => verify_backup::run(&arguments),
         Subcommand::Enrol(arguments) => enrol::run(&arguments),
+        Subcommand::Sign(arguments) => sign::run(&arguments),
+        Subcommand::HandIn(arguments) => hand_in::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

@@ -15,6 +15,8 @@ mod outside;
 mod react;
 mod servers;
 mod signal;
+mod signers;
+mod signing;
 mod store;
 mod work;
 
@@ -22,4 +24,6 @@ pub use announce::Announcement;
 pub use definition::definition;
 pub use handle::{CommandError, EngineHandle, Request, Snapshot};
 pub use open::{OpenError, OpenOptions, Which, open, open_asleep};
+pub use signers::pin as pin_signers;
+pub use signing::{STATEMENTS, statement_file};
 pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};

@@ -115,6 +115,7 @@ title = "People agree that it is done"
 [phase.gate.signoff]
 roles    = ["dba", "lead"]
 distinct = true
+signature = "none"
 "##;
 
 /// A run that is made record by record.

@@ -86,6 +86,8 @@ mod schema_sync;
 mod schema_version;
 mod screens;
 mod server;
+mod signatures;
+mod signatures_world;
 mod site;
 mod state_machine;
 mod tables;

@@ -75,7 +75,9 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     match &definition.nature {
         Nature::Items(items) => people::items(&mut doc, model, gate, items),
-        Nature::SignOff { roles, distinct } => {
+        Nature::SignOff {
+            roles, distinct, ..
+        } => {
             noted::reminder(&mut doc, model);
             people::signatures(&mut doc, model, gate, roles, *distinct);
         }
