@@ -300,10 +300,7 @@ impl Event {
     pub fn words(&self) -> String {
         match self {
             Event::RunOpened { definition, .. } => format!("run opened: {}", definition.title),
-            Event::RunContinued { in_doubt, .. } if in_doubt.is_empty() => "run continued".into(),
-            Event::RunContinued { in_doubt, .. } => {
-                format!("run continued; in doubt: {}", in_doubt.join(", "))
-            }
+            Event::RunContinued { in_doubt, .. } => continued(in_doubt),
             Event::GateStarted {
                 attempt,
                 typed_name,
@@ -367,6 +364,13 @@ impl Event {
             Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
             Event::RunClosed => "run closed".into(),
         }
+    }
+}
+
+fn continued(in_doubt: &[String]) -> String {
+    match in_doubt {
+        [] => "run continued".into(),
+        in_doubt => format!("run continued; in doubt: {}", in_doubt.join(", ")),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Program, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use stagegate::promotion::signature::{
     KeyStatement, PinnedList, Purpose, Reply, SignatureRules, WaiverRule, envelope,
@@ -235,9 +236,16 @@ pub(crate) fn issue(gate: &str, purpose: Purpose, reason: &str) -> Command {
         gate: gate.into(),
         purpose,
         reason: reason.into(),
-        seed: stagegate::digest::digest(format!("{gate}{purpose:?}{reason}").as_bytes()),
+        seed: drawn(),
         targets: Vec::new(),
     }
+}
+
+/// Something that was not drawn before.
+fn drawn() -> String {
+    static DRAWN: AtomicU64 = AtomicU64::new(0);
+    let number = DRAWN.fetch_add(1, Ordering::Relaxed);
+    stagegate::digest::digest(&number.to_be_bytes())
 }
 
 /// The statement of a person for a decision, as it waits for a signature.
