@@ -69,15 +69,14 @@ async fn hand_in(handle: &EngineHandle, texts: Vec<(&str, Vec<u8>)>) -> Exit {
     let asked = |status: &TargetStatus| {
         !matches!(status, TargetStatus::NotAsked | TargetStatus::Connecting)
     };
-    let known = snapshots
+    // What is borrowed here would keep the engine from publishing.
+    let gone = snapshots
         .wait_for(|snapshot| snapshot.targets.values().all(asked))
-        .await;
-    if known.is_err() {
-        return trouble(
-            "the engine has ended",
-            "look at the run with: stagegate runs",
-            Exit::Error,
-        );
+        .await
+        .is_err();
+    if gone {
+        let next = "look at the run with: stagegate runs";
+        return trouble("the engine has ended", next, Exit::Error);
     }
     let mut exit = Exit::Well;
     for (file, text) in texts {

@@ -4,7 +4,6 @@
 //! frame; and none is drawn when nothing on the screen has changed.
 
 use std::future::poll_fn;
-use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -21,8 +20,10 @@ use super::given;
 use super::model::Model;
 use super::msg::{Effect, Msg};
 use super::reader::Reader;
+use super::saved::save;
 use super::screen::run::wanted_plan;
 use super::signals::{Asked, Signals};
+use super::signing;
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::view;
@@ -30,7 +31,6 @@ use super::view::theme::Theme;
 use super::watcher::Watcher;
 use super::{ConsoleEnd, ConsoleOptions};
 use crate::engine::{Announcement, EngineHandle, Request};
-use crate::system::durable;
 
 /// The shortest time between two frames that a person's input asks for.
 const AFTER_INPUT: Duration = Duration::from_millis(10);
@@ -343,6 +343,10 @@ impl Driver {
                 Effect::GivePlan { gate, text } => {
                     self.answers.push(given::give(&self.handle, gate, text));
                 }
+                Effect::Signing(asked) => {
+                    self.answers.push(signing::carry_out(&self.handle, asked));
+                }
+                Effect::Copy(text) => self.screen.copy(&text),
                 Effect::LoadPlan(path) => self.answers.push(given::load(path)),
                 Effect::Plan(gate) => self.ask(Request::Plan { gate }),
                 Effect::Reconcile(gate) => self.ask(Request::Reconcile { gate }),
@@ -370,17 +374,6 @@ impl Driver {
         // A full queue means that a thousand requests wait; one more plan can be asked for again.
         let _ = self.handle.requests().try_send(request);
     }
-}
-
-/// Writes a text into the run's folder; returns where.
-fn save(folder: &Path, name: &str, text: &str) -> Result<String, String> {
-    let copies = folder.join("copies");
-    let stamp = Timestamp::now().strftime("%Y%m%d-%H%M%S");
-    let path = copies.join(format!("{name}-{stamp}.txt"));
-    let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
-    durable::make_private_folder(&copies).map_err(failed)?;
-    durable::write_whole(&path, text.as_bytes()).map_err(failed)?;
-    Ok(path.display().to_string())
 }
 
 /// The zone that times are shown in. Reading the one file is much quicker than the whole database,

@@ -87,6 +87,7 @@ mod schema_version;
 mod screens;
 mod server;
 mod signatures;
+mod signatures_cli;
 mod signatures_world;
 mod site;
 mod state_machine;

@@ -265,6 +265,9 @@ fn tick(model: &mut Model, gate: &str, item: usize) -> Vec<Effect> {
 
 /// Opens the sign-off of the selected gate.
 pub fn sign(model: &mut Model) -> Vec<Effect> {
+    if let Some(effects) = super::signing::sign(model) {
+        return effects;
+    }
     let Some(sheet) = SignSheet::of(model) else {
         model.say(Tone::Refusal, "this gate is not signed by anybody");
         return Vec::new();

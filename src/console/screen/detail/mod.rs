@@ -10,6 +10,7 @@ mod plan;
 mod rehearsed;
 mod restored;
 mod revised;
+mod signed;
 mod tooled;
 mod versioned;
 mod watch;
@@ -23,6 +24,7 @@ use super::text::{Doc, Ink, span};
 use super::times::{clock, watch};
 use crate::console::model::Model;
 use crate::expectation::Finding;
+use crate::promotion::signature::Purpose;
 use crate::promotion::{GateDefinition, GateRecord, GateState, Nature};
 use crate::untrusted::{clean, clean_line};
 
@@ -68,6 +70,7 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
         doc.text(Ink::Muted, &by);
         doc.text(Ink::Plain, &clean(&waiver.reason));
     }
+    signed::waiver(&mut doc, model, gate);
     retrying(&mut doc, model, gate);
     let refused = gate.state.may_retry();
     if refused {
@@ -75,6 +78,10 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     match &definition.nature {
         Nature::Items(items) => people::items(&mut doc, model, gate, items),
+        Nature::SignOff { keys: true, .. } => {
+            noted::reminder(&mut doc, model);
+            signed::page(&mut doc, model, gate, Purpose::Signoff);
+        }
         Nature::SignOff {
             roles, distinct, ..
         } => {
