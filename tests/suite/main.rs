@@ -88,6 +88,7 @@ mod screens;
 mod server;
 mod signatures;
 mod signatures_cli;
+mod signatures_waivers;
 mod signatures_world;
 mod site;
 mod state_machine;
