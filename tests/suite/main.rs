@@ -88,6 +88,8 @@ mod screens;
 mod server;
 mod signatures;
 mod signatures_cli;
+mod signatures_pty;
+mod signatures_screens;
 mod signatures_waivers;
 mod signatures_world;
 mod site;

@@ -482,7 +482,7 @@ fn whatever_changes_below_a_signature_voids_it_and_says_what() {
     let theirs = approve(&world, &keys, "release");
     world.engine(&invalidate("count"));
     let reason = hand_in(&mut world, &theirs).unwrap_err();
-    let words = "it is stale: `count` passed at attempt 1: stale at attempt 1 since";
+    let words = "it is stale: `count` was passed at attempt 1, and is stale at attempt 1 now";
     assert!(reason.contains(words), "{reason}");
     let gate = world.run().gate("accept").unwrap();
     assert!(gate.signed.issued.is_none() && gate.signed.signatures.is_empty());

@@ -107,6 +107,13 @@ pub fn glass_word(model: &Model) -> Option<&'static str> {
     (there && refused && waivable).then_some("break the glass")
 }
 
+/// The word for Enter on the bar, at a sign-off by keys.
+pub fn enter_word(model: &Model) -> Option<&'static str> {
+    let gate = model.gate()?.id.clone();
+    let refused = model.refusal(&probe(&gate, Purpose::Signoff, ""));
+    (waiting(model).is_none() && refused.is_none()).then_some("ask for signatures")
+}
+
 /// The word on the bar for signing.
 pub fn word(model: &Model) -> Option<&'static str> {
     waiting(model).map(|_| "hand in a signature")

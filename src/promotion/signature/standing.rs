@@ -49,7 +49,7 @@ impl Standing {
     }
 
     fn words(&self) -> String {
-        format!("`{}` {} at attempt {}", self.gate, self.state, self.attempt)
+        format!("{} at attempt {}", self.state, self.attempt)
     }
 }
 
@@ -88,8 +88,10 @@ fn prefixed(bytes: &[u8]) -> String {
 /// The first gate that stands otherwise than it did, in words.
 pub fn difference(before: &[Standing], now: &[Standing]) -> Option<String> {
     if let Some((was, is)) = before.iter().zip(now).find(|(was, is)| was != is) {
+        let gate = &was.gate;
         if was.words() != is.words() {
-            return Some(format!("{}: {} since", was.words(), now_words(is)));
+            let (was, is) = (was.words(), is.words());
+            return Some(format!("`{gate}` was {was}, and is {is} now"));
         }
         let what = match () {
             () if was.evidence != is.evidence => "its evidence",
@@ -97,11 +99,7 @@ pub fn difference(before: &[Standing], now: &[Standing]) -> Option<String> {
             () if was.people != is.people => "what people said of it",
             () => "what it found",
         };
-        return Some(format!("{}: {what} has changed since", was.words()));
+        return Some(format!("`{gate}`: {what} has changed since"));
     }
     (before.len() != now.len()).then(|| "the gates before it are others now".to_owned())
-}
-
-fn now_words(gate: &Standing) -> String {
-    format!("{} at attempt {}", gate.state, gate.attempt)
 }

@@ -25,7 +25,7 @@ use super::times::{clock, watch};
 use crate::console::model::Model;
 use crate::expectation::Finding;
 use crate::promotion::signature::Purpose;
-use crate::promotion::{GateDefinition, GateRecord, GateState, Nature};
+use crate::promotion::{GateDefinition, GateRecord, GateState, Nature, Waiver};
 use crate::untrusted::{clean, clean_line};
 
 /// Makes the document of the selected gate for a pane of `width` and `height`.
@@ -64,7 +64,7 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
         doc.heading("Waived");
         let by = format!(
             "by {} at {}",
-            clean_line(&waiver.by),
+            clean_line(&signers(waiver)),
             clock(waiver.at, &model.zone)
         );
         doc.text(Ink::Muted, &by);
@@ -99,6 +99,14 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     footer(&mut doc, model, gate);
     doc
+}
+
+/// Who waived: those who signed, or the operator.
+fn signers(waiver: &Waiver) -> String {
+    match &waiver.signed {
+        Some(signed) => signed.by.join(", "),
+        None => waiver.by.clone(),
+    }
 }
 
 fn title(doc: &mut Doc, model: &Model, gate: &GateRecord, definition: &GateDefinition) {

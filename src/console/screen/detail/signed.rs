@@ -22,12 +22,15 @@ pub(super) fn page(doc: &mut Doc, model: &Model, gate: &GateRecord, purpose: Pur
         other => format!("Signatures for the {}, {done} of {needed}", other.title()),
     };
     doc.heading(&title);
+    voided(doc, gate);
+    just_refused(doc, gate);
     let issued = gate
         .signed
         .issued
         .as_ref()
         .filter(|issued| issued.purpose == purpose);
-    if let Some(issued) = issued.filter(|issued| !issued.reason.is_empty()) {
+    if let Some(issued) = issued.filter(|issued| !issued.reason.is_empty() && gate.waiver.is_none())
+    {
         doc.text(Ink::Plain, &clean(&issued.reason));
         doc.blank();
     }
@@ -51,7 +54,6 @@ pub(super) fn page(doc: &mut Doc, model: &Model, gate: &GateRecord, purpose: Pur
     if let Some(issued) = issued {
         waiting(doc, model, gate, issued);
     }
-    voided(doc, gate);
     refused(doc, model, gate);
     if purpose == Purpose::Signoff {
         doc.blank();
@@ -124,7 +126,6 @@ fn voided(doc: &mut Doc, gate: &GateRecord) {
     let Some(last) = gate.signed.voided.last() else {
         return;
     };
-    doc.blank();
     let Voided {
         reason, signatures, ..
     } = last;
@@ -139,6 +140,17 @@ fn voided(doc: &mut Doc, gate: &GateRecord) {
         let (signer, role) = (&signed.statement.signer, &signed.statement.role);
         let text = clean_line(&format!("{signer} as {role}"));
         doc.hanging(&[span(Ink::Muted, "  – ")], Ink::Muted, &text);
+    }
+}
+
+/// What was refused since the last signature was taken.
+fn just_refused(doc: &mut Doc, gate: &GateRecord) {
+    let taken = gate.signed.signatures.iter();
+    let taken = taken.map(|signed| signed.received).max();
+    let last = gate.signed.refused.last();
+    if let Some(last) = last.filter(|last| taken.is_none_or(|taken| taken <= last.at)) {
+        let text = format!("REFUSED: {}", clean_line(&last.reason));
+        doc.hanging(&[span(Ink::Bad, "✗ ")], Ink::Bad, &text);
     }
 }
 

@@ -41,14 +41,19 @@ impl SignatureSheet {
         let approvals = statements
             .into_iter()
             .filter(|of| of.decision == Decision::Approve);
-        let waiting = approvals.map(|statement| Waiting {
-            signed: gate
-                .signed
-                .of_role(&statement.role)
-                .map(|s| s.statement.signer.clone()),
-            statement,
+        let waiting = approvals.map(|statement| {
+            let signed = gate.signed.of_role(&statement.role);
+            Waiting {
+                signed: signed.map(|signed| signed.statement.signer.clone()),
+                statement,
+            }
         });
-        let waiting: Vec<Waiting> = waiting.collect();
+        // Whoever else could have signed for a role that has signed is not waited for.
+        let mut waiting: Vec<Waiting> = waiting.collect();
+        waiting.retain(|of| {
+            let other = |signer: &String| *signer == of.statement.signer;
+            of.signed.as_ref().is_none_or(other)
+        });
         let chosen = waiting.iter().position(|of| of.signed.is_none())?;
         Some(SignatureSheet {
             gate: gate.id.clone(),
@@ -95,8 +100,13 @@ impl SignatureSheet {
         Answer::Stay
     }
 
+    /// Goes to the next one that waits.
     fn turn(&mut self, by: usize) {
-        self.chosen = (self.chosen + by) % self.waiting.len().max(1);
+        let count = self.waiting.len().max(1);
+        let steps = (1..=count).map(|step| (self.chosen + step * by) % count);
+        let waits = |at: &usize| self.waiting.get(*at).is_some_and(|of| of.signed.is_none());
+        let next = steps.into_iter().find(waits);
+        self.chosen = next.unwrap_or(self.chosen);
     }
 
     /// Copies the command that signs, or the statement itself.
@@ -210,28 +220,6 @@ impl SignatureSheet {
         for (number, waiting) in self.waiting.iter().enumerate() {
             self.line(&mut doc, number, waiting);
         }
-        if let Some(waiting) = self.waiting.get(self.chosen) {
-            doc.blank();
-            doc.text(Ink::Muted, "statements lie in");
-            doc.text(Ink::Plain, &clean_line(&self.folder));
-            doc.text(Ink::Muted, "signed by");
-            doc.text(
-                Ink::Plain,
-                &clean_line(&format!(
-                    "stagegate sign {}",
-                    statement_file(&waiting.statement)
-                )),
-            );
-            doc.text(Ink::Muted, "or, without stagegate,");
-            doc.text(
-                Ink::Plain,
-                &clean_line(&format!(
-                    "ssh-keygen -Y sign -n {} -f KEY {}",
-                    waiting.statement.namespace,
-                    statement_file(&waiting.statement)
-                )),
-            );
-        }
         doc.blank();
         let mut cursor = None;
         match (&self.text, &self.path, self.sent) {
@@ -251,6 +239,7 @@ impl SignatureSheet {
             Some(Err(why)) => notice_line(&mut doc, Some(&format!("refused: {why}"))),
             None => {}
         }
+        self.ways(&mut doc);
         let keys = match self.path {
             Some(_) => vec![("Enter", "load it"), ("Esc", "leave it")],
             None => vec![
@@ -271,6 +260,23 @@ impl SignatureSheet {
         }
     }
 
+    /// How the chosen statement is signed.
+    fn ways(&self, doc: &mut Doc) {
+        let Some(waiting) = self.waiting.get(self.chosen) else {
+            return;
+        };
+        let file = statement_file(&waiting.statement);
+        let namespace = &waiting.statement.namespace;
+        doc.blank();
+        doc.text(Ink::Muted, "statements lie in");
+        doc.text(Ink::Plain, &clean_line(&self.folder));
+        doc.text(Ink::Muted, "signed by");
+        doc.text(Ink::Plain, &clean_line(&format!("stagegate sign {file}")));
+        doc.text(Ink::Muted, "or, without stagegate,");
+        let stock = format!("ssh-keygen -Y sign -n {namespace} -f KEY {file}");
+        doc.text(Ink::Plain, &clean_line(&stock));
+    }
+
     fn line(&self, doc: &mut Doc, number: usize, waiting: &Waiting) {
         let mark = match (&waiting.signed, number == self.chosen) {
             (Some(_), _) => span(Ink::Good, "  [x] "),
@@ -279,9 +285,8 @@ impl SignatureSheet {
         };
         let (role, signer) = (&waiting.statement.role, &waiting.statement.signer);
         let state = match &waiting.signed {
-            Some(other) if other == signer => "signed".to_owned(),
-            Some(other) => format!("not needed: {other} has signed"),
-            None => "waits".to_owned(),
+            Some(_) => "signed",
+            None => "waits",
         };
         let text = clean_line(&format!("{role:<12} {signer}, {state}"));
         doc.hanging(&[mark], Ink::Plain, &text);
