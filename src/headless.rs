@@ -5,6 +5,7 @@
 
 mod given;
 mod stop;
+mod words;
 
 use std::sync::Arc;
 
@@ -13,8 +14,10 @@ use self::given::flag_news;
 pub(crate) use self::given::left_out;
 pub(crate) use self::stop::Signals;
 use self::stop::{cancel, needs_answer, stopped};
+use self::words::{confirmed_by_a_person, needs_person, summary, waits_for_keys, word};
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
 use crate::gate::TargetStatus;
+use crate::promotion::signature::Purpose;
 use crate::promotion::{Command, Event, GateRecord, GateState, Nature, RunStatus};
 use crate::untrusted::clean_line;
 
@@ -50,6 +53,8 @@ enum Next {
     Ask(Request),
     /// Gives a gate the plan that the command line has for it.
     Give(String, Vec<u8>),
+    /// Lets the statements of a sign-off wait for signatures.
+    Issue(String),
     Stop(End, String),
 }
 
@@ -67,6 +72,7 @@ pub async fn run(
         retried: Vec::new(),
         asked: Vec::new(),
         given,
+        folder: handle.folder().to_owned(),
     };
     let mut snapshots = handle.snapshots();
     let mut signals = Signals::new();
@@ -99,16 +105,20 @@ pub async fn run(
             Next::Wait => {}
             Next::Stop(end, reason) => return walk.end(&snapshot, end, &reason, data, note),
             Next::Ask(request) => handle.ask(request).await,
-            Next::Send(_) | Next::Give(..) => match carry_out(handle, next).await {
-                Ok(()) => continue,
-                Err(error) => {
-                    let end = match &error {
-                        CommandError::Refused(_) | CommandError::Plan(_) => End::NotPassed,
-                        _ => End::Journal,
-                    };
-                    return walk.end(&snapshot, end, &error.to_string(), data, note);
+            Next::Send(_) | Next::Give(..) | Next::Issue(_) => {
+                match carry_out(handle, next).await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        let end = match &error {
+                            CommandError::Refused(_)
+                            | CommandError::Plan(_)
+                            | CommandError::Signature(_) => End::NotPassed,
+                            _ => End::Journal,
+                        };
+                        return walk.end(&snapshot, end, &error.to_string(), data, note);
+                    }
                 }
-            },
+            }
         }
         tokio::select! {
             changed = snapshots.changed() => if changed.is_err() {
@@ -127,6 +137,11 @@ async fn carry_out(handle: &EngineHandle, next: Next) -> Result<(), CommandError
     match next {
         Next::Send(command) => handle.command(command).await,
         Next::Give(gate, text) => handle.give_plan(gate, text).await,
+        Next::Issue(gate) => {
+            handle
+                .issue_statements(gate, Purpose::Signoff, String::new())
+                .await
+        }
         Next::Wait | Next::Ask(_) | Next::Stop(..) => Ok(()),
     }
 }
@@ -170,6 +185,8 @@ struct Walk {
     asked: Vec<String>,
     /// Plans that the command line has for gates.
     given: Given,
+    /// The run's folder.
+    folder: std::path::PathBuf,
 }
 
 impl Walk {
@@ -213,6 +230,9 @@ impl Walk {
             }
             Nature::Message(_) => {
                 return needs_person(gate, "its message is read and sent by a person");
+            }
+            Nature::SignOff { keys: true, .. } => {
+                return waits_for_keys(snapshot, gate, &self.folder);
             }
             Nature::SignOff { .. } => {
                 return needs_person(gate, "it is signed by people at the console");
@@ -363,38 +383,4 @@ impl Walk {
 
 fn starts(state: GateState) -> bool {
     matches!(state, GateState::Pending | GateState::Stale) || state.may_retry()
-}
-
-/// Why a gate is not started by itself.
-fn confirmed_by_a_person(kind: &str) -> &'static str {
-    match kind {
-        "clone" => "it replaces a database, which is never done without one",
-        _ => "it acts on production, which a person confirms",
-    }
-}
-
-fn needs_person(gate: &GateRecord, why: &str) -> Next {
-    Next::Stop(
-        End::NotPassed,
-        format!("gate `{}` needs a person: {why}", gate.id),
-    )
-}
-
-fn summary(gate: &GateRecord) -> String {
-    let said = gate
-        .finding
-        .as_ref()
-        .map_or("", |finding| finding.summary.as_str());
-    format!("gate `{}` is {}: {said}", gate.id, gate.state.word())
-}
-
-fn word(end: End) -> &'static str {
-    match end {
-        End::Closed => "closed",
-        End::NotPassed => "not_passed",
-        End::Held => "held",
-        End::Unknown => "unknown",
-        End::Journal => "error",
-        End::Interrupted => "interrupted",
-    }
 }

@@ -28,19 +28,18 @@ runbook=$(sha256sum < runbook.toml)
 named="${first#*\"runbook_digest\":\"}"
 [ "${named%%\"*}" = "${runbook%% *}" ] || { echo "runbook.toml is not the one that the run was opened with"; exit 1; }
 
-if [ -f signers/allowed_signers ] && [ -d statements ]; then
+if [ -f signers/allowed_signers ] && [ -d signatures ]; then
     echo "signatures"
-    for signature in statements/*.sig; do
+    for signature in signatures/*.sig; do
         [ -f "$signature" ] || continue
-        statement="${signature%.sig}"
-        IFS= read -r words < "$statement"
+        stem="${signature%.sig}"
+        IFS= read -r words < "$stem.json"
+        IFS= read -r moment < "$stem.time"
         signer="${words#*\"signer\":\"}"; signer="${signer%%\"*}"
         namespace="${words#*\"namespace\":\"}"; namespace="${namespace%%\"*}"
-        received="${signature%.sig}.received"
-        moment=$(cat "$received" 2>/dev/null || date -u +%Y%m%d%H%M%SZ)
         set -- -f signers/allowed_signers -I "$signer" -n "$namespace" -O "verify-time=$moment" -s "$signature"
         [ -f signers/revoked ] && set -- "$@" -r signers/revoked
-        ssh-keygen -Y verify "$@" < "$statement" || { echo "$signature does not verify"; exit 1; }
+        ssh-keygen -Y verify "$@" < "$stem.json" || { echo "$signature does not verify"; exit 1; }
     done
 fi
 echo "well"

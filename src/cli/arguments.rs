@@ -8,6 +8,7 @@ use super::audit_arguments::AuditArguments;
 use super::backup_arguments::{BackupArguments, RestoreArguments, VerifyBackupArguments};
 use super::rehearse_arguments::RehearseArguments;
 use super::report_arguments::{BundleArguments, ReportArguments, VerifyArguments};
+use super::sign_arguments::{HandInArguments, SignArguments};
 
 /// Takes a PostgreSQL change from staging to production through a runbook, gate by gate,
 /// and refuses to advance past a gate that has not passed.
@@ -63,6 +64,10 @@ pub(super) enum Subcommand {
     Enrol(EnrolArguments),
     /// Open the console on a sample world with a private PostgreSQL
     Demo(DemoArguments),
+    /// Read a statement that waits for your signature, and sign it with your SSH key
+    Sign(SignArguments),
+    /// Hand signatures in to a run that is not open in a console here
+    HandIn(HandInArguments),
     /// List the runs on this machine
     Runs(RunsArguments),
     /// Write a run down for those who were not there

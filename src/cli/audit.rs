@@ -229,6 +229,7 @@ fn looking(project: &str, target: &str) -> Gate {
         title: "Audit".to_owned(),
         help: None,
         waivable: false,
+        waiver: None,
         timeout: None,
         retry: None,
         kind: Kind::Alembic(Box::new(audit)),

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use super::arguments::{CheckArguments, Format};
 use super::{Exit, say};
+use crate::engine;
 use crate::runbook::{self, Problems};
+use crate::untrusted::clean_line;
 
 pub(super) fn run(arguments: &CheckArguments) -> Exit {
     let vars: BTreeMap<String, String> = arguments.vars.iter().cloned().collect();
@@ -17,11 +20,20 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
             Err(error) => Err(Err(error)),
             Ok(bytes) => runbook::load_bytes(&shown, &bytes, &vars).map_err(Ok),
         };
+        let lists = loaded
+            .as_ref()
+            .map_or(Vec::new(), |runbook| lists(runbook, path));
+        if !lists.is_empty() {
+            exit = Exit::Config;
+        }
         match (&loaded, arguments.format) {
             (Ok(runbook), Format::Text) => {
                 let gates = runbook.gates().count();
                 let phases = runbook.phases.len();
-                say::data(&format!("{shown}: well, {phases} phases, {gates} gates\n"));
+                match lists.as_slice() {
+                    [] => say::data(&format!("{shown}: well, {phases} phases, {gates} gates\n")),
+                    lists => refused_lists(&shown, lists),
+                }
             }
             (Err(Ok(problems)), Format::Text) => {
                 let colour =
@@ -37,7 +49,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
                 }
                 .say();
             }
-            (loaded, Format::Json) => results.push(as_json(&shown, loaded)),
+            (loaded, Format::Json) => results.push(as_json(&shown, loaded, &lists)),
         }
         if loaded.is_err() {
             exit = Exit::Config;
@@ -52,12 +64,42 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     exit
 }
 
+/// What is wrong with the lists of keys that a runbook names.
+fn lists(runbook: &runbook::Runbook, path: &Path) -> Vec<String> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let base = absolute
+        .parent()
+        .unwrap_or(Path::new("/"))
+        .join(&runbook.root);
+    let mut definition = engine::definition(runbook);
+    engine::pin_signers(&mut definition, runbook, &base)
+        .err()
+        .unwrap_or_default()
+}
+
+fn refused_lists(path: &str, problems: &[String]) {
+    for problem in problems {
+        say::note(&format!("error: {}", clean_line(problem)));
+    }
+    say::Trouble {
+        what: format!("{path}: its signatures cannot be verified"),
+        untouched: "nothing was started",
+        next: "mend the lists of keys, or what the runbook says of them".to_owned(),
+        evidence: "the lines above".to_owned(),
+    }
+    .say();
+}
+
 fn as_json(
     path: &str,
     loaded: &Result<runbook::Runbook, Result<Problems, std::io::Error>>,
+    lists: &[String],
 ) -> serde_json::Value {
     let problems: Vec<serde_json::Value> = match loaded {
-        Ok(_) => Vec::new(),
+        Ok(_) => lists
+            .iter()
+            .map(|problem| serde_json::json!({ "message": problem }))
+            .collect(),
         Err(Err(error)) => vec![serde_json::json!({ "message": error.to_string() })],
         Err(Ok(problems)) => problems
             .problems
@@ -73,5 +115,5 @@ fn as_json(
             })
             .collect(),
     };
-    serde_json::json!({ "path": path, "well": loaded.is_ok(), "problems": problems })
+    serde_json::json!({ "path": path, "well": problems.is_empty(), "problems": problems })
 }

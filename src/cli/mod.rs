@@ -16,6 +16,7 @@ mod drift_formats;
 mod enrol;
 mod exit;
 mod given;
+mod hand_in;
 mod interruptible;
 mod lint;
 mod lint_plan;
@@ -34,6 +35,9 @@ mod review;
 mod run;
 mod runs;
 mod say;
+mod sign;
+mod sign_arguments;
+mod sign_words;
 mod verify;
 mod verify_backup;
 
@@ -82,6 +86,8 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Report(arguments) => report::run(&arguments),
         Subcommand::Bundle(arguments) => report::bundle(&arguments),
         Subcommand::Verify(arguments) => verify::run(&arguments),
+        Subcommand::Sign(arguments) => sign::run(&arguments),
+        Subcommand::HandIn(arguments) => hand_in::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {
             let mut command = Arguments::command();

@@ -119,6 +119,7 @@ fn gate_of(runbook: &Runbook, arguments: &RehearseArguments) -> Result<Gate, Str
             title: "Rehearse".to_owned(),
             help: None,
             waivable: false,
+            waiver: None,
             timeout: None,
             retry: None,
             kind,

@@ -52,6 +52,10 @@ pub(super) fn open_error(error: &OpenError) -> Exit {
             return Exit::Config;
         }
         OpenError::Read { .. } => ("name a runbook that can be read".to_owned(), Exit::Config),
+        OpenError::Signers { .. } => (
+            "mend the lists of keys, or what the runbook says of them".to_owned(),
+            Exit::Config,
+        ),
         OpenError::Address { .. } => (
             "set what the address names, or mend `url` in the runbook".to_owned(),
             Exit::Config,

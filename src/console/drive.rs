@@ -15,19 +15,21 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
-use super::around::{local_zone, save};
 use super::given;
 use super::model::Model;
 use super::msg::{Effect, Msg};
 use super::reader::Reader;
 use super::recording::{self, Recorder};
+use super::saved::save;
 use super::screen::run::wanted_plan;
 use super::signals::{Asked, Signals};
+use super::signing;
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::view;
 use super::view::theme::Theme;
 use super::watcher::Watcher;
+use super::zone::local_zone;
 use super::{ConsoleEnd, ConsoleOptions, Recording};
 use crate::engine::{Announcement, EngineHandle, Request};
 
@@ -363,6 +365,10 @@ impl Driver {
                 Effect::GivePlan { gate, text } => {
                     self.answers.push(given::give(&self.handle, gate, text));
                 }
+                Effect::Signing(asked) => {
+                    self.answers.push(signing::carry_out(&self.handle, asked));
+                }
+                Effect::Copy(text) => self.screen.copy(&text),
                 Effect::LoadPlan(path) => self.answers.push(given::load(path)),
                 Effect::Plan(gate) => self.ask(Request::Plan { gate }),
                 Effect::Reconcile(gate) => self.ask(Request::Reconcile { gate }),

@@ -5,7 +5,7 @@
 //! the clock and the engine.
 
 pub mod alone;
-mod around;
+
 mod drive;
 mod given;
 pub mod keymap;
@@ -16,13 +16,16 @@ mod pointer;
 mod published;
 mod reader;
 mod recording;
+mod saved;
 pub mod screen;
 mod settle;
 mod signals;
+pub mod signing;
 mod terminal;
 pub mod update;
 pub mod view;
 mod watcher;
+mod zone;
 
 pub use drive::{Console, open};
 pub use keymap::table_markdown;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::ConsoleEnd;
 use super::screen::files::FilesNews;
+use super::signing::{SigningEffect, SigningNews};
 use crate::engine::{Announcement, CommandError, Snapshot};
 use crate::gate::FeedView;
 use crate::git::watch::News;
@@ -40,6 +41,8 @@ pub enum Msg {
     },
     /// The file of a plan was read, or why not.
     PlanLoaded(Result<String, String>),
+    /// What came of something about signatures by key.
+    Signing(Box<SigningNews>),
     /// A message was sent, or why not; if it was copied, its text.
     Announced(Result<(), CommandError>),
     /// A text was written to a file, or why not.
@@ -79,6 +82,10 @@ pub enum Effect {
     },
     /// Reads the file of such a plan.
     LoadPlan(String),
+    /// Something about signatures by key.
+    Signing(SigningEffect),
+    /// Gives a text to the terminal's clipboard.
+    Copy(String),
     Plan(String),
     Reconcile(String),
     Look,

@@ -6,7 +6,7 @@ use super::ConsoleEnd;
 use super::model::{Model, Tone};
 use super::msg::Effect;
 use super::screen::dialog::{Dialog, Subject};
-use super::screen::{Screen, act, locks, review, run};
+use super::screen::{Screen, act, locks, review, run, signing};
 use crate::engine::Snapshot;
 use crate::untrusted::clean_line;
 
@@ -30,6 +30,7 @@ pub(super) fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Eff
     }
     review::know(model);
     locks::renew(model);
+    signing::renew(model);
     renew_dialog(model);
     answer_intent(model);
     if model.leaving && !model.at_work() {

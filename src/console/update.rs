@@ -12,7 +12,8 @@ use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, diff, git, given, locks, review, run};
+use super::screen::{Screen, act, back, choose, diff, git, given, locks, review, run, signing};
+use super::signing::SigningEffect;
 use crate::engine::CommandError;
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
@@ -60,6 +61,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Announced(result) => back::told(model, result),
+        Msg::Signing(news) => signing::told(model, *news),
         Msg::PlanGiven { gate, result } => given::told(model, &gate, result),
         Msg::PlanLoaded(text) => given::loaded(model, text),
         Msg::Saved(result) => {
@@ -228,6 +230,18 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Answer::Announce(announcement) => vec![Effect::Announce(*announcement)],
         Answer::GivePlan { gate, text } => vec![Effect::GivePlan { gate, text }],
         Answer::LoadPlan(path) => vec![Effect::LoadPlan(path)],
+        Answer::AskSignatures {
+            gate,
+            purpose,
+            reason,
+        } => vec![Effect::Signing(SigningEffect::Issue {
+            gate,
+            purpose,
+            reason,
+        })],
+        Answer::HandIn(text) => vec![Effect::Signing(SigningEffect::HandIn(text))],
+        Answer::LoadReply(path) => vec![Effect::Signing(SigningEffect::Load(path))],
+        Answer::Copy(text) => vec![Effect::Copy(text)],
         Answer::LeaveRunning => vec![Effect::Quit(ConsoleEnd::LeftRunning)],
         Answer::CancelAndLeave => {
             model.dialog = None;
@@ -251,7 +265,7 @@ fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
         dialog.paste(text);
     } else if let Some(input) = &mut model.search {
         input.paste(text);
-    } else if !given::pasted(model, text) {
+    } else if !given::pasted(model, text) && !signing::pasted(model, text) {
         model.say(Tone::Refusal, "pasted text is ignored here");
     }
     Vec::new()

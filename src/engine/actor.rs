@@ -13,6 +13,7 @@ use super::begin::{Reports, Requests, Siblings};
 use super::handle::{CommandError, Request, Snapshot};
 use super::open::other_open_run;
 use super::outside::Looks;
+use super::signing::Replies;
 use super::store::Store;
 use super::work::{self, Report, Tasks};
 use crate::gate::{Chosen, Feed, Targets};
@@ -48,6 +49,8 @@ pub(super) struct Engine {
     pub(super) in_flight: usize,
     /// Parts of the work that were reported and are not recorded yet.
     pub(super) gathered: Vec<Command>,
+    /// Gates whose statements lie in the run's folder, and the records that issued them.
+    pub(super) written: Vec<(String, u64)>,
 }
 
 /// How long a part of the work waits to be recorded with those that follow it.
@@ -71,7 +74,10 @@ impl Engine {
     ) {
         self.tasks.run_on(on.clone());
         match self.store.settle() {
-            Ok(()) => self.reconcile_all(),
+            Ok(()) => {
+                self.begin_signing();
+                self.reconcile_all();
+            }
             Err(error) => self.view.journal_error = Some(error.to_string()),
         }
         if let Some((runbook, runs)) = siblings {
@@ -82,6 +88,7 @@ impl Engine {
         on.block_on(async {
             let mut listening = true;
             let mut looks = Looks::of(&self.runbook.migrations_disabled_by);
+            let mut replies = Replies::new();
             let mut due = None;
             // A worker must be heard out even when nobody listens any more.
             while listening || self.in_flight > 0 {
@@ -94,6 +101,11 @@ impl Engine {
                         match request {
                             Some(request) => self.request(request),
                             None => listening = false,
+                        }
+                    }
+                    () = replies.next(), if listening && self.waits_for_replies() => {
+                        if !self.take_replies() {
+                            continue;
                         }
                     }
                     () = looks.next(), if listening => if !self.look_at_flag() {
@@ -136,6 +148,27 @@ impl Engine {
                 reply,
             } => {
                 let result = self.take_plan(&gate, &text, &actor);
+                self.publish();
+                let _ = reply.send(result);
+            }
+            Request::IssueStatements {
+                gate,
+                purpose,
+                reason,
+                actor,
+                reply,
+            } => {
+                let result = self.issue_statements((gate, purpose), reason, &actor);
+                self.publish();
+                let _ = reply.send(result);
+            }
+            Request::HandIn {
+                text,
+                from,
+                actor,
+                reply,
+            } => {
+                let result = self.hand_in(&text, &from, &actor);
                 self.publish();
                 let _ = reply.send(result);
             }
@@ -209,6 +242,7 @@ impl Engine {
             self.view.held = None;
             self.begin_work(&gate, attempt);
         }
+        self.follow_signatures(command);
         Ok(())
     }
 
@@ -222,7 +256,10 @@ impl Engine {
         self.look_at_flag();
         if self.run.definition_of(gate).is_some_and(acts) {
             self.check_inputs();
+            // When a list of keys has changed, this holds the run, and the start is refused.
+            let _ = self.check_lists();
         }
+        self.follow_signatures(command);
     }
 
     /// What only the engine knows and the state machine must respect: the plan that was shown is

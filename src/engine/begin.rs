@@ -98,6 +98,7 @@ impl Engine {
             snapshots,
             in_flight: 0,
             gathered: Vec::new(),
+            written: Vec::new(),
         };
         engine.remember_timelines();
         engine.look_at_flag();

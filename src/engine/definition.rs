@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use crate::promotion::signature::WaiverRule;
 use crate::promotion::{
     Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
     PhaseDefinition, RoleDefinition, RollbackDefinition, Scope, WindowDefinition,
 };
 use crate::runbook::{
     self, Against, AlembicAction, Environment, Gate, Kind, PlanSource, Rollback, Runbook,
+    SignedWaiver,
 };
 
-/// Makes the definition that a run's first record holds.
+/// Makes the definition that a run's first record holds, but for the lists of keys, which
+/// [`super::signers`] adds from the disk.
 pub fn definition(runbook: &Runbook) -> Definition {
     Definition {
         title: runbook.title.clone(),
@@ -51,6 +54,8 @@ pub fn definition(runbook: &Runbook) -> Definition {
                 next_update_seconds: message.next_update.map(|after| after.as_secs() as i64),
             })
             .collect(),
+        signatures: None,
+        break_glass: runbook.break_glass.as_ref().map(waiver),
     }
 }
 
@@ -99,6 +104,7 @@ fn gate_definition(runbook: &Runbook, gate: &Gate) -> GateDefinition {
         title: gate.title.clone(),
         kind: gate.kind.name().to_owned(),
         waivable: gate.waivable,
+        waiver: gate.waiver.as_ref().map(waiver),
         lasts_seconds: lasts(&gate.kind).as_secs() as i64,
         approvers: approvers(&gate.kind),
         migrates: gate.kind.migrates(),
@@ -155,7 +161,17 @@ fn nature(kind: &Kind) -> Nature {
         Kind::Signoff(gate) => Nature::SignOff {
             roles: gate.roles.clone(),
             distinct: gate.distinct,
+            keys: gate.keys,
         },
+    }
+}
+
+fn waiver(rule: &SignedWaiver) -> WaiverRule {
+    WaiverRule {
+        roles: rule.roles.clone(),
+        signatures: rule.signatures,
+        reason: rule.reason,
+        expires_seconds: rule.expires.as_secs() as i64,
     }
 }
 

@@ -12,6 +12,7 @@ use super::begin::Asleep;
 use super::open::OpenError;
 use crate::expectation::Finding;
 use crate::gate::{Evidence, Feed, Plan, TargetStatus};
+use crate::promotion::signature::Purpose;
 use crate::promotion::{Actor, Command, Record, Refusal, Run};
 use crate::runbook::Runbook;
 
@@ -41,6 +42,23 @@ pub enum Request {
         actor: Actor,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
+    /// Let statements of a gate wait for signatures.
+    IssueStatements {
+        gate: String,
+        purpose: Purpose,
+        /// Why the gate is waived; nothing for a sign-off.
+        reason: String,
+        actor: Actor,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    /// Take what a signer gave: an envelope, or a signature alone. Answers in words what it was.
+    HandIn {
+        text: Vec<u8>,
+        /// How it came, in words, such as `pasted at the console`.
+        from: String,
+        actor: Actor,
+        reply: oneshot::Sender<Result<String, CommandError>>,
+    },
     /// Connect once to every target, to show who answers.
     Look,
 }
@@ -56,6 +74,8 @@ pub enum CommandError {
     Message(String),
     #[error("the plan was not taken: {0}")]
     Plan(String),
+    #[error("{0}")]
+    Signature(String),
     #[error("the engine has ended")]
     Gone,
 }
@@ -144,6 +164,50 @@ impl EngineHandle {
             .send(Request::GivePlan {
                 gate,
                 text,
+                actor,
+                reply,
+            })
+            .await
+            .map_err(|_| CommandError::Gone)?;
+        answer.await.map_err(|_| CommandError::Gone)?
+    }
+
+    /// Lets statements of a gate wait for signatures.
+    ///
+    /// # Errors
+    /// Why they do not.
+    pub async fn issue_statements(
+        &self,
+        gate: String,
+        purpose: Purpose,
+        reason: String,
+    ) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let actor = self.actor.clone();
+        self.requests
+            .send(Request::IssueStatements {
+                gate,
+                purpose,
+                reason,
+                actor,
+                reply,
+            })
+            .await
+            .map_err(|_| CommandError::Gone)?;
+        answer.await.map_err(|_| CommandError::Gone)?
+    }
+
+    /// Hands in what a signer gave, and waits until it is verified and recorded.
+    ///
+    /// # Errors
+    /// Why it does not count, or was not looked at.
+    pub async fn hand_in(&self, text: Vec<u8>, from: String) -> Result<String, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let actor = self.actor.clone();
+        self.requests
+            .send(Request::HandIn {
+                text,
+                from,
                 actor,
                 reply,
             })

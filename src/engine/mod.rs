@@ -17,6 +17,8 @@ mod react;
 mod reading;
 mod servers;
 mod signal;
+mod signers;
+mod signing;
 mod store;
 mod work;
 
@@ -25,4 +27,6 @@ pub use definition::definition;
 pub use handle::{CommandError, EngineHandle, Request, Snapshot};
 pub use open::{OpenError, OpenOptions, Which, open, open_asleep};
 pub use reading::{ReadError, ReadRun, read_run};
+pub use signers::pin as pin_signers;
+pub use signing::{STATEMENTS, statement_file};
 pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};

@@ -61,6 +61,11 @@ pub enum OpenError {
         #[source]
         source: crate::gate::TargetError,
     },
+    #[error("{runbook}: its signatures cannot be verified: {}", .problems.join("; "))]
+    Signers {
+        runbook: String,
+        problems: Vec<String>,
+    },
     #[error("{0}")]
     Refused(String),
     #[error("the journal in {path} cannot be written: {source}")]
@@ -113,6 +118,12 @@ fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenErro
     let folder = absolute.parent().unwrap_or(Path::new("/"));
     // Collecting the components drops a `.` in the middle.
     let base: PathBuf = folder.join(&runbook.root).components().collect();
+    let mut definition = definition(&runbook);
+    let signers = |problems| OpenError::Signers {
+        runbook: shown.clone(),
+        problems,
+    };
+    super::signers::pin(&mut definition, &runbook, &base).map_err(signers)?;
     let run = new_id();
     check_addresses(&run, &runbook, options)?;
     let store = Store::new(&options.runs_folder, &run, &bytes);
@@ -122,7 +133,7 @@ fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenErro
         runbook_path: absolute.display().to_string(),
         base: base.display().to_string(),
         vars: options.vars.clone(),
-        definition: definition(&runbook),
+        definition,
         nonce: new_nonce()?,
     }));
     let parts = Parts {
@@ -247,7 +258,7 @@ fn latest(path: &Path, runs: &Path, wanted: impl Fn(&Run) -> bool) -> Result<Str
 }
 
 /// Draws what makes the keys of this run's work unlike any other's.
-fn new_nonce() -> Result<String, OpenError> {
+pub(super) fn new_nonce() -> Result<String, OpenError> {
     use std::io::Read as _;
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")

@@ -35,6 +35,7 @@ impl Engine {
         for (gate, reason) in moved {
             self.own_command(&Command::Invalidate { gate, reason });
         }
+        self.check_signatures();
     }
 
     /// Puts a later timeline into the journal; the first one needs no word.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::signature::SignedGate;
 use super::{
     Actor, Definition, EffectOutcome, Event, GateDefinition, GateRecord, GateState, ItemRecord,
     Nature, PhaseDefinition, Record, RemedyRecord, Reminder, Review, RollbackRecord, Run,
@@ -48,6 +49,8 @@ impl Run {
             timelines: BTreeMap::new(),
             migrations: None,
             nonce: nonce.clone().unwrap_or_else(|| run.clone()),
+            waivers: Vec::new(),
+            nonces: BTreeSet::new(),
             operator: record.actor.name.clone(),
             opened: record.time,
             updated: record.time,
@@ -65,12 +68,7 @@ impl Run {
             Event::RunOpened { .. } => {}
             Event::RunContinued { in_doubt, .. } => {
                 self.operator.clone_from(&record.actor.name);
-                for id in in_doubt {
-                    if let Some(gate) = self.gate_mut(id) {
-                        gate.state = GateState::InDoubt;
-                        gate.finding = Some(unseen_end());
-                    }
-                }
+                self.doubt(in_doubt);
             }
             Event::RunHeld { reason } => self.status = RunStatus::Held(reason.clone()),
             Event::RunResumed => self.status = RunStatus::Open,
@@ -83,6 +81,10 @@ impl Run {
                 self.timelines.insert(target.clone(), seen);
             }
             Event::FlagSeen { .. } | Event::RecoveryBegun { .. } => self.take_from_outside(record),
+            Event::StatementsIssued(_)
+            | Event::SignatureAccepted(_)
+            | Event::SignaturesVoided(_)
+            | Event::InputRejected(_) => self.take_signing(record),
             Event::ConnHandedOver { to } => self.operator.clone_from(to),
             Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
             Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),
@@ -116,8 +118,20 @@ impl Run {
                 };
                 if let Some(gate) = self.gate_mut(&id) {
                     gate.apply(event, &record.actor, record.time);
-                    gate.remedies.extend(remedy(record));
+                    gate.remedies.extend(RemedyRecord::of(record));
+                    if let (Event::GateWaived { .. }, Some(waiver)) = (event, gate.waiver.clone()) {
+                        self.waivers.push((id, waiver));
+                    }
                 }
+            }
+        }
+    }
+
+    fn doubt(&mut self, gates: &[String]) {
+        for id in gates {
+            if let Some(gate) = self.gate_mut(id) {
+                gate.state = GateState::InDoubt;
+                gate.finding = Some(unseen_end());
             }
         }
     }
@@ -207,7 +221,7 @@ impl Run {
         }
     }
 
-    fn gate_mut(&mut self, id: &str) -> Option<&mut GateRecord> {
+    pub(super) fn gate_mut(&mut self, id: &str) -> Option<&mut GateRecord> {
         self.gates.iter_mut().find(|gate| gate.id == id)
     }
 }
@@ -261,12 +275,13 @@ impl GateRecord {
                     });
                 }
             }
-            Event::GateWaived { reason, .. } => {
+            Event::GateWaived { reason, signed, .. } => {
                 self.state = GateState::Waived;
                 self.waiver = Some(Waiver {
                     by: actor.name.clone(),
                     at: time,
                     reason: reason.clone(),
+                    signed: signed.clone(),
                 });
                 self.ended = Some(time);
             }
@@ -291,6 +306,7 @@ impl GateRecord {
         self.cancel_requested = false;
         self.stale_because = None;
         self.left_out = None;
+        self.waiver = None;
         self.started = Some(time);
         self.ended = None;
         self.started_by = Some(actor.name.clone());
@@ -300,6 +316,7 @@ impl GateRecord {
     pub(super) fn forget_people(&mut self) {
         self.items.fill(None);
         self.statements.clear();
+        self.signed.forget();
     }
 
     fn end(
@@ -316,28 +333,6 @@ impl GateRecord {
         self.cancel_requested = false;
         self.refuse_pasted();
     }
-}
-
-fn remedy(record: &Record) -> Option<RemedyRecord> {
-    let Event::RemedyDecided {
-        attempt,
-        remedy,
-        approved_by,
-        reason,
-        ..
-    } = &record.event
-    else {
-        return None;
-    };
-    Some(RemedyRecord {
-        seq: record.seq,
-        at: record.time,
-        by: record.actor.name.clone(),
-        attempt: *attempt,
-        remedy: *remedy,
-        approved_by: approved_by.clone(),
-        reason: reason.clone(),
-    })
 }
 
 fn new_gates(definition: &Definition) -> Vec<GateRecord> {
@@ -359,6 +354,7 @@ fn new_gate(gate: &GateDefinition) -> GateRecord {
             _ => Vec::new(),
         },
         statements: Vec::new(),
+        signed: SignedGate::default(),
         waiver: None,
         cancel_requested: false,
         started: None,

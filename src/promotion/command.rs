@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::signature::{Purpose, TargetSeen};
 use super::{BlockerEnd, BlockerRecord, Decision, Definition, EffectRecord, FlagSays, Remedy};
 use crate::expectation::Finding;
 
@@ -147,6 +148,27 @@ pub enum Command {
         decision: Decision,
         note: String,
     },
+    /// Lets statements wait for signatures.
+    IssueStatements {
+        gate: String,
+        purpose: Purpose,
+        /// Why the gate is waived; nothing for a sign-off.
+        reason: String,
+        /// Drawn for these statements alone.
+        seed: String,
+        /// The databases that the run has seen.
+        targets: Vec<TargetSeen>,
+    },
+    /// Hands in what a signer gave. Whoever carries it adds nothing to it.
+    HandIn {
+        text: String,
+        /// How it came, in words.
+        from: String,
+        received: Timestamp,
+        targets: Vec<TargetSeen>,
+    },
+    /// Looks whether what was signed is still as it was.
+    CheckSignatures { targets: Vec<TargetSeen> },
     /// Stops the run from starting anything until it is resumed.
     Hold { reason: String },
     /// Ends a hold.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::WindowDefinition;
+use super::signature::{BreakGlass, SignatureRules, WaiverRule};
 
 /// The phases, gates and roles of a run, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,12 @@ pub struct Definition {
     /// What people are told, by the ids of the runbook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<MessageDefinition>,
+    /// Whose keys sign; absent where nobody signs with a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<SignatureRules>,
+    /// Who may waive a waivable gate when its own roles are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// A way back, as the state machine sees it.
@@ -99,6 +106,9 @@ pub struct GateDefinition {
     pub kind: String,
     pub nature: Nature,
     pub waivable: bool,
+    /// Whose signatures waive it; where there are none, a person at the console does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<WaiverRule>,
     /// The name that a person types before the gate acts; set when it acts on production.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed_name: Option<String>,
@@ -136,7 +146,13 @@ pub enum Nature {
     /// People confirm its items.
     Items(Vec<ItemDefinition>),
     /// People in roles sign it.
-    SignOff { roles: Vec<String>, distinct: bool },
+    SignOff {
+        roles: Vec<String>,
+        distinct: bool,
+        /// They sign with their keys; otherwise by their names, at the console.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keys: bool,
+    },
     /// A person sends the message of that id.
     Message(String),
 }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::left_out;
+use super::signature::{
+    self, InputRejected, SignatureAccepted, SignaturesVoided, StatementsIssued,
+};
 use super::{BlockerEnd, BlockerRecord, Definition, FlagSays, Remedy, Resolution, Statement};
 use crate::expectation::Finding;
 
@@ -172,7 +175,17 @@ pub enum Event {
     GateWaived {
         gate: String,
         reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed: Option<signature::WaiverSigned>,
     },
+    /// Statements wait for the signatures of people.
+    StatementsIssued(StatementsIssued),
+    /// A signature was verified and counts.
+    SignatureAccepted(SignatureAccepted),
+    /// What was signed has changed: nothing of it counts any more.
+    SignaturesVoided(SignaturesVoided),
+    /// Something was handed in that does not count.
+    InputRejected(InputRejected),
     /// A person decided what is done about the difference that a gate found.
     RemedyDecided {
         gate: String,
@@ -270,6 +283,10 @@ impl Event {
             | Event::RemedyDecided { gate, .. }
             | Event::RunRejected { gate, .. } => Some(gate),
             Event::SignedOff { statement } => Some(&statement.gate),
+            Event::StatementsIssued(StatementsIssued { gate, .. })
+            | Event::SignatureAccepted(SignatureAccepted { gate, .. })
+            | Event::SignaturesVoided(SignaturesVoided { gate, .. }) => Some(gate),
+            Event::InputRejected(input) => input.gate.as_deref(),
             Event::Noted { gate, .. } | Event::MessageSent { gate, .. } => gate.as_deref(),
             Event::RunOpened { .. }
             | Event::TimelineSeen { .. }
@@ -291,18 +308,12 @@ impl Event {
     pub fn words(&self) -> String {
         match self {
             Event::RunOpened { definition, .. } => format!("run opened: {}", definition.title),
-            Event::RunContinued { in_doubt, .. } if in_doubt.is_empty() => "run continued".into(),
-            Event::RunContinued { in_doubt, .. } => {
-                format!("run continued; in doubt: {}", in_doubt.join(", "))
-            }
+            Event::RunContinued { in_doubt, .. } => continued(in_doubt),
             Event::GateStarted {
                 attempt,
-                typed_name: Some(name),
+                typed_name,
                 ..
-            } => {
-                format!("started, attempt {attempt}, `{name}` typed")
-            }
-            Event::GateStarted { attempt, .. } => format!("started, attempt {attempt}"),
+            } => started(*attempt, typed_name.as_deref()),
             Event::EffectRecorded { effect, .. } => format!(
                 "{} {} ({} ms)",
                 effect.name,
@@ -331,7 +342,11 @@ impl Event {
             Event::FlagSeen { .. } | Event::GateLeftOut { .. } => left_out::words(self),
             Event::PlanPasted { .. } | Event::RecoveryBegun { .. } => left_out::words(self),
             Event::ItemConfirmed { item, value, .. } => confirmed(*item, value.as_deref()),
-            Event::GateWaived { reason, .. } => format!("waived: {reason}"),
+            Event::GateWaived { reason, signed, .. } => signature::waived(reason, signed.as_ref()),
+            Event::StatementsIssued(issued) => issued.words(),
+            Event::SignatureAccepted(accepted) => accepted.words(),
+            Event::SignaturesVoided(voided) => format!("signatures void: {}", voided.reason),
+            Event::InputRejected(input) => format!("REFUSED, {}: {}", input.from, input.reason),
             Event::RemedyDecided {
                 remedy,
                 approved_by,
@@ -357,6 +372,20 @@ impl Event {
             Event::RunAbandoned { reason } => format!("run abandoned: {reason}"),
             Event::RunClosed => "run closed".into(),
         }
+    }
+}
+
+fn continued(in_doubt: &[String]) -> String {
+    match in_doubt {
+        [] => "run continued".into(),
+        in_doubt => format!("run continued; in doubt: {}", in_doubt.join(", ")),
+    }
+}
+
+fn started(attempt: u32, typed_name: Option<&str>) -> String {
+    match typed_name {
+        Some(name) => format!("started, attempt {attempt}, `{name}` typed"),
+        None => format!("started, attempt {attempt}"),
     }
 }
 

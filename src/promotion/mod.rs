@@ -19,6 +19,7 @@ mod refusal;
 mod remedy;
 mod review;
 mod run;
+pub mod signature;
 mod statement;
 mod window;
 mod witness;

@@ -114,6 +114,16 @@ pub enum Refusal {
         role: String,
         members: String,
     },
+    #[error("this run takes no signatures: its runbook has no [signatures]")]
+    NoKeys,
+    #[error("gate `{0}` is not signed with keys; its people sign by name, at the console")]
+    SignedByNames(String),
+    #[error("gate `{0}` is signed with keys; its statements are signed and handed in")]
+    SignedWithKeys(String),
+    #[error("gate `{0}` is waived by signatures, and not by the operator alone")]
+    WaivedWithKeys(String),
+    #[error("the runbook has no [break_glass]")]
+    NoBreakGlass,
     #[error("role `{0}` has signed already")]
     RoleSigned(String),
     #[error("`{person}` has signed already as `{role}`; this gate wants distinct people")]

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{Event, Record};
+
 /// The three ways out of a drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -48,4 +50,29 @@ pub struct RemedyRecord {
     pub remedy: Remedy,
     pub approved_by: String,
     pub reason: String,
+}
+
+impl RemedyRecord {
+    /// The decision that a record holds.
+    pub(super) fn of(record: &Record) -> Option<RemedyRecord> {
+        let Event::RemedyDecided {
+            attempt,
+            remedy,
+            approved_by,
+            reason,
+            ..
+        } = &record.event
+        else {
+            return None;
+        };
+        Some(RemedyRecord {
+            seq: record.seq,
+            at: record.time,
+            by: record.actor.name.clone(),
+            attempt: *attempt,
+            remedy: *remedy,
+            approved_by: approved_by.clone(),
+            reason: reason.clone(),
+        })
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::signature::{Purpose, SignedGate, WaiverSigned};
 use super::{
     Definition, EffectRecord, FlagRecord, GateDefinition, LeftOut, PastedPlan, RemedyRecord,
     Resolution, Reviews, RollbackDefinition, Statement,
@@ -133,6 +134,16 @@ pub struct Waiver {
     pub by: String,
     pub at: Timestamp,
     pub reason: String,
+    /// Who signed it, where keys waive.
+    pub signed: Option<WaiverSigned>,
+}
+
+impl Waiver {
+    /// Tells whether the roles that should have waived it were not there.
+    pub fn broke_glass(&self) -> bool {
+        let purpose = self.signed.as_ref().map(|signed| signed.purpose);
+        purpose == Some(Purpose::BreakGlass)
+    }
 }
 
 /// Everything the journal says of one gate.
@@ -153,6 +164,8 @@ pub struct GateRecord {
     pub committed: BTreeSet<String>,
     pub items: Vec<Option<ItemRecord>>,
     pub statements: Vec<Statement>,
+    /// What keys have to do with it.
+    pub signed: SignedGate,
     pub waiver: Option<Waiver>,
     pub cancel_requested: bool,
     pub started: Option<Timestamp>,
@@ -234,6 +247,10 @@ pub struct Run {
     pub migrations: Option<FlagRecord>,
     /// Drawn for this run alone; its name where an earlier version opened it.
     pub nonce: String,
+    /// Every waiver of the run, by gate, in order; also those that count no longer.
+    pub waivers: Vec<(String, Waiver)>,
+    /// The nonces of all signatures that were taken.
+    pub nonces: BTreeSet<String>,
     /// Who has the conn.
     pub operator: String,
     pub opened: Timestamp,

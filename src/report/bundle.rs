@@ -16,15 +16,8 @@ pub(super) const SUMS: &str = "SHA256SUMS";
 /// What stayed behind because it holds rows, by its digest.
 pub(super) const WITHHELD: &str = "WITHHELD";
 /// The folders of a run that go into a bundle.
-const PARTS: [&str; 8] = [
-    "plans",
-    "evidence",
-    "outputs",
-    "samples",
-    "messages",
-    "given",
-    "statements",
-    "signers",
+const PARTS: [&str; 6] = [
+    "plans", "evidence", "outputs", "samples", "messages", "given",
 ];
 const VERIFY: &str = include_str!("../../assets/report/VERIFY.md");
 const SCRIPT: &str = include_str!("../../assets/report/verify.sh");
@@ -100,6 +93,11 @@ fn collect(
             files.insert(path.clone(), content);
         }
     }
+    let snapshot = &read.snapshot;
+    files.extend(super::bundle_signatures::files(
+        &snapshot.run,
+        &snapshot.records,
+    ));
     if !withheld.is_empty() {
         files.insert(WITHHELD.to_owned(), withheld.into_bytes());
     }

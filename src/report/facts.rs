@@ -184,6 +184,9 @@ pub struct SignatureFacts {
     pub decision: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
+    /// The fingerprint of the key; absent where a name was typed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
 }

@@ -199,27 +199,39 @@ fn signatures(run: &Run) -> Vec<SignatureFacts> {
         let Nature::SignOff { roles, .. } = &definition.nature else {
             continue;
         };
-        let Some(record) = run.gate(&definition.id) else {
-            continue;
-        };
-        for role in roles {
-            let statement = record.statements.iter().find(|said| said.role == *role);
-            let title = run.definition.role(role).map(|role| role.title.clone());
-            let decision = statement.map_or("not signed".to_owned(), |said| {
-                said.decision.word().to_owned()
-            });
-            all.push(SignatureFacts {
-                gate: definition.id.clone(),
-                role: role.clone(),
-                title: title.unwrap_or_default(),
-                person: statement.map(|said| said.person.clone()),
-                decision,
-                time: statement.map(|said| said.time),
-                note: statement.map_or(String::new(), |said| said.note.clone()),
-            });
+        if let Some(record) = run.gate(&definition.id) {
+            all.extend(roles.iter().map(|role| signature(run, record, role)));
         }
     }
     all
+}
+
+/// What was said in a role: by a key, or by a name at the console.
+fn signature(run: &Run, record: &GateRecord, role: &str) -> SignatureFacts {
+    let title = run.definition.role(role).map(|role| role.title.clone());
+    let mut facts = SignatureFacts {
+        gate: record.id.clone(),
+        role: role.to_owned(),
+        title: title.unwrap_or_default(),
+        person: None,
+        decision: "not signed".to_owned(),
+        time: None,
+        key: None,
+        note: String::new(),
+    };
+    if let Some(signed) = record.signed.of_role(role) {
+        facts.person = Some(signed.statement.signer.clone());
+        facts.decision = signed.statement.decision.word().to_owned();
+        facts.time = Some(signed.received);
+        facts.key = Some(signed.fingerprint.clone());
+        facts.note.clone_from(&signed.statement.note);
+    } else if let Some(said) = record.statements.iter().find(|said| said.role == role) {
+        facts.person = Some(said.person.clone());
+        facts.decision = said.decision.word().to_owned();
+        facts.time = Some(said.time);
+        facts.note.clone_from(&said.note);
+    }
+    facts
 }
 
 fn said(records: &[std::sync::Arc<Record>], wanted: impl Fn(&Event) -> bool) -> Vec<SaidFacts> {

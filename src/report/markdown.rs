@@ -66,7 +66,7 @@ fn signatures(out: &mut String, facts: &Facts) {
         return;
     }
     out.push_str(
-        "\n## Sign-off\n\n| role | person | decision | when | note |\n|---|---|---|---|---|\n",
+        "\n## Sign-off\n\n| role | person | decision | when | key | note |\n|---|---|---|---|---|---|\n",
     );
     for signature in &facts.signatures {
         let role = match signature.title.is_empty() {
@@ -75,11 +75,12 @@ fn signatures(out: &mut String, facts: &Facts) {
         };
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} |",
             text(role),
             text(signature.person.as_deref().unwrap_or("")),
             signature.decision,
             signature.time.map_or(String::new(), second),
+            text(signature.key.as_deref().unwrap_or("")),
             text(&signature.note)
         );
     }

@@ -7,6 +7,7 @@
 
 mod attempts;
 mod bundle;
+mod bundle_signatures;
 mod chart;
 mod facts;
 mod gather;
@@ -19,6 +20,7 @@ mod verify;
 mod verify_chain;
 mod verify_database;
 mod verify_documents;
+mod verify_signatures;
 mod withheld;
 
 pub use bundle::{BundleError, write as write_bundle};

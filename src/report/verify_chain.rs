@@ -68,6 +68,9 @@ fn impossible(run: &Run, record: &Arc<Record>) -> Option<String> {
             let passed = finding.verdict == Verdict::Passed;
             (passed && !began).then(|| format!("gate `{gate}` passes, and it was {}", state.word()))
         }
+        Event::SignatureAccepted(accepted) => {
+            super::verify_signatures::wrong(run, record, accepted)
+        }
         Event::RunClosed => {
             let open = run.current()?;
             let word = open.state.word();

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::findings::Findings;
 use super::gates::read_gates;
 use super::messages::read_messages;
-use super::model::{Environment, Gate, Kind, Phase, Runbook, Target};
+use super::model::{Environment, Gate, Kind, Phase, Role, Runbook, Target};
 use super::names::{Names, all_captures};
 use super::problem::Problems;
 use super::projects::read_projects;
@@ -98,26 +98,9 @@ fn read_top(
     let window = top.table("window", "the window").map(read_window);
     let targets = read_targets(&mut top);
     let roles = read_roles(&mut top);
-    let ahead = top
-        .any("phase")
-        .map(|phases| all_captures(phases.get_ref()));
-    let mut names = Names {
-        targets: targets.keys().cloned().collect(),
-        tools: BTreeMap::new(),
-        projects: BTreeSet::new(),
-        production: production(&targets),
-        roles: roles.iter().map(|role| role.name.clone()).collect(),
-        vars: vars.keys().cloned().collect(),
-        captures: BTreeSet::new(),
-        all_captures: ahead.unwrap_or_default(),
-        messages: ids_of(&mut top, "message"),
-        gates: BTreeMap::new(),
-        backed_up: BTreeMap::new(),
-        rehearsed: BTreeSet::new(),
-        later_gates: Vec::new(),
-        going_back: false,
-        ids: BTreeMap::new(),
-    };
+    let signatures = super::signing::read(&mut top, &roles);
+    let mut names = known_first(&mut top, &targets, &roles, &vars);
+    let break_glass = super::signing::read_break_glass(&mut top, &names);
     names.tools = read_tools(&mut top, &names);
     let projects = read_projects(&mut top, &names);
     names.projects = projects.keys().cloned().collect();
@@ -129,6 +112,7 @@ fn read_top(
         .cloned()
         .collect();
     check_clones(&path, &names, top.findings);
+    super::signing::check_waivable(&path, &names, top.findings);
     super::gates::rehearse::check_later(&names, top.findings);
     let rollbacks = read_rollbacks(&mut top, &mut names, &path);
     top.finish();
@@ -147,6 +131,38 @@ fn read_top(
         rollbacks,
         messages,
         migrations_disabled_by,
+        signatures,
+        break_glass,
+    }
+}
+
+/// What gates may refer to before any of them has been read.
+fn known_first(
+    top: &mut TableReader<'_, '_>,
+    targets: &BTreeMap<String, Target>,
+    roles: &[Role],
+    vars: &BTreeMap<String, String>,
+) -> Names {
+    let ahead = top
+        .any("phase")
+        .map(|phases| all_captures(phases.get_ref()));
+    Names {
+        targets: targets.keys().cloned().collect(),
+        tools: BTreeMap::new(),
+        projects: BTreeSet::new(),
+        production: production(targets),
+        roles: roles.iter().map(|role| role.name.clone()).collect(),
+        vars: vars.keys().cloned().collect(),
+        captures: BTreeSet::new(),
+        all_captures: ahead.unwrap_or_default(),
+        messages: ids_of(top, "message"),
+        gates: BTreeMap::new(),
+        backed_up: BTreeMap::new(),
+        rehearsed: BTreeSet::new(),
+        later_gates: Vec::new(),
+        signs: top.has("signatures"),
+        going_back: false,
+        ids: BTreeMap::new(),
     }
 }
 

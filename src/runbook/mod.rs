@@ -26,6 +26,7 @@ mod revising;
 mod roles;
 mod rollbacks;
 mod secrets;
+mod signing;
 mod syntax;
 mod targets;
 mod template;
@@ -50,12 +51,13 @@ pub use migrating::{AloneLimits, Migrate, MigrateEngine, Profile};
 pub use model::{
     AllowedHazard, Backup, BackupFormat, Boundary, Checklist, Environment, Exec, FileCheck, Gate,
     InputKind, Item, KINDS, Kind, Lint, Phase, Query, RECOVERY_POINT_CAPTURE, RecoveryPoint, Retry,
-    Role, Runbook, Signoff, SqlSource, Target, Window,
+    Role, Runbook, SqlSource, Target, Window,
 };
 pub use problem::{Problem, Problems};
 pub use queueing::Queueing;
 pub use rehearsing::{RehearsalOf, Rehearse, RolesInScratch, SeenAllowed, Take};
 pub use revising::{AlembicAction, AlembicGate, AlembicProject};
+pub use signing::{Signatures, SignedWaiver, Signoff};
 pub use template::{UnknownPlaceholder, content_placeholders, fill, fill_content, placeholders};
 pub use tooling::{TOOL_ID, Tool, ToolAction, ToolGate, ToolPlan, ToolSql, ToolStatus, ToolStep};
 pub use versioning::{Commit, CommittedFile, ContentSource, GitCheck, Merge, MergeMode};

@@ -11,6 +11,7 @@ use super::going_back::{Message, MessageGate, Restore, Rollback};
 use super::migrating::Migrate;
 use super::rehearsing::Rehearse;
 use super::revising::{AlembicAction, AlembicGate, AlembicProject};
+use super::signing::{Signatures, SignedWaiver, Signoff};
 use super::tooling::{Tool, ToolAction, ToolGate};
 use super::versioning::{Commit, GitCheck, Merge};
 use super::watching::{Observe, Ramp};
@@ -63,6 +64,8 @@ pub struct Runbook {
     pub messages: Vec<Message>,
     /// Where the flag stands that keeps migrations from running.
     pub migrations_disabled_by: DisabledBy,
+    pub signatures: Option<Signatures>,
+    pub break_glass: Option<SignedWaiver>,
 }
 
 /// A named database.
@@ -138,6 +141,8 @@ pub struct Gate {
     pub title: String,
     pub help: Option<String>,
     pub waivable: bool,
+    /// Whose signatures waive it; where there are none, a person at the console does.
+    pub waiver: Option<SignedWaiver>,
     pub timeout: Option<Duration>,
     pub retry: Option<Retry>,
     pub kind: Kind,
@@ -255,13 +260,6 @@ pub struct Backup {
 pub enum BackupFormat {
     Custom,
     Directory,
-}
-
-/// Roles that must all approve.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signoff {
-    pub roles: Vec<String>,
-    pub distinct: bool,
 }
 
 /// SQL files whose hazards are looked for, and folders whose writes are.

@@ -39,6 +39,8 @@ pub(super) struct Names {
     pub(super) rehearsed: BTreeSet<String>,
     /// Gates that were named before they could have been read, and by what.
     pub(super) later_gates: Vec<(At<String>, String)>,
+    /// Whether the runbook says whose keys sign.
+    pub(super) signs: bool,
     /// Whether the gate being read belongs to a way back.
     pub(super) going_back: bool,
     /// Ids of phases and gates with their places.

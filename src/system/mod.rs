@@ -5,6 +5,7 @@ pub mod clock;
 pub mod durable;
 pub mod fault;
 pub mod process;
+pub mod ssh_keygen;
 pub mod webhook;
 
 /// The login name of the person who runs this program.

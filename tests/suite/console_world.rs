@@ -17,6 +17,7 @@ use stagegate::engine::Snapshot;
 use stagegate::expectation::Finding;
 use stagegate::gate::{FeedView, Plan, TargetStatus, Tone};
 use stagegate::postgres::identity::Identity;
+use stagegate::promotion::signature::SignatureRules;
 use stagegate::promotion::{Actor, Definition, Event, GENESIS, Record, Run, Via, WindowDefinition};
 use stagegate::runbook::{self, Runbook};
 
@@ -115,6 +116,7 @@ title = "People agree that it is done"
 [phase.gate.signoff]
 roles    = ["dba", "lead"]
 distinct = true
+signature = "none"
 "##;
 
 /// A run that is made record by record.
@@ -134,6 +136,11 @@ impl World {
 
     /// A run of another runbook.
     pub(crate) fn of(text: &str) -> World {
+        World::with_signatures(text, None)
+    }
+
+    /// A run of a runbook whose lists of keys are these.
+    pub(crate) fn with_signatures(text: &str, signatures: Option<SignatureRules>) -> World {
         let runbook = Arc::new(runbook::load("test.toml", text, &BTreeMap::new()).unwrap());
         let opened: Timestamp = "2025-11-22T01:00:00Z".parse().unwrap();
         let event = Event::RunOpened {
@@ -142,7 +149,10 @@ impl World {
             runbook_path: "/srv/shop/promotion.toml".to_owned(),
             base: "/srv/shop".to_owned(),
             vars: BTreeMap::new(),
-            definition: definition(&runbook),
+            definition: Definition {
+                signatures,
+                ..definition(&runbook)
+            },
             nonce: None,
         };
         let (record, _) = Record::after((0, GENESIS), opened, &ana(), event).unwrap();

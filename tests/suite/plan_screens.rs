@@ -51,6 +51,7 @@ id    = "agreed"
 title = "People agree"
 [phase.gate.signoff]
 roles = ["dba"]
+signature = "none"
 "#;
 
 fn both(name: &str, world: &World, prepare: impl Fn(&mut Model)) {

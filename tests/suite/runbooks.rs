@@ -270,7 +270,7 @@ const VERSIONING_KEYS: [&str; 16] = [
     "remote",
     "reviewed",
 ];
-const MORE_KEYS: [&str; 14] = [
+const MORE_KEYS: [&str; 21] = [
     "style",
     "adopt",
     "baseline",
@@ -285,6 +285,13 @@ const MORE_KEYS: [&str; 14] = [
     "roles",
     "distinct",
     "signature",
+    "signatures",
+    "allowed_signers",
+    "revoked",
+    "domain",
+    "expires",
+    "break_glass",
+    "reason",
 ];
 
 fn keys_of(value: &toml::Value, found: &mut BTreeSet<String>) {

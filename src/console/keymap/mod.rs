@@ -6,6 +6,7 @@ mod comparing;
 mod giving;
 mod locks;
 mod repository;
+mod signing;
 mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -17,6 +18,7 @@ use self::comparing::COMPARING;
 use self::giving::GIVING;
 use self::locks::LOCKS;
 use self::repository::{FILES, REPOSITORY};
+use self::signing::SIGNING;
 use self::table::{DIALOGS, TABLE};
 use super::model::Model;
 use super::screen::Screen;
@@ -41,6 +43,7 @@ pub enum Action {
     Tick,
     Retry,
     Waive,
+    BreakGlass,
     Decide,
     Sign,
     Note,
@@ -122,7 +125,7 @@ impl Binding {
 pub fn bindings() -> impl Iterator<Item = &'static Binding> {
     // The first are where the screen of differences is, or where there is anything to compare.
     let first = COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(LOCKS);
-    first.chain(GIVING).chain(TABLE)
+    first.chain(GIVING).chain(SIGNING).chain(TABLE)
 }
 
 /// What a key asks for on a screen.

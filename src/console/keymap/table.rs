@@ -84,13 +84,6 @@ pub(super) const TABLE: &[Binding] = &[
         "decide what is done about a drift, with who approved it; it goes into the changelog",
         run::decide_word,
     ),
-    quiet(
-        &[Char('s')],
-        "s",
-        Action::Sign,
-        On::Run,
-        "sign the selected gate in a role",
-    ),
     shown(
         &[Char('.')],
         ".",

@@ -80,6 +80,9 @@ pub fn on_enter(model: &Model) -> Act {
 /// The word for Enter on the bar, where it would not be refused.
 pub fn enter_word(model: &Model) -> Option<&'static str> {
     let act = on_enter(model);
+    if act == Act::Sign && super::signing::by_keys(model) {
+        return super::signing::enter_word(model);
+    }
     let gate = model.gate()?.id.clone();
     let probe = match act {
         Act::Start => starting(Verb::Start, &gate, None, None),
@@ -265,6 +268,9 @@ fn tick(model: &mut Model, gate: &str, item: usize) -> Vec<Effect> {
 
 /// Opens the sign-off of the selected gate.
 pub fn sign(model: &mut Model) -> Vec<Effect> {
+    if let Some(effects) = super::signing::sign(model) {
+        return effects;
+    }
     let Some(sheet) = SignSheet::of(model) else {
         model.say(Tone::Refusal, "this gate is not signed by anybody");
         return Vec::new();

@@ -2,7 +2,7 @@
 
 use super::times;
 use crate::console::model::Model;
-use crate::promotion::{GateState, RunStatus};
+use crate::promotion::{GateState, Run, RunStatus};
 
 /// How loud a banner is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,33 @@ pub struct Banner {
     pub text: String,
 }
 
-/// The banner of this moment: the most serious thing that holds for the run as a whole.
+/// The banner of this moment: the most serious thing that holds for the run as a whole. That gates
+/// were waived is said beside it, for the rest of the run.
 pub fn banner(model: &Model) -> Option<Banner> {
+    let waived = waived(model.run());
+    match (of_moment(model), waived) {
+        (Some(mut banner), Some(waived)) => {
+            banner.text = format!("{} · {}: {}", banner.text, waived.word, waived.text);
+            Some(banner)
+        }
+        (banner, waived) => banner.or(waived),
+    }
+}
+
+/// What was waived in this run, whether it still counts or not.
+fn waived(run: &Run) -> Option<Banner> {
+    let glass = run.waivers.iter().any(|(_, waiver)| waiver.broke_glass());
+    let mut gates: Vec<&str> = run.waivers.iter().map(|(gate, _)| gate.as_str()).collect();
+    gates.dedup();
+    let text = gates.join(", ");
+    match (text.is_empty(), glass) {
+        (true, _) => None,
+        (false, true) => make(Loudness::Alarm, "GLASS BROKEN", text),
+        (false, false) => make(Loudness::Caution, "WAIVED", text),
+    }
+}
+
+fn of_moment(model: &Model) -> Option<Banner> {
     let snapshot = &model.snapshot;
     if let Some(error) = &snapshot.journal_error {
         let text = format!("nothing more is started: {error}");

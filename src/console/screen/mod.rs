@@ -26,6 +26,7 @@ mod recovery;
 pub mod review;
 mod row;
 pub mod run;
+pub mod signing;
 mod sql_ink;
 pub mod text;
 pub mod times;

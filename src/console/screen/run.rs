@@ -36,6 +36,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::GivePlan => return given::ask(model),
         Action::Sign => return sign(model),
         Action::Waive => return waive(model),
+        Action::BreakGlass => return super::signing::break_glass(model),
         Action::Decide => return decide(model),
         Action::Note => return note(model),
         Action::Cancel => return cancel(model),
@@ -161,6 +162,9 @@ fn replan(model: &mut Model) -> Vec<Effect> {
 }
 
 fn waive(model: &mut Model) -> Vec<Effect> {
+    if let Some(effects) = super::signing::waive(model) {
+        return effects;
+    }
     let Some(gate) = model.gate().map(|gate| gate.id.clone()) else {
         return Vec::new();
     };

@@ -12,6 +12,7 @@ use crate::promotion::{
 pub(super) fn go_on(run: &Run, version: &str) -> Vec<Event> {
     let mut events = vec![take_up(run, version)];
     events.extend(left_unsaid(run));
+    events.extend(super::signing::left_unsaid(run));
     events.extend(run.recovery_left_unsaid());
     events
 }
@@ -49,6 +50,7 @@ fn left_unsaid(run: &Run) -> Vec<Event> {
         .iter()
         .find(|s| s.decision == Decision::Reject);
     match &gate.nature {
+        Nature::SignOff { keys: true, .. } => Vec::new(),
         Nature::SignOff { .. } if rejection.is_some() => {
             let said = rejection.map(Statement::words).unwrap_or_default();
             rejected(record, said)

@@ -3,11 +3,13 @@
 mod back;
 mod conditions;
 mod course;
+mod examine;
 mod locks;
 mod outside;
 mod people;
 mod reports;
 mod review;
+mod signing;
 mod start;
 
 use self::start::Starting;
@@ -62,6 +64,9 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         Command::ReviewFile { .. } | Command::WithdrawReview { .. } => {
             review::review(run, at, command)
         }
+        Command::IssueStatements { .. }
+        | Command::HandIn { .. }
+        | Command::CheckSignatures { .. } => signing::take(run, at, command),
         Command::Cancel { gate } => start::cancel(run, gate),
         Command::Choose {
             gate,

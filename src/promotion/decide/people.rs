@@ -93,13 +93,21 @@ pub(super) fn sign(run: &Run, at: &Moment, command: &Command) -> Decided {
     };
     let record = find(run, id)?;
     let gate = definition(run, id)?;
-    let Nature::SignOff { roles, distinct } = &gate.nature else {
+    let Nature::SignOff {
+        roles,
+        distinct,
+        keys,
+    } = &gate.nature
+    else {
         return Err(Refusal::WrongState {
             gate: id.clone(),
             state: record.state,
             asked: "signed",
         });
     };
+    if *keys {
+        return Err(Refusal::SignedWithKeys(id.clone()));
+    }
     needs_console(at, || format!("signing gate `{id}`"))?;
     may_move(run, id)?;
     let record = &begun(record, "signed")?;
@@ -239,6 +247,9 @@ pub(super) fn waive(run: &Run, at: &Moment, id: &str, reason: &str) -> Decided {
     if !gate.waivable {
         return Err(Refusal::NotWaivable(id.to_owned()));
     }
+    if gate.waiver.is_some() {
+        return Err(Refusal::WaivedWithKeys(id.to_owned()));
+    }
     in_state(record, "waived", GateState::may_retry)?;
     if reason.trim().chars().count() < SHORTEST_REASON {
         return Err(Refusal::ReasonTooShort(SHORTEST_REASON));
@@ -246,6 +257,7 @@ pub(super) fn waive(run: &Run, at: &Moment, id: &str, reason: &str) -> Decided {
     Ok(vec![Event::GateWaived {
         gate: id.to_owned(),
         reason: said(reason),
+        signed: None,
     }])
 }
 
@@ -298,7 +310,10 @@ pub(super) fn decide_remedy(run: &Run, at: &Moment, command: &Command) -> Decide
 }
 
 /// The record as people find it: what they said before a gate went stale counts no longer.
-fn begun<'a>(record: &'a GateRecord, asked: &'static str) -> Result<Cow<'a, GateRecord>, Refusal> {
+pub(super) fn begun<'a>(
+    record: &'a GateRecord,
+    asked: &'static str,
+) -> Result<Cow<'a, GateRecord>, Refusal> {
     in_state(record, asked, |s| {
         matches!(
             s,
@@ -313,7 +328,7 @@ fn begun<'a>(record: &'a GateRecord, asked: &'static str) -> Result<Cow<'a, Gate
     Ok(Cow::Owned(fresh))
 }
 
-fn begin_by_people(record: &GateRecord) -> Vec<Event> {
+pub(super) fn begin_by_people(record: &GateRecord) -> Vec<Event> {
     if record.state == GateState::Running {
         return Vec::new();
     }

@@ -2,7 +2,7 @@
 
 use super::Decided;
 use super::conditions::{definition, find, in_state, may_move, needs_console, said};
-use super::outside;
+use super::{outside, signing};
 use crate::promotion::run::has_work;
 use crate::promotion::{Event, GateDefinition, GateState, Moment, Nature, Refusal, Run, Via};
 
@@ -59,12 +59,22 @@ impl<'a> Starting<'a> {
         if gate.nature == Nature::Acts {
             self.may_act(gate)?;
         }
-        Ok(vec![Event::GateStarted {
+        // Signatures are looked at when they are used: nothing starts on what has changed since.
+        let mut events = signing::outdated(self.run, self.at.now, None);
+        let before = |event: &Event| {
+            let mut course = self.run.course().iter().take_while(|gate| gate.id != id);
+            course.any(|gate| event.gate() == Some(gate.id.as_str()))
+        };
+        if events.iter().any(before) {
+            return Ok(events);
+        }
+        events.push(Event::GateStarted {
             gate: id.to_owned(),
             attempt: record.attempt + 1,
             plan: self.plan.map(str::to_owned),
             typed_name: self.typed.map(str::to_owned),
-        }])
+        });
+        Ok(events)
     }
 
     fn may_act(&self, gate: &GateDefinition) -> Result<(), Refusal> {

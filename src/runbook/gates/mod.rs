@@ -37,6 +37,7 @@ use std::time::Duration;
 use super::model::{Gate, KINDS, Kind, Retry};
 use super::names::Names;
 use super::reader::TableReader;
+use super::signing::read_waivable;
 
 /// The kinds that this version runs.
 const RUNNABLE: [&str; 22] = [
@@ -86,7 +87,7 @@ pub(super) fn read_gates(
 fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Option<Gate> {
     let title = gate.need_string("title").value;
     let help = gate.string("help").map(|h| h.value);
-    let waivable = gate.flag("waivable", false);
+    let (waivable, waiver) = read_waivable(&mut gate, names);
     let timeout = gate.span_of_time("timeout").map(|t| t.value);
     let retry_span = gate.any("retry").map(toml::Spanned::span);
     let label = format!("`retry` of {}", gate.name);
@@ -144,6 +145,7 @@ fn read_gate(mut gate: TableReader<'_, '_>, id: String, names: &mut Names) -> Op
         title,
         help,
         waivable,
+        waiver,
         timeout,
         retry,
         kind: kind?,

@@ -91,6 +91,10 @@ impl Auditor {
                 assert_eq!(self.gates[gate].attempt, *attempt);
                 assert!(blocker.pid > 0 && !blocker.backend_start.is_empty());
             }
+            Event::StatementsIssued(_)
+            | Event::SignatureAccepted(_)
+            | Event::SignaturesVoided(_)
+            | Event::InputRejected(_) => unreachable!("nobody signs with keys in these walks"),
             Event::BlockerSignalEnded { gate, attempt, .. } => {
                 self.reported(record, gate, *attempt);
             }
@@ -216,7 +220,7 @@ impl Auditor {
                     seen.signed.push((role.clone(), person.clone()));
                 }
             }
-            Event::GateWaived { gate, reason } => {
+            Event::GateWaived { gate, reason, .. } => {
                 assert!(reason.chars().count() >= 20);
                 assert!(definition.gate(gate).unwrap().waivable);
                 assert!(self.state(gate).is_some_and(GateState::may_retry));

@@ -15,6 +15,7 @@ fn with_ways_back() -> Definition {
         kind: "exec".into(),
         nature,
         waivable: false,
+        waiver: None,
         typed_name: None,
         lasts_seconds: 0,
         approvers: None,

@@ -66,6 +66,7 @@ fn one_person_may_sign_twice_where_the_runbook_says_so() {
     definition.phases[2].gates[0].nature = Nature::SignOff {
         roles: vec!["dba".into(), "security".into()],
         distinct: false,
+        keys: false,
     };
     let mut world = World::opened_with(definition).up_to("agreed");
     world.console(&sign("dba", ANA, Decision::Approve));

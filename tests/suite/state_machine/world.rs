@@ -157,6 +157,7 @@ fn signed() -> Nature {
     Nature::SignOff {
         roles: vec!["dba".into(), "security".into()],
         distinct: true,
+        keys: false,
     }
 }
 
@@ -164,6 +165,14 @@ fn recovery(id: &str) -> Vec<String> {
     match id {
         "answer" => vec!["backup".to_owned(), "checklist".to_owned()],
         _ => Vec::new(),
+    }
+}
+
+fn role(name: &str, members: &[&str]) -> RoleDefinition {
+    RoleDefinition {
+        name: name.into(),
+        title: name.into(),
+        members: members.iter().map(|m| (*m).to_owned()).collect(),
     }
 }
 
@@ -176,6 +185,7 @@ pub(crate) fn definition() -> Definition {
         typed_name: (id == "migrate").then(|| "production".to_owned()),
         nature,
         waivable,
+        waiver: None,
         lasts_seconds: 0,
         approvers: (id == "count").then(|| vec!["dba".to_owned()]),
         migrates: id == "migrate",
@@ -198,14 +208,11 @@ pub(crate) fn definition() -> Definition {
         title: id.into(),
         gates,
     };
-    let role = |name: &str, members: &[&str]| RoleDefinition {
-        name: name.into(),
-        title: name.into(),
-        members: members.iter().map(|m| (*m).to_owned()).collect(),
-    };
     Definition {
         title: "Housekeeping".into(),
         runbook_digest: "d".repeat(64),
+        signatures: None,
+        break_glass: None,
         phases: vec![
             phase(
                 "before",

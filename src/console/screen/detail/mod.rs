@@ -10,6 +10,7 @@ mod plan;
 mod rehearsed;
 mod restored;
 mod revised;
+mod signed;
 mod tooled;
 mod versioned;
 mod watch;
@@ -23,7 +24,8 @@ use super::text::{Doc, Ink, span};
 use super::times::{clock, watch};
 use crate::console::model::Model;
 use crate::expectation::Finding;
-use crate::promotion::{GateDefinition, GateRecord, GateState, Nature};
+use crate::promotion::signature::Purpose;
+use crate::promotion::{GateDefinition, GateRecord, GateState, Nature, Waiver};
 use crate::untrusted::{clean, clean_line};
 
 /// Makes the document of the selected gate for a pane of `width` and `height`.
@@ -62,12 +64,13 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
         doc.heading("Waived");
         let by = format!(
             "by {} at {}",
-            clean_line(&waiver.by),
+            clean_line(&signers(waiver)),
             clock(waiver.at, &model.zone)
         );
         doc.text(Ink::Muted, &by);
         doc.text(Ink::Plain, &clean(&waiver.reason));
     }
+    signed::waiver(&mut doc, model, gate);
     retrying(&mut doc, model, gate);
     let refused = gate.state.may_retry();
     if refused {
@@ -75,7 +78,13 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     match &definition.nature {
         Nature::Items(items) => people::items(&mut doc, model, gate, items),
-        Nature::SignOff { roles, distinct } => {
+        Nature::SignOff { keys: true, .. } => {
+            noted::reminder(&mut doc, model);
+            signed::page(&mut doc, model, gate, Purpose::Signoff);
+        }
+        Nature::SignOff {
+            roles, distinct, ..
+        } => {
             noted::reminder(&mut doc, model);
             people::signatures(&mut doc, model, gate, roles, *distinct);
         }
@@ -90,6 +99,14 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     footer(&mut doc, model, gate);
     doc
+}
+
+/// Who waived: those who signed, or the operator.
+fn signers(waiver: &Waiver) -> String {
+    match &waiver.signed {
+        Some(signed) => signed.by.join(", "),
+        None => waiver.by.clone(),
+    }
 }
 
 fn title(doc: &mut Doc, model: &Model, gate: &GateRecord, definition: &GateDefinition) {

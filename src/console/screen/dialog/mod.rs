@@ -12,6 +12,7 @@ mod message;
 mod prompt;
 mod sign;
 mod signal;
+mod signatures;
 mod start;
 mod ways;
 
@@ -23,6 +24,7 @@ pub use message::MessageSheet;
 pub use prompt::{Prompt, PromptKind};
 pub use sign::{Field, SignSheet};
 pub use signal::SignalSheet;
+pub use signatures::SignatureSheet;
 pub use start::{StartSheet, Subject};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -31,6 +33,7 @@ use super::pager::Pager;
 use super::text::{Doc, DocLine, Ink, span};
 use crate::engine::Announcement;
 use crate::promotion::Command;
+use crate::promotion::signature::Purpose;
 
 /// An open question.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub enum Dialog {
     Start(StartSheet),
     Prompt(Prompt),
     Sign(SignSheet),
+    /// Statements that wait for keys.
+    Signatures(Box<SignatureSheet>),
     Back(Box<BackSheet>),
     Message(Box<MessageSheet>),
     /// The plan that a gate judges.
@@ -67,6 +72,18 @@ pub enum Answer {
     },
     /// Read the file of such a plan.
     LoadPlan(String),
+    /// Let statements wait for the signatures of a waiver.
+    AskSignatures {
+        gate: String,
+        purpose: Purpose,
+        reason: String,
+    },
+    /// Hand a signed text in.
+    HandIn(String),
+    /// Read the file of one.
+    LoadReply(String),
+    /// Give a text to the terminal's clipboard.
+    Copy(String),
     /// Leave while the work goes on to its end.
     LeaveRunning,
     /// Cancel the work, and leave when it has stopped.
@@ -116,7 +133,8 @@ impl Dialog {
             | Dialog::Signal(_)
             | Dialog::Choose(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
-            Dialog::Help(_) | Dialog::Message(_) | Dialog::Given(_) => false,
+            Dialog::Help(_) | Dialog::Message(_) => false,
+            Dialog::Given(_) | Dialog::Signatures(_) => false,
         }
     }
 
@@ -129,6 +147,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.key(key),
             Dialog::Prompt(prompt) => prompt.key(key),
             Dialog::Sign(sheet) => sheet.key(key),
+            Dialog::Signatures(sheet) => sheet.key(key),
             Dialog::Decide(sheet) => sheet.key(key),
             Dialog::Signal(sheet) => sheet.key(key),
             Dialog::Back(sheet) => sheet.key(key),
@@ -151,6 +170,7 @@ impl Dialog {
             Dialog::Signal(sheet) => sheet.refuse_paste(),
             Dialog::Prompt(prompt) => prompt.paste(text),
             Dialog::Sign(sheet) => sheet.paste(text),
+            Dialog::Signatures(sheet) => sheet.paste(text),
             Dialog::Decide(sheet) => sheet.paste(text),
             Dialog::Back(sheet) => sheet.paste(text),
             Dialog::Message(sheet) => sheet.paste(text),
@@ -165,6 +185,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.refused(reason),
             Dialog::Prompt(prompt) => prompt.refused(reason),
             Dialog::Sign(sheet) => sheet.refused(reason),
+            Dialog::Signatures(sheet) => sheet.refused(reason),
             Dialog::Decide(sheet) => sheet.refused(reason),
             Dialog::Signal(sheet) => sheet.refused(reason),
             Dialog::Back(sheet) => sheet.refused(reason),
@@ -181,6 +202,7 @@ impl Dialog {
             Dialog::Start(sheet) => sheet.sheet(width),
             Dialog::Prompt(prompt) => prompt.sheet(width),
             Dialog::Sign(sheet) => sheet.sheet(width),
+            Dialog::Signatures(sheet) => sheet.sheet(width),
             Dialog::Decide(sheet) => sheet.sheet(width),
             Dialog::Signal(sheet) => sheet.sheet(width),
             Dialog::Back(sheet) => sheet.sheet(width),

@@ -7,7 +7,9 @@ use crate::console::model::Model;
 use crate::console::screen::detail;
 use crate::console::screen::input::Input;
 use crate::console::screen::text::{Doc, Ink};
+use crate::promotion::signature::{Purpose, WaiverRule};
 use crate::promotion::{Command, InputKind, Nature};
+use crate::untrusted::clean_line;
 
 /// What the text is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum PromptKind {
         unit: Option<String>,
     },
     Waive(String),
+    /// The same, where signatures waive.
+    WaiveByKeys(String, Purpose, WaiverRule),
     Hold,
     Abandon,
 }
@@ -52,6 +56,15 @@ impl Prompt {
     /// Asks why a gate is passed over.
     pub(in crate::console) fn waive(gate: &str) -> Prompt {
         Prompt::new(PromptKind::Waive(gate.to_owned()))
+    }
+
+    /// Asks why a gate is to be passed over, before anybody signs that.
+    pub(in crate::console) fn waive_by_keys(
+        gate: &str,
+        purpose: Purpose,
+        rule: WaiverRule,
+    ) -> Prompt {
+        Prompt::new(PromptKind::WaiveByKeys(gate.to_owned(), purpose, rule))
     }
 
     /// Asks why the run is held.
@@ -95,6 +108,13 @@ impl Prompt {
             return Answer::Stay;
         }
         self.sent = true;
+        if let PromptKind::WaiveByKeys(gate, purpose, _) = &self.kind {
+            return Answer::AskSignatures {
+                gate: gate.clone(),
+                purpose: *purpose,
+                reason: text,
+            };
+        }
         Answer::Send(Box::new(self.command(text)))
     }
 
@@ -109,7 +129,7 @@ impl Prompt {
                 item: *item,
                 value: Some(text),
             },
-            PromptKind::Waive(gate) => Command::Waive {
+            PromptKind::Waive(gate) | PromptKind::WaiveByKeys(gate, ..) => Command::Waive {
                 gate: gate.clone(),
                 reason: text,
             },
@@ -138,9 +158,17 @@ impl Prompt {
             _ => "> ".to_owned(),
         };
         let cursor = input_line(&mut doc, &lead, &self.input);
-        if let PromptKind::Waive(_) = self.kind {
+        let least = match &self.kind {
+            PromptKind::Waive(_) => Some(20),
+            PromptKind::WaiveByKeys(_, _, rule) => Some(rule.reason),
+            _ => None,
+        };
+        if let Some(least) = least {
             let typed = self.input.text().trim().chars().count();
-            doc.text(Ink::Muted, &format!("{typed} of at least 20 characters"));
+            doc.text(
+                Ink::Muted,
+                &format!("{typed} of at least {least} characters"),
+            );
         }
         if self.sent {
             doc.text(Ink::Muted, "asked; waiting for the journal …");
@@ -150,12 +178,16 @@ impl Prompt {
             PromptKind::Note(_) => "write it",
             PromptKind::Value { .. } => "confirm the item",
             PromptKind::Waive(_) => "waive the gate",
+            PromptKind::WaiveByKeys(..) => "ask for signatures",
             PromptKind::Hold => "hold the run",
             PromptKind::Abandon => "abandon the run",
         };
         Sheet {
             title,
-            danger: matches!(self.kind, PromptKind::Abandon),
+            danger: matches!(
+                self.kind,
+                PromptKind::Abandon | PromptKind::WaiveByKeys(_, Purpose::BreakGlass, _)
+            ),
             doc,
             cursor: (!self.sent).then_some(cursor),
             keys: vec![("Enter", verb), ("Esc", "leave it")],
@@ -190,6 +222,7 @@ impl Prompt {
                 doc.text(Ink::Plain, text);
                 format!("Waive `{gate}`: why?")
             }
+            PromptKind::WaiveByKeys(gate, purpose, rule) => by_keys(doc, gate, *purpose, rule),
             PromptKind::Hold => {
                 let text = "Nothing is started until somebody resumes the run. Work in flight \
                             goes on to its end.";
@@ -204,4 +237,30 @@ impl Prompt {
             }
         }
     }
+}
+
+/// Says what the signatures of a waiver do; returns the title.
+fn by_keys(doc: &mut Doc, gate: &str, purpose: Purpose, rule: &WaiverRule) -> String {
+    let (title, ink, text) = match purpose {
+        Purpose::BreakGlass => (
+            format!("BREAK THE GLASS for `{gate}`: why?"),
+            Ink::Warning,
+            "The run goes on although this gate did not pass, and without the roles that should \
+             have waived it. A red mark stays on the run and in every report.",
+        ),
+        _ => (
+            format!("Waive `{gate}`: why?"),
+            Ink::Plain,
+            "The run goes on although this gate did not pass, once enough people have signed \
+             this. The reason is signed too.",
+        ),
+    };
+    doc.text(ink, text);
+    let who = format!(
+        "{} of these sign: {}",
+        rule.signatures,
+        rule.roles.join(", ")
+    );
+    doc.text(Ink::Muted, &clean_line(&who));
+    title
 }

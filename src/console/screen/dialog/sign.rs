@@ -51,7 +51,12 @@ impl SignSheet {
     /// Begins the sign-off of the selected gate; `None` when nobody signs it.
     pub(in crate::console) fn of(model: &Model) -> Option<SignSheet> {
         let (gate, definition) = (model.gate()?, model.definition()?);
-        let Nature::SignOff { roles, distinct } = &definition.nature else {
+        let Nature::SignOff {
+            roles,
+            distinct,
+            keys: false,
+        } = &definition.nature
+        else {
             return None;
         };
         let roles: Vec<RoleDefinition> = roles
