@@ -55,7 +55,10 @@ pub fn definition(runbook: &Runbook) -> Definition {
             })
             .collect(),
         signatures: None,
-        break_glass: runbook.break_glass.as_ref().map(waiver),
+        break_glass: runbook
+            .break_glass
+            .as_ref()
+            .map(|rule| Box::new(waiver(rule))),
     }
 }
 

@@ -37,7 +37,7 @@ pub fn pin(definition: &mut Definition, runbook: &Runbook, base: &Path) -> Resul
             };
         return Err(problems.iter().map(words).collect());
     }
-    definition.signatures = Some(rules);
+    definition.signatures = Some(Box::new(rules));
     Ok(())
 }
 

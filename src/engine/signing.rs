@@ -272,6 +272,17 @@ impl Engine {
             && self.view.journal_error.is_none()
     }
 
+    /// Tells whether this very signature was taken before.
+    fn was_taken(&self, text: &[u8]) -> bool {
+        let Ok(reply) = Reply::read(&String::from_utf8_lossy(text)) else {
+            return false;
+        };
+        self.records.iter().any(|record| match &record.event {
+            Event::SignatureAccepted(taken) => taken.signature == reply.signature,
+            _ => false,
+        })
+    }
+
     /// Takes the replies that lie in the folder. Tells whether there were any.
     pub(super) fn take_replies(&mut self) -> bool {
         let folder = self.statements_folder();
@@ -285,6 +296,11 @@ impl Engine {
                 name: self.operator.name.clone(),
                 via: Via::Engine,
             };
+            if self.was_taken(&text) {
+                // It was handed in by another way, and still lies here.
+                put_aside(&folder, "taken", &name, &text, &mut self.view.notices);
+                continue;
+            }
             let from = format!("from the file {name} in the run's folder");
             let part = match self.hand_in(&text, &from, &actor) {
                 Ok(_) => "taken",
@@ -297,18 +313,22 @@ impl Engine {
                 Err(_) => return true,
             };
             any = true;
-            let kept = folder.join(part);
-            let unique = format!("{}-{name}", &digest(&text)[..8]);
-            let moved = std::fs::create_dir_all(&kept)
-                .and_then(|()| std::fs::rename(&path, kept.join(unique)));
-            if let Err(error) = moved {
-                self.view
-                    .notices
-                    .push(format!("{name} cannot be put aside: {error}"));
-                let _ = std::fs::remove_file(&path);
-            }
+            put_aside(&folder, part, &name, &text, &mut self.view.notices);
         }
         any
+    }
+}
+
+/// Moves a reply out of the way, under a name that no other has.
+fn put_aside(folder: &Path, part: &str, name: &str, text: &[u8], notices: &mut Vec<String>) {
+    let path = folder.join(name);
+    let kept = folder.join(part);
+    let unique = format!("{}-{name}", &digest(text)[..8]);
+    let moved =
+        std::fs::create_dir_all(&kept).and_then(|()| std::fs::rename(&path, kept.join(unique)));
+    if let Err(error) = moved {
+        notices.push(format!("{name} cannot be put aside: {error}"));
+        let _ = std::fs::remove_file(&path);
     }
 }
 

@@ -37,7 +37,7 @@ impl Run {
         Some(Run {
             id: run.clone(),
             gates: new_gates(definition),
-            definition: definition.clone(),
+            definition: Definition::clone(definition),
             runbook_path: runbook_path.clone(),
             base: base.clone(),
             vars: vars.clone(),

@@ -27,10 +27,10 @@ pub struct Definition {
     pub messages: Vec<MessageDefinition>,
     /// Whose keys sign; absent where nobody signs with a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signatures: Option<SignatureRules>,
+    pub signatures: Option<Box<SignatureRules>>,
     /// Who may waive a waivable gate when its own roles are not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub break_glass: Option<BreakGlass>,
+    pub break_glass: Option<Box<BreakGlass>>,
 }
 
 /// A way back, as the state machine sees it.

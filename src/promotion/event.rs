@@ -44,7 +44,7 @@ pub enum Event {
         base: String,
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         vars: BTreeMap<String, String>,
-        definition: Definition,
+        definition: Box<Definition>,
         /// Goes into the key of every part of the run's work.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         nonce: Option<String>,

@@ -149,10 +149,10 @@ impl World {
             runbook_path: "/srv/shop/promotion.toml".to_owned(),
             base: "/srv/shop".to_owned(),
             vars: BTreeMap::new(),
-            definition: Definition {
-                signatures,
+            definition: Box::new(Definition {
+                signatures: signatures.map(Box::new),
                 ..definition(&runbook)
-            },
+            }),
             nonce: None,
         };
         let (record, _) = Record::after((0, GENESIS), opened, &ana(), event).unwrap();

@@ -2,7 +2,9 @@
 //! rule is about the signature alone, that program must agree.
 
 use stagegate::expectation::Verdict;
-use stagegate::promotion::signature::{Purpose, SignatureRules, TargetSeen, envelope, verify};
+use stagegate::promotion::signature::{
+    Purpose, SignatureRules, TargetSeen, audit, envelope, verify,
+};
 use stagegate::promotion::{Command, Decision, Event, GateState, RunStatus, Via};
 
 use crate::signatures_world::{
@@ -18,7 +20,7 @@ fn at_signoff(keys: &Keys) -> World {
 
 fn with_rules(rules: SignatureRules) -> World {
     let mut definition = definition("");
-    definition.signatures = Some(rules);
+    definition.signatures = Some(Box::new(rules));
     let mut world = World::opened_with(definition);
     world.console(&start("count"));
     world.engine(&finish("count", 1, Verdict::Passed));
@@ -73,6 +75,28 @@ fn four_parties_sign_with_four_keys_and_the_gate_passes() {
         Some(world.run()),
         "replay is the live path"
     );
+    let audited = audit(&world.records).unwrap();
+    assert_eq!(
+        audited.len(),
+        4,
+        "the journal is verified with nothing else"
+    );
+    // Whoever changes what was signed, and makes the chain of hashes anew, is found out.
+    let mut forged = world.records.clone();
+    let at = forged
+        .iter()
+        .position(|record| matches!(record.event, Event::SignatureAccepted(_)))
+        .unwrap();
+    let mut record = (*forged[at]).clone();
+    if let Event::SignatureAccepted(accepted) = &mut record.event {
+        accepted.statement = accepted
+            .statement
+            .replace("\"note\":\"\"", "\"note\":\"fine\"");
+    }
+    forged[at] = std::sync::Arc::new(record);
+    let (seq, why) = audit(&forged).unwrap_err();
+    assert_eq!(seq, at as u64 + 1);
+    assert!(why.contains("does not fit these bytes"), "{why}");
     world.console(&start("act"));
     assert_eq!(world.state("act"), GateState::Running);
 }
@@ -283,7 +307,7 @@ fn a_key_without_the_role_in_its_namespaces_is_refused_by_both() {
         keys.line(security.1, &ns("security")),
         keys.line(business.1, &ns("business")),
     ];
-    definition.signatures = Some(rules(&list.concat()));
+    definition.signatures = Some(Box::new(rules(&list.concat())));
     let mut world = World::opened_with(definition);
     world.console(&start("count"));
     world.engine(&finish("count", 1, Verdict::Passed));
@@ -418,7 +442,7 @@ fn people_and_keys_are_distinct() {
     let ana = "ana@example.com";
     let mut definition = definition("");
     let list = keys.list() + &keys.line(ana, &format!("namespaces=\"*.signoff.{DOMAIN}\""));
-    definition.signatures = Some(rules(&list));
+    definition.signatures = Some(Box::new(rules(&list)));
     definition.roles[1].members = vec!["Ana@Example.com".into(), ana.into()];
     let mut world = World::opened_with(definition);
     world.console(&start("count"));

@@ -168,8 +168,12 @@ fn four_people_sign_on_their_own_and_the_run_reaches_its_end() {
         .exits(4)
         .says("it was handed in before");
     let kim = desk.sign("business", &[]);
+    // What lies beside the statements too was taken once, and is not refused for that.
+    std::fs::copy(&sam, desk.run_folder().join("statements/sam.signed")).unwrap();
     desk.hand_in(&[&kim]).exits(0);
     desk.headless(&["--resume"]).exits(0);
+    let journal = std::fs::read_to_string(desk.run_folder().join("journal.jsonl")).unwrap();
+    assert_eq!(journal.matches("input_rejected").count(), 1);
 }
 
 #[test]

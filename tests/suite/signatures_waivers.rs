@@ -7,15 +7,20 @@ use stagegate::promotion::{Decision, Event, GateState, RunStatus, Via};
 use crate::signatures_world::{Keys, definition, hand_in, issue, waiting};
 use crate::state_machine::world::{REASON, World, finish, retry, start, waive};
 
+/// Release and business together, with a reason of that length.
+fn by_two(reason: usize) -> WaiverRule {
+    WaiverRule {
+        roles: vec!["release".into(), "business".into()],
+        signatures: 2,
+        reason,
+        expires_seconds: 300,
+    }
+}
+
 /// A run whose first gate has failed.
 fn failed(keys: &Keys, glass: bool) -> World {
     let mut definition = definition(&keys.list());
-    definition.break_glass = glass.then(|| WaiverRule {
-        roles: vec!["release".into(), "business".into()],
-        signatures: 2,
-        reason: 40,
-        expires_seconds: 300,
-    });
+    definition.break_glass = glass.then(|| Box::new(by_two(40)));
     let mut world = World::opened_with(definition);
     world.console(&start("count"));
     world.engine(&finish("count", 1, Verdict::Failed));
@@ -119,12 +124,7 @@ fn a_gate_that_is_not_waivable_is_not_waived_by_anybody() {
     let mut definition = definition(&keys.list());
     definition.phases[0].gates[0].waivable = false;
     definition.phases[0].gates[0].waiver = None;
-    definition.break_glass = Some(WaiverRule {
-        roles: vec!["release".into(), "business".into()],
-        signatures: 2,
-        reason: 20,
-        expires_seconds: 300,
-    });
+    definition.break_glass = Some(Box::new(by_two(20)));
     let mut world = World::opened_with(definition);
     world.console(&start("count"));
     world.engine(&finish("count", 1, Verdict::Failed));

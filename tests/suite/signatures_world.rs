@@ -226,7 +226,7 @@ pub(crate) fn definition(list: &str) -> Definition {
         window: None,
         rollbacks: Vec::new(),
         messages: Vec::new(),
-        signatures: Some(rules(list)),
+        signatures: Some(Box::new(rules(list))),
         break_glass: None,
     }
 }

@@ -87,7 +87,7 @@ fn ask_reason(model: &mut Model, gate: &str, purpose: Purpose) -> Vec<Effect> {
         Some(refusal) => model.say(Tone::Refusal, refusal.to_string()),
         None => {
             let rule = match purpose {
-                Purpose::BreakGlass => model.run().definition.break_glass.clone(),
+                Purpose::BreakGlass => model.run().definition.break_glass.as_deref().cloned(),
                 _ => model.definition().and_then(|gate| gate.waiver.clone()),
             };
             if let Some(rule) = rule {

@@ -112,7 +112,7 @@ fn opened(opening: &Opening) -> Event {
         runbook_path: opening.runbook_path.clone(),
         base: opening.base.clone(),
         vars: opening.vars.clone(),
-        definition: opening.definition.clone(),
+        definition: Box::new(opening.definition.clone()),
         nonce: Some(opening.nonce.clone()),
     }
 }

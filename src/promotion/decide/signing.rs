@@ -114,7 +114,7 @@ fn ask_for_waiver(
         Purpose::BreakGlass => run
             .definition
             .break_glass
-            .as_ref()
+            .as_deref()
             .filter(|_| gate.waivable),
         _ => gate.waiver.as_ref(),
     };
@@ -136,7 +136,7 @@ fn expires_seconds(run: &Run, id: &str, purpose: Purpose) -> i64 {
     let of_rule = match purpose {
         Purpose::Signoff => None,
         Purpose::Waiver => run.definition_of(id).and_then(|gate| gate.waiver.as_ref()),
-        Purpose::BreakGlass => run.definition.break_glass.as_ref(),
+        Purpose::BreakGlass => run.definition.break_glass.as_deref(),
     };
     let usual = run
         .definition

@@ -5,6 +5,7 @@
 //! journal can be verified alone, years later.
 
 mod allowed_signers;
+mod audit;
 mod events;
 mod key_statement;
 mod pattern;
@@ -16,6 +17,7 @@ mod standing;
 mod verify;
 
 pub use allowed_signers::{AllowedSigner, AllowedSigners, LineProblem};
+pub use audit::{Audited, audit};
 pub use events::{
     InputRejected, SignatureAccepted, SignaturesVoided, StatementsIssued, WaiverSigned,
 };

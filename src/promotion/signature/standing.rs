@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::digest::digest;
-use crate::promotion::{GateRecord, Run};
+use crate::promotion::{GateRecord, Run, Statement};
 
 /// How one gate stands, as a statement depends on it. The fields stand in the order of their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ impl Standing {
         let mut people: Vec<String> = items
             .map(|item| format!("{} {}", item.by, item.value.as_deref().unwrap_or_default()))
             .collect();
-        people.extend(gate.statements.iter().map(|said| said.words()));
+        people.extend(gate.statements.iter().map(Statement::words));
         let signed = gate.signed.signatures.iter();
         people.extend(signed.map(|signed| signed.statement.words()));
         people.extend(

@@ -89,7 +89,7 @@ impl SignatureSheet {
         match key.code {
             KeyCode::Down | KeyCode::Tab | KeyCode::Char('j') => self.turn(1),
             KeyCode::Up | KeyCode::BackTab | KeyCode::Char('k') => {
-                self.turn(self.waiting.len() - 1)
+                self.turn(self.waiting.len().saturating_sub(1));
             }
             KeyCode::Char('y') => return self.copy(false),
             KeyCode::Char('Y') => return self.copy(true),
