@@ -21,6 +21,7 @@ mod review;
 mod run;
 mod statement;
 mod window;
+mod witness;
 
 pub use announce::message_fields;
 pub use blocker::{BlockerAct, BlockerEnd, BlockerOutcome, BlockerRecord};
@@ -42,3 +43,4 @@ pub use run::{
 };
 pub use statement::{Decision, Statement};
 pub use window::{Countdown, WindowDefinition};
+pub use witness::{Behind, Failing, Witness, judge};
