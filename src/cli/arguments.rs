@@ -6,6 +6,7 @@ use clap::{Args, Parser, ValueEnum};
 
 use super::audit_arguments::AuditArguments;
 use super::backup_arguments::{BackupArguments, RestoreArguments, VerifyBackupArguments};
+use super::control_schema::ControlArguments;
 use super::rehearse_arguments::RehearseArguments;
 
 /// Takes a PostgreSQL change from staging to production through a runbook, gate by gate,
@@ -58,6 +59,8 @@ pub(super) enum Subcommand {
     VerifyBackup(VerifyBackupArguments),
     /// Read what differs between two revisions, and mark what was read
     Review(ReviewArguments),
+    /// Show or install the schema through which other terminals follow a run
+    Control(ControlArguments),
     /// Let a database say that it is development and may be replaced, or that it is production
     Enrol(EnrolArguments),
     /// Open the console on a sample world with a private PostgreSQL

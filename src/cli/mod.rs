@@ -9,6 +9,7 @@ mod backup;
 mod backup_arguments;
 mod check;
 mod control;
+mod control_schema;
 mod demo;
 mod doctor;
 mod drift;
@@ -74,6 +75,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Backup(arguments) => backup::run(&arguments),
         Subcommand::Restore(arguments) => restore::run(&arguments),
         Subcommand::VerifyBackup(arguments) => verify_backup::run(&arguments),
+        Subcommand::Control(arguments) => control_schema::run(&arguments),
         Subcommand::Enrol(arguments) => enrol::run(&arguments),
         Subcommand::Doctor(arguments) => doctor::run(&arguments),
         Subcommand::Completions { shell } => {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::Engine;
+use super::control_view::ControlView;
 use super::handle::{EngineHandle, Request, Snapshot};
 use super::open::{OpenError, Parts};
 use super::store::Store;
@@ -98,6 +99,8 @@ impl Engine {
             snapshots,
             in_flight: 0,
             gathered: Vec::new(),
+            mirror: None,
+            taken: None,
         };
         engine.remember_timelines();
         engine.look_at_flag();
@@ -141,6 +144,7 @@ fn first_view(
         held: None,
         journal_error: None,
         notices: Vec::new(),
+        control: ControlView::default(),
     }
 }
 

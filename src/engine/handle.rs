@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::announce::Announcement;
 use super::begin::Asleep;
+use super::control_view::ControlView;
 use super::open::OpenError;
 use crate::expectation::Finding;
 use crate::gate::{Evidence, Feed, Plan, TargetStatus};
@@ -41,6 +42,15 @@ pub enum Request {
         actor: Actor,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
+    /// Say no to whoever asks for the conn.
+    RefuseConn { id: i64, actor: Actor },
+    /// Ask the holder for the conn, from a watching console.
+    AskConn,
+    /// Hand a text in to the holder, from a watching console.
+    HandIn {
+        text: String,
+        reply: oneshot::Sender<Result<String, CommandError>>,
+    },
     /// Connect once to every target, to show who answers.
     Look,
 }
@@ -56,6 +66,10 @@ pub enum CommandError {
     Message(String),
     #[error("the plan was not taken: {0}")]
     Plan(String),
+    #[error("nothing is done here any more: {0}")]
+    ReadOnly(String),
+    #[error("the conn stays here: {0}")]
+    Conn(String),
     #[error("the engine has ended")]
     Gone,
 }
@@ -82,6 +96,8 @@ pub struct Snapshot {
     pub journal_error: Option<String>,
     /// What opening the run found out that a person should know.
     pub notices: Vec<String>,
+    /// Other terminals.
+    pub control: ControlView,
 }
 
 /// A front end's end of an engine.

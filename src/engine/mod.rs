@@ -7,6 +7,8 @@
 mod actor;
 mod announce;
 mod begin;
+mod control;
+mod control_view;
 mod decided;
 mod definition;
 mod handle;
@@ -19,6 +21,8 @@ mod store;
 mod work;
 
 pub use announce::Announcement;
+pub use control::{place, who};
+pub use control_view::{Asked, ConnAsk, ControlView, LEFT_AFTER, STALE_AFTER, Watching};
 pub use definition::definition;
 pub use handle::{CommandError, EngineHandle, Request, Snapshot};
 pub use open::{OpenError, OpenOptions, Which, open, open_asleep};

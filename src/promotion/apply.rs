@@ -83,7 +83,8 @@ impl Run {
                 self.timelines.insert(target.clone(), seen);
             }
             Event::FlagSeen { .. } | Event::RecoveryBegun { .. } => self.take_from_outside(record),
-            Event::ConnHandedOver { to } => self.operator.clone_from(to),
+            Event::ConnHandedOver { to, .. } => self.operator.clone_from(to),
+            Event::ConnTaken { .. } => self.operator.clone_from(&record.actor.name),
             Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
             Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),
             Event::RunClosed => self.status = RunStatus::Closed,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::left_out;
 use super::{BlockerEnd, BlockerRecord, Definition, FlagSays, Remedy, Resolution, Statement};
+use super::{conn, left_out};
 use crate::expectation::Finding;
 
 /// How one part of an acting gate ended.
@@ -202,8 +202,19 @@ pub enum Event {
         gate: Option<String>,
         text: String,
     },
+    /// The operator gave the conn to somebody else.
     ConnHandedOver {
         to: String,
+        /// The epoch that begins with it, where the control schema counts them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
+    },
+    /// Somebody took the conn at another terminal: it was handed over, or its holder was gone.
+    ConnTaken {
+        from: String,
+        epoch: u64,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unanswered: bool,
     },
     /// A person started a way back; its gates follow those of the run from here on.
     RollbackStarted {
@@ -272,6 +283,7 @@ impl Event {
             | Event::FileReviewed { .. }
             | Event::ReviewWithdrawn { .. }
             | Event::ConnHandedOver { .. }
+            | Event::ConnTaken { .. }
             | Event::RollbackStarted { .. }
             | Event::RunRolledBack { .. }
             | Event::RunAbandoned { .. }
@@ -339,7 +351,7 @@ impl Event {
                 target, timeline, ..
             } => format!("{target} is on timeline {timeline}: it was promoted or restored"),
             Event::Noted { text, .. } => format!("note: {text}"),
-            Event::ConnHandedOver { to } => format!("conn handed over to {to}"),
+            Event::ConnHandedOver { .. } | Event::ConnTaken { .. } => conn::words(self),
             Event::RollbackStarted {
                 rollback, reason, ..
             } => format!("rolling back by `{rollback}`: {reason}"),

@@ -9,6 +9,7 @@ mod announce;
 mod apply;
 mod blocker;
 mod command;
+mod conn;
 mod decide;
 mod definition;
 mod event;

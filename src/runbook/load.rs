@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::controlling::read_control;
 use super::findings::Findings;
 use super::gates::read_gates;
 use super::messages::read_messages;
@@ -97,6 +98,7 @@ fn read_top(
     let migrations_disabled_by = super::disabling::read(&mut top);
     let window = top.table("window", "the window").map(read_window);
     let targets = read_targets(&mut top);
+    let control = read_control(&mut top, &targets);
     let roles = read_roles(&mut top);
     let ahead = top
         .any("phase")
@@ -147,6 +149,7 @@ fn read_top(
         rollbacks,
         messages,
         migrations_disabled_by,
+        control,
     }
 }
 

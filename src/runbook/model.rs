@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cloning::CloneDatabase;
 use super::comparing::{Drift, SchemaVersion};
+use super::controlling::Control;
 use super::disabling::DisabledBy;
 use super::elsewhere::PlanSource;
 use super::going_back::{Message, MessageGate, Restore, Rollback};
@@ -63,6 +64,8 @@ pub struct Runbook {
     pub messages: Vec<Message>,
     /// Where the flag stands that keeps migrations from running.
     pub migrations_disabled_by: DisabledBy,
+    /// Where other terminals follow the runs.
+    pub control: Option<Control>,
 }
 
 /// A named database.

@@ -172,6 +172,7 @@ impl World {
             held: None,
             journal_error: None,
             notices: Vec::new(),
+            control: stagegate::engine::ControlView::default(),
         };
         World {
             runbook,

@@ -74,7 +74,12 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         }]),
         Command::Resume => course::resume(run),
         Command::Note { gate, text } => course::note(run, gate.as_deref(), text),
-        Command::HandOver { to } => course::hand_over(at, to),
+        Command::HandOver { to, epoch } => course::hand_over(run, at, to, *epoch),
+        Command::TakeConn {
+            from,
+            epoch,
+            unanswered,
+        } => course::take_conn(at, from, *epoch, *unanswered),
         Command::RollBack {
             rollback,
             reason,
