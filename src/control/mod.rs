@@ -8,10 +8,12 @@
 mod address;
 pub mod documents;
 pub mod fence;
-
+pub mod folder;
 pub mod mirror;
 mod mirror_link;
-
+pub mod rebuild;
+pub mod remembered;
 pub mod tail;
+pub mod watch;
 
 pub use address::{Address, Trouble};

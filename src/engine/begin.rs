@@ -70,9 +70,17 @@ impl Engine {
             base,
             notices,
             siblings,
+            then,
         } = parts;
         let runbook = Arc::new(runbook);
-        let run = first_record(&mut store, &mut records, &first, &actor)?;
+        let mut run = first_record(&mut store, &mut records, &first, &actor)?;
+        let taken = match &then {
+            Some(Command::TakeConn { epoch, .. }) => i64::try_from(*epoch).ok(),
+            _ => None,
+        };
+        if let Some(then) = then {
+            run = first_record(&mut store, &mut records, &then, &actor)?;
+        }
         let feed = Feed::default();
         let folder = store.folder().to_owned();
         let mut view = first_view(&run, &runbook, &records, &folder);
@@ -100,7 +108,7 @@ impl Engine {
             in_flight: 0,
             gathered: Vec::new(),
             mirror: None,
-            taken: None,
+            taken,
         };
         engine.remember_timelines();
         engine.look_at_flag();

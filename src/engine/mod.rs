@@ -18,6 +18,9 @@ mod react;
 mod servers;
 mod signal;
 mod store;
+mod taking;
+mod watching;
+mod witnesses;
 mod work;
 
 pub use announce::Announcement;
@@ -27,3 +30,5 @@ pub use definition::definition;
 pub use handle::{CommandError, EngineHandle, Request, Snapshot};
 pub use open::{OpenError, OpenOptions, Which, open, open_asleep};
 pub use store::{Listed, Opened, Store, StoreError, default_runs_folder, list, read_only};
+pub use taking::{TakeError, Taken, Taking, open_taken, take};
+pub use watching::{WatchError, WatchOptions, watch};
