@@ -110,7 +110,9 @@ confirm: a gate that acts on production needs its name typed at the console.
 
   stagegate run release.toml --var version=42
   stagegate run release.toml --headless --format json
-  stagegate run release.toml --resume           go on with the newest run of this runbook")]
+  stagegate run release.toml --resume           go on with the newest run of this runbook
+  stagegate run --watch                         follow the newest run of this machine, read only
+  stagegate run --watch RUN --control env:CONTROL_URL    follow it from another machine, ask for the conn")]
 pub(super) struct RunArguments {
     /// The runbook's file
     pub(super) runbook: Option<PathBuf>,
@@ -120,6 +122,15 @@ pub(super) struct RunArguments {
     /// Go on with a run that was interrupted: the newest of this runbook, or the one named
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
     pub(super) resume: Option<String>,
+    /// Follow a run that somebody else holds: the newest, or the one named
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["resume", "runbook", "headless"])]
+    pub(super) watch: Option<String>,
+    /// Where the control schema is, to follow a run of another machine: env:NAME, service:NAME or postgresql://…
+    #[arg(long, value_name = "URL", requires = "watch")]
+    pub(super) control: Option<String>,
+    /// Hand a file in to the holder of the run, wait for the answer, and leave
+    #[arg(long, value_name = "FILE", requires = "control")]
+    pub(super) hand_in: Option<PathBuf>,
     /// Run without a console
     #[arg(long)]
     pub(super) headless: bool,

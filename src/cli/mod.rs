@@ -33,6 +33,7 @@ mod run;
 mod runs;
 mod say;
 mod verify_backup;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -344,6 +344,16 @@ impl Driver {
                     self.answers.push(given::give(&self.handle, gate, text));
                 }
                 Effect::LoadPlan(path) => self.answers.push(given::load(path)),
+                Effect::AskConn => self.ask(Request::AskConn),
+                Effect::RefuseConn(id) => {
+                    let actor = self.handle.actor().clone();
+                    self.ask(Request::RefuseConn { id, actor });
+                }
+                Effect::HandIn(text) => {
+                    let handle = Arc::clone(&self.handle);
+                    let handed = async move { Msg::HandedIn(handle.hand_in(text).await) };
+                    self.answers.push(handed.boxed_local());
+                }
                 Effect::Plan(gate) => self.ask(Request::Plan { gate }),
                 Effect::Reconcile(gate) => self.ask(Request::Reconcile { gate }),
                 Effect::Look => self.ask(Request::Look),

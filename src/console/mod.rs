@@ -21,6 +21,8 @@ pub mod update;
 pub mod view;
 mod watcher;
 
+use crate::engine::Taking;
+
 pub use drive::{Console, open};
 pub use keymap::table_markdown;
 pub use view::theme::ThemeName;
@@ -47,4 +49,8 @@ pub enum ConsoleEnd {
     HungUp,
     /// The process was asked to end.
     Terminated,
+    /// The conn was handed over; from here the run is only watched.
+    HandedOver,
+    /// A watching console takes the conn.
+    Taking(Taking),
 }

@@ -12,8 +12,8 @@ use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, diff, git, given, locks, review, run};
-use crate::engine::CommandError;
+use super::screen::{Screen, act, back, choose, conn, diff, git, given, locks, review, run};
+use crate::engine::{CommandError, Taking};
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
 
@@ -62,6 +62,13 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Announced(result) => back::told(model, result),
         Msg::PlanGiven { gate, result } => given::told(model, &gate, result),
         Msg::PlanLoaded(text) => given::loaded(model, text),
+        Msg::HandedIn(result) => {
+            match result {
+                Ok(words) => model.say(Tone::Info, format!("the holder answers: {words}")),
+                Err(error) => model.say(Tone::Refusal, clean_line(&error.to_string())),
+            }
+            Vec::new()
+        }
         Msg::Saved(result) => {
             match result {
                 Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),
@@ -145,6 +152,9 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 }
 
 fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(effects) = conn::act(model, action) {
+        return effects;
+    }
     match action {
         Action::Leave => return leave(model),
         Action::Help => act::open(model, Dialog::Help(Default::default())),
@@ -199,6 +209,9 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     if model.run().status.is_terminal() {
         return vec![Effect::Quit(ConsoleEnd::Closed)];
     }
+    if conn::may_just_leave(model) {
+        return vec![Effect::Quit(ConsoleEnd::Left)];
+    }
     if model.at_work() && !model.engine_gone {
         act::open(model, Dialog::Quit);
         return Vec::new();
@@ -228,6 +241,12 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Answer::Announce(announcement) => vec![Effect::Announce(*announcement)],
         Answer::GivePlan { gate, text } => vec![Effect::GivePlan { gate, text }],
         Answer::LoadPlan(path) => vec![Effect::LoadPlan(path)],
+        Answer::RefuseConn(id) => closing(model, Effect::RefuseConn(id)),
+        Answer::HandIn(text) => closing(model, Effect::HandIn(text)),
+        Answer::TakeConn(epoch) => {
+            let end = ConsoleEnd::Taking(Taking::Left(epoch));
+            closing(model, Effect::Quit(end))
+        }
         Answer::LeaveRunning => vec![Effect::Quit(ConsoleEnd::LeftRunning)],
         Answer::CancelAndLeave => {
             model.dialog = None;
@@ -242,6 +261,13 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
+/// An answer that closes its dialog.
+fn closing(model: &mut Model, effect: Effect) -> Vec<Effect> {
+    model.dialog = None;
+    model.deaf = false;
+    vec![effect]
+}
+
 fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
     model.dirty = true;
     if model.layout().is_none() {
@@ -251,7 +277,7 @@ fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
         dialog.paste(text);
     } else if let Some(input) = &mut model.search {
         input.paste(text);
-    } else if !given::pasted(model, text) {
+    } else if !conn::pasted(model, text) && !given::pasted(model, text) {
         model.say(Tone::Refusal, "pasted text is ignored here");
     }
     Vec::new()

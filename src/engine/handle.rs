@@ -168,6 +168,19 @@ impl EngineHandle {
         answer.await.map_err(|_| CommandError::Gone)?
     }
 
+    /// Hands a text in to the holder of a run that is watched, and waits for the answer.
+    ///
+    /// # Errors
+    /// Why it did not arrive.
+    pub async fn hand_in(&self, text: String) -> Result<String, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .send(Request::HandIn { text, reply })
+            .await
+            .map_err(|_| CommandError::Gone)?;
+        answer.await.map_err(|_| CommandError::Gone)?
+    }
+
     /// Asks without waiting for what comes of it; snapshots will show.
     pub async fn ask(&self, request: Request) {
         let _ = self.requests.send(request).await;
@@ -221,8 +234,8 @@ impl EngineHandle {
         Ok(())
     }
 
-    /// Ends the engine after the work in flight has ended.
-    pub fn close(self) {
+    /// Ends the engine after the work in flight has ended; returns the state in which it ended.
+    pub fn close(self) -> Arc<Snapshot> {
         drop(self.requests);
         let thread = self
             .thread
@@ -231,5 +244,6 @@ impl EngineHandle {
         if let Some(thread) = thread {
             let _ = thread.join();
         }
+        self.snapshots.borrow().clone()
     }
 }

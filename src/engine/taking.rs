@@ -21,7 +21,7 @@ use crate::untrusted::clean_line;
 const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Whose conn is taken, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taking {
     /// The holder has granted it; it is ours from this epoch on.
     Granted(i64),

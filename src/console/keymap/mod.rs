@@ -19,8 +19,8 @@ use self::locks::LOCKS;
 use self::repository::{FILES, REPOSITORY};
 use self::table::{DIALOGS, TABLE};
 use super::model::Model;
-use super::screen::Screen;
 use super::screen::text::{Doc, Ink, cells, span};
+use super::screen::{Screen, conn};
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub enum Action {
     Back,
     Leave,
     Suspend,
+    /// Ask for the conn, take it, or answer whoever asks.
+    Conn,
     /// Choose at a gate that is at work.
     Choose,
 }
@@ -148,6 +150,7 @@ pub fn action(key: KeyEvent, screen: Screen) -> Option<Action> {
 pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
     let all: Vec<(&str, &str)> = bindings()
         .filter(|binding| binding.is_on(model.screen) || binding.on == On::Question)
+        .filter(|binding| !conn::is_dead(model, binding.action))
         .filter_map(|binding| Some((binding.shown, (binding.bar)(model)?)))
         .collect();
     let (last, first) = match all.len().checked_sub(2) {

@@ -26,6 +26,9 @@ pub fn banner(model: &Model) -> Option<Banner> {
         let text = format!("nothing more is started: {error}");
         return make(Loudness::Alarm, "JOURNAL CANNOT BE WRITTEN", text);
     }
+    if let Some(banner) = super::conn::banner(model) {
+        return Some(banner);
+    }
     if model.engine_gone {
         let text = "nothing is carried out or recorded any more; leave and resume the run";
         return make(Loudness::Alarm, "ENGINE ENDED", text.to_owned());

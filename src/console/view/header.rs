@@ -10,7 +10,7 @@ use crate::console::model::Model;
 use crate::console::screen::layout::Layout;
 use crate::console::screen::text::{Ink, cells, clip, clip_start};
 use crate::console::screen::times::{minute, watch};
-use crate::console::screen::{Screen, banner, elsewhere, left_out, recovery_point};
+use crate::console::screen::{Screen, banner, conn, elsewhere, left_out, recovery_point};
 use crate::gate::TargetStatus;
 use crate::runbook::Environment;
 use crate::untrusted::clean_line;
@@ -97,6 +97,7 @@ fn who(model: &Model, room: usize) -> String {
             format!("{name}: not reached: {}", clean_line(reason))
         }
         Some(TargetStatus::Held(holder)) => format!("{name}: held by {}", clean_line(holder)),
+        _ if model.snapshot.control.watching.is_some() => format!("{name}: the holder's to reach"),
         Some(TargetStatus::NotAsked) | None => format!("{name}: not connected yet"),
     };
     clip(&said, room)
@@ -142,17 +143,27 @@ fn titles(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let run = model.run();
     let width = usize::from(area.width);
     let title = clean_line(&run.definition.title);
-    let (right, style) = match elsewhere(model).filter(|_| model.screen == Screen::Run) {
+    let watching = model.snapshot.control.watching.is_some();
+    let (right, style) = match elsewhere(model).filter(|_| model.screen == Screen::Run && !watching)
+    {
         Some(work) => (work, theme.ink(Ink::Accent)),
         None => {
             let (id, conn) = (clean_line(&run.id), clean_line(&run.operator));
-            let full = format!("run {id} · conn {conn}");
+            let conn = conn::line(model).map_or(format!("conn {conn}"), |line| match watching {
+                true => line,
+                false => format!("conn {conn} · {line}"),
+            });
+            let full = format!("run {id} · {conn}");
             // The end of an id tells runs apart; all of it is said on leaving.
             let tail = id.rsplit('-').next().unwrap_or(&id);
+            let short = format!("run …{tail} · {conn}");
             let text = if cells(&full) + cells(&title) + 4 <= width {
                 full
+            } else if watching && cells(&short) > width / 2 + 6 {
+                // How old this is matters more than which run it is.
+                conn
             } else {
-                format!("run …{tail} · conn {conn}")
+                short
             };
             (text, theme.ink(Ink::Muted))
         }
