@@ -14,7 +14,6 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio::time::{Instant, sleep_until};
 
 use super::given;
@@ -28,6 +27,7 @@ use super::update::update;
 use super::view;
 use super::view::theme::Theme;
 use super::watcher::Watcher;
+use super::zone::local_zone;
 use super::{ConsoleEnd, ConsoleOptions};
 use crate::engine::{Announcement, EngineHandle, Request};
 use crate::system::durable;
@@ -391,16 +391,4 @@ fn save(folder: &Path, name: &str, text: &str) -> Result<String, String> {
     durable::make_private_folder(&copies).map_err(failed)?;
     durable::write_whole(&path, text.as_bytes()).map_err(failed)?;
     Ok(path.display().to_string())
-}
-
-/// The zone that times are shown in. Reading the one file is much quicker than the whole database,
-/// which is only needed when `TZ` names a zone.
-fn local_zone() -> TimeZone {
-    if std::env::var_os("TZ").is_none()
-        && let Ok(bytes) = std::fs::read("/etc/localtime")
-        && let Ok(zone) = TimeZone::tzif("Local", &bytes)
-    {
-        return zone;
-    }
-    TimeZone::system()
 }

@@ -20,6 +20,7 @@ mod terminal;
 pub mod update;
 pub mod view;
 mod watcher;
+mod zone;
 
 use crate::engine::Taking;
 

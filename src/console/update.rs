@@ -63,19 +63,13 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::PlanGiven { gate, result } => given::told(model, &gate, result),
         Msg::PlanLoaded(text) => given::loaded(model, text),
         Msg::HandedIn(result) => {
-            match result {
-                Ok(words) => model.say(Tone::Info, format!("the holder answers: {words}")),
-                Err(error) => model.say(Tone::Refusal, clean_line(&error.to_string())),
-            }
-            Vec::new()
+            let said = result.map(|words| (Tone::Info, format!("the holder answers: {words}")));
+            tell(model, said.map_err(|error| error.to_string()))
         }
-        Msg::Saved(result) => {
-            match result {
-                Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),
-                Err(reason) => model.say(Tone::Refusal, clean_line(&reason)),
-            }
-            Vec::new()
-        }
+        Msg::Saved(result) => tell(
+            model,
+            result.map(|path| (Tone::Good, format!("written to {}", clean_line(&path)))),
+        ),
         Msg::Listen => {
             listen(model);
             Vec::new()
@@ -92,6 +86,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::HangUp => vec![Effect::Quit(ConsoleEnd::HungUp)],
         Msg::Terminate => vec![Effect::Quit(ConsoleEnd::Terminated)],
     }
+}
+
+/// Says how something ended that was done outside.
+fn tell(model: &mut Model, ended: Result<(Tone, String), String>) -> Vec<Effect> {
+    match ended {
+        Ok((tone, text)) => model.say(tone, text),
+        Err(reason) => model.say(Tone::Refusal, clean_line(&reason)),
+    }
+    Vec::new()
 }
 
 /// What is on the screen was seen for long enough.

@@ -74,10 +74,7 @@ impl Engine {
         } = parts;
         let runbook = Arc::new(runbook);
         let mut run = first_record(&mut store, &mut records, &first, &actor)?;
-        let taken = match &then {
-            Some(Command::TakeConn { epoch, .. }) => i64::try_from(*epoch).ok(),
-            _ => None,
-        };
+        let taken = epoch_of(then.as_ref());
         if let Some(then) = then {
             run = first_record(&mut store, &mut records, &then, &actor)?;
         }
@@ -128,6 +125,14 @@ impl Engine {
             }))),
             thread: Mutex::new(None),
         })
+    }
+}
+
+/// The epoch of a conn that was taken.
+fn epoch_of(then: Option<&Command>) -> Option<i64> {
+    match then {
+        Some(Command::TakeConn { epoch, .. }) => i64::try_from(*epoch).ok(),
+        _ => None,
     }
 }
 

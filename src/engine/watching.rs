@@ -108,6 +108,7 @@ pub async fn watch(mut options: WatchOptions) -> Result<EngineHandle, WatchError
     };
     watcher.compare_with_remembered();
     watcher.saw(&seen).await;
+    watcher.publish();
     tokio::spawn(watcher.live(asked));
     Ok(EngineHandle {
         requests,

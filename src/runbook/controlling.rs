@@ -24,18 +24,7 @@ pub(super) fn read_control(
 ) -> Option<Control> {
     let mut reader = top.table("control", "the control schema")?;
     let (target, url) = (reader.string("target"), reader.string("url"));
-    let role = reader.string("role");
-    if let Some(role) = role.as_ref().filter(|role| role.value.is_empty()) {
-        reader.findings.add(
-            role.span.clone(),
-            "`role` of the control schema is empty",
-            "the name of a role stands here",
-            Some(
-                "such as role = \"stagegate_control\"; without the key no role is taken on".into(),
-            ),
-        );
-    }
-    let role = role.map(|role| role.value);
+    let role = reader.string("role").map(|role| role.value);
     let control = match (target, url) {
         (Some(target), None) => {
             let names: Vec<&str> = targets.keys().map(String::as_str).collect();

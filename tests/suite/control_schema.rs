@@ -124,6 +124,18 @@ fn each_role_may_do_what_it_needs_and_nothing_else() {
         ),
         None
     );
+}
+
+#[test]
+fn nobody_rewrites_or_grants_by_themselves() {
+    let site = installed();
+    let holder = "stagegate_control";
+    let add = "INSERT INTO stagegate_control.run (id, title, holder, place) \
+               VALUES ('r', 't', 'ana@one', 'one')";
+    let ask = "INSERT INTO stagegate_control.inbox (run, kind, sender) \
+               VALUES ('r', 'ask_conn', 'lee')";
+    assert_eq!(refused(&site, holder, add), None);
+    assert_eq!(refused(&site, holder, &line(1, 1)), None);
     let denied = Some("42501");
     for (role, sql) in [
         ("stagegate_watch", line(2, 1)),

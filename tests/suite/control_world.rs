@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use stagegate::control::Address;
@@ -33,8 +33,6 @@ pub(crate) const CUT: u8 = 2;
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     mode: Arc<AtomicU8>,
-    /// How many connections there were.
-    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -42,12 +40,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let mode = Arc::new(AtomicU8::new(PASS));
-        let connections = Arc::new(AtomicUsize::new(0));
-        let (ordered, counted) = (mode.clone(), connections.clone());
+        let ordered = mode.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                counted.fetch_add(1, Ordering::SeqCst);
                 if ordered.load(Ordering::SeqCst) == CUT {
                     let _ = client.shutdown(Shutdown::Both);
                     continue;
@@ -60,11 +56,7 @@ impl Proxy {
                 }
             }
         });
-        Proxy {
-            port,
-            mode,
-            connections,
-        }
+        Proxy { port, mode }
     }
 
     pub(crate) fn order(&self, mode: u8) {

@@ -5,6 +5,7 @@ mod binding;
 mod comparing;
 mod giving;
 mod locks;
+mod passing;
 mod repository;
 mod table;
 
@@ -16,6 +17,7 @@ use self::binding::Key::{Char, Code, Control};
 use self::comparing::COMPARING;
 use self::giving::GIVING;
 use self::locks::LOCKS;
+use self::passing::PASSING;
 use self::repository::{FILES, REPOSITORY};
 use self::table::{DIALOGS, TABLE};
 use super::model::Model;
@@ -124,7 +126,7 @@ impl Binding {
 pub fn bindings() -> impl Iterator<Item = &'static Binding> {
     // The first are where the screen of differences is, or where there is anything to compare.
     let first = COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(LOCKS);
-    first.chain(GIVING).chain(TABLE)
+    first.chain(GIVING).chain(PASSING).chain(TABLE)
 }
 
 /// What a key asks for on a screen.

@@ -6,7 +6,7 @@ use super::Action;
 use super::binding::{Binding, Key, On, quiet, shown};
 use super::comparing::opens;
 use crate::console::model::Model;
-use crate::console::screen::{Screen, act, choose, conn, run};
+use crate::console::screen::{Screen, act, choose, run};
 use crate::promotion::RunStatus;
 
 use Key::{Char, Code, Control};
@@ -151,14 +151,6 @@ pub(super) const TABLE: &[Binding] = &[
                 .is_some_and(|r| r.due <= model.now);
             due.then_some("tell people")
         },
-    ),
-    shown(
-        &[Char('T')],
-        "T",
-        Action::Conn,
-        On::Everywhere,
-        "the conn: ask for it or take it in a console that watches, answer whoever asks where it is",
-        conn::word,
     ),
     quiet(
         &[Char('A')],

@@ -232,11 +232,10 @@ pub fn banner(model: &Model) -> Option<Banner> {
         })
     };
     if let Some(watching) = &control.watching {
-        if let Some(banner) = of_watching(model, watching) {
-            return Some(banner);
-        }
-        let reason = control.read_only.clone()?;
-        return made(Loudness::Alarm, "READ ONLY", reason);
+        return match control.read_only.clone() {
+            Some(reason) => made(Loudness::Alarm, "READ ONLY", reason),
+            None => of_watching(model, watching),
+        };
     }
     let reason = control.read_only.clone()?;
     made(Loudness::Alarm, "CONN IS ELSEWHERE", reason)

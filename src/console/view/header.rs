@@ -148,23 +148,7 @@ fn titles(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     {
         Some(work) => (work, theme.ink(Ink::Accent)),
         None => {
-            let (id, conn) = (clean_line(&run.id), clean_line(&run.operator));
-            let conn = conn::line(model).map_or(format!("conn {conn}"), |line| match watching {
-                true => line,
-                false => format!("conn {conn} · {line}"),
-            });
-            let full = format!("run {id} · {conn}");
-            // The end of an id tells runs apart; all of it is said on leaving.
-            let tail = id.rsplit('-').next().unwrap_or(&id);
-            let short = format!("run …{tail} · {conn}");
-            let text = if cells(&full) + cells(&title) + 4 <= width {
-                full
-            } else if watching && cells(&short) > width / 2 + 6 {
-                // How old this is matters more than which run it is.
-                conn
-            } else {
-                short
-            };
+            let text = conn_words(model, (cells(&title), width));
             (text, theme.ink(Ink::Muted))
         }
     };
@@ -174,6 +158,33 @@ fn titles(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let title = clip(&title, room);
     canvas.put(area.x + 1, area.y, &title, room, theme.ink(Ink::Strong));
     canvas.put(at, area.y, &right, width, style);
+}
+
+/// The run and who has its conn, as much as there is room for: what says how old it is, or that
+/// the copy lacks something, matters more than which run it is.
+fn conn_words(model: &Model, (title, width): (usize, usize)) -> String {
+    let run = model.run();
+    let (id, conn) = (clean_line(&run.id), clean_line(&run.operator));
+    let said = conn::line(model);
+    let who = match &said {
+        Some(line) if model.snapshot.control.watching.is_some() => line.clone(),
+        Some(line) => format!("conn {conn} · {line}"),
+        None => format!("conn {conn}"),
+    };
+    let full = format!("run {id} · {who}");
+    if cells(&full) + title + 4 <= width {
+        return full;
+    }
+    // The end of an id tells runs apart; all of it is said on leaving.
+    let tail = id.rsplit('-').next().unwrap_or(&id);
+    let short = format!("run …{tail} · {who}");
+    let room = width / 2 + 6;
+    match said {
+        None => short,
+        Some(_) if cells(&short) <= room => short,
+        Some(_) if cells(&who) <= room => who,
+        Some(line) => line,
+    }
 }
 
 fn progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {

@@ -83,31 +83,6 @@ pub(super) fn note(run: &Run, gate: Option<&str>, text: &str) -> Decided {
     }])
 }
 
-/// Gives the conn to somebody else; to another terminal only while nothing is at work here.
-pub(super) fn hand_over(run: &Run, at: &Moment, to: &str, epoch: Option<u64>) -> Decided {
-    needs_console(at, || "handing over the conn".to_owned())?;
-    if let Some(busy) = run.at_work().filter(|_| epoch.is_some()) {
-        return Err(Refusal::Busy(busy.id.clone()));
-    }
-    if to.trim().is_empty() {
-        return Err(Refusal::ReasonTooShort(1));
-    }
-    Ok(vec![Event::ConnHandedOver {
-        to: said(to),
-        epoch,
-    }])
-}
-
-/// Takes the conn up; that it may be taken was decided by the epoch.
-pub(super) fn take_conn(at: &Moment, from: &str, epoch: u64, unanswered: bool) -> Decided {
-    needs_console(at, || "taking the conn".to_owned())?;
-    Ok(vec![Event::ConnTaken {
-        from: said(from),
-        epoch,
-        unanswered,
-    }])
-}
-
 pub(super) fn abandon(run: &Run, at: &Moment, reason: &str) -> Decided {
     needs_console(at, || "abandoning a run".to_owned())?;
     if let Some(busy) = run.at_work() {
