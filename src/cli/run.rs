@@ -162,7 +162,7 @@ pub(super) async fn in_console(
     handle: Arc<EngineHandle>,
     console: color_eyre::Result<Console>,
 ) -> Exit {
-    hold_in_console(handle, console).await.0
+    Box::pin(hold_in_console(handle, console)).await.0
 }
 
 /// As [`in_console`]; tells also how the console ended.

@@ -106,12 +106,13 @@ impl Fence {
         asked.session = Some(session);
         Ok(match row {
             Some(row) if row.epoch == mine => Says::Ours,
-            Some(row) => Says::Over(format!(
+            Some(row) if row.epoch > mine => Says::Over(format!(
                 "{} has taken the conn; the epoch is {} and was {mine} here",
                 crate::untrusted::clean_line(&row.holder),
                 row.epoch
             )),
-            None => Says::Over("the run was removed from the control schema".to_owned()),
+            // Nobody has taken it: the database was put back to an earlier time.
+            Some(_) | None => Says::Nothing("it was put back to an earlier time".to_owned()),
         })
     }
 }

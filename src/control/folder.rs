@@ -26,7 +26,6 @@ pub struct Folder {
 /// Who writes the journal, as the folder says.
 #[derive(Deserialize)]
 struct Owner {
-    user: String,
     host: String,
     pid: i32,
 }
@@ -64,12 +63,10 @@ impl Folder {
         let owner = fs::read(self.path.join("owner.json"))
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Owner>(&bytes).ok());
+        // The journal says who has the conn; the folder, on which machine.
         let (holder, alive) = match &owner {
-            Some(owner) => {
-                let holder = format!("{}@{}", owner.user, owner.host);
-                (holder, lives(owner.pid))
-            }
-            None => ("nobody".to_owned(), false),
+            Some(owner) => (format!("@{}", owner.host), lives(owner.pid)),
+            None => (String::new(), false),
         };
         Ok(Seen {
             holder: clean_line(&holder),
@@ -97,6 +94,7 @@ fn lives(pid: i32) -> bool {
     )
 }
 
+#[allow(clippy::needless_pass_by_value)] // It is mapped over.
 fn unreadable(error: std::io::Error) -> LookError {
     LookError::Trouble(Trouble::Postgres(PostgresError::Protocol {
         reason: format!("the journal cannot be read: {error}"),

@@ -159,12 +159,21 @@ impl Link {
         Err(Stop::ForGood(State::Over(reason)))
     }
 
+    /// What is there is older than what was there: nobody has taken the conn, the database was put
+    /// back. The run goes on without it.
+    fn put_back(&self) -> Stop {
+        let what =
+            "the control schema was put back to an earlier time; resume the run to be followed";
+        Stop::ForGood(State::Off(what.to_owned()))
+    }
+
     /// The epoch is another's: as it was ordered here, or because somebody took it.
     fn passed_on(&mut self, mine: i64, row: &RunRow) -> Stop {
+        if row.epoch < mine {
+            return self.put_back();
+        }
         let holder = clean_line(&row.holder);
-        if let Some((_, to, _)) = self.granting.take()
-            && row.epoch > mine
-        {
+        if let Some((_, to, _)) = self.granting.take() {
             self.granted(&to, mine + 1);
             return Stop::ForGood(State::Over(handed_over(&to)));
         }
@@ -241,9 +250,7 @@ impl Link {
         }
         match bounded("reading the run", control_rows::run(session, &run)).await? {
             Some(row) => Err(self.passed_on(epoch, &row)),
-            None => Err(Stop::ForGood(State::Over(
-                "the run was removed from the control schema".to_owned(),
-            ))),
+            None => Err(self.put_back()),
         }
     }
 
@@ -343,6 +350,7 @@ fn interrupted() -> Trouble {
     })
 }
 
+#[allow(clippy::needless_pass_by_value)] // It is mapped over.
 fn unreadable(error: std::io::Error) -> Stop {
     Stop::Trouble(Trouble::Postgres(
         crate::postgres::PostgresError::Protocol {

@@ -143,7 +143,7 @@ impl Engine {
         match news {
             News::Status(status) => self.stands(status),
             News::Notice(text) => self.view.notices.push(text),
-            News::HandedIn(handed) => self.handed_in(handed),
+            News::HandedIn(handed) => self.handed_in(&handed),
             News::Granted { to, .. } => {
                 let to = clean_line(&to);
                 self.view.control.handed_over = Some(to);
@@ -271,7 +271,7 @@ impl Engine {
         }
     }
 
-    fn handed_in(&mut self, handed: HandedIn) {
+    fn handed_in(&mut self, handed: &HandedIn) {
         let who = clean_line(&handed.sender);
         let words = match handed.kind.as_str() {
             _ if self.view.control.read_only.is_some() => {

@@ -201,6 +201,7 @@ impl Watcher {
             watching.holder.clone_from(&seen.holder);
             watching.epoch = seen.epoch;
         });
+        self.name_holder();
         let known = self.view.run.seq;
         let fresh = self.journal.records.iter().filter(|r| r.seq > known);
         let fresh: Vec<_> = fresh.cloned().collect();
@@ -214,6 +215,16 @@ impl Watcher {
             self.remember();
         }
         self.read_evidence().await;
+    }
+
+    /// A folder names the machine alone; the journal says whose conn it is.
+    fn name_holder(&mut self) {
+        let operator = self.view.run.operator.clone();
+        self.change(|watching| {
+            if watching.holder.is_empty() || watching.holder.starts_with('@') {
+                watching.holder.insert_str(0, &clean_line(&operator));
+            }
+        });
     }
 
     fn remember(&mut self) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::open::{OpenError, OpenOptions};
 use crate::control::watch::witnessed;
 use crate::control::{Address, remembered};
-use crate::promotion::{Record, Witness, judge};
+use crate::promotion::{Behind, Record, Witness, judge};
 use crate::runbook::Runbook;
 
 /// How long opening waits for the control schema. What answers later is found out by the copy.
@@ -31,7 +31,7 @@ pub(super) fn ask(
     if behind.is_empty() {
         return Ok(());
     }
-    let words: Vec<String> = behind.iter().map(|behind| behind.words()).collect();
+    let words: Vec<String> = behind.iter().map(Behind::words).collect();
     Err(OpenError::Behind {
         run: run.to_owned(),
         words: words.join("; "),

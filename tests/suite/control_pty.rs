@@ -195,7 +195,7 @@ fn a_second_console_of_the_same_machine_needs_no_database() {
         std::thread::yield_now();
     }
     let mut other = start(&world, &arguments, "");
-    other.wait_for("WATCHING · holder");
+    other.wait_for("WATCHING · holder ana@");
     while ana.writes_within(Duration::from_millis(700)) {}
     ana.send(" ");
     ana.wait_for("1 of 2 gates");

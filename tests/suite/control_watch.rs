@@ -158,12 +158,16 @@ fn asked(snapshot: &Snapshot) -> Option<&Asked> {
 
 /// Lee asks, and ana's console shows it. Gives what hands the conn over.
 fn asks(world: &World, watcher: &EngineHandle, holder: &EngineHandle) -> Command {
+    asks_as(world, watcher, holder, "postgres")
+}
+
+fn asks_as(world: &World, watcher: &EngineHandle, holder: &EngineHandle, role: &str) -> Command {
     world.runtime.block_on(watcher.ask(Request::AskConn));
     world.until(holder, "the question", |s| s.control.asks.is_some());
     let snapshot = holder.snapshot();
     let ask = snapshot.control.asks.clone().unwrap();
     assert!(ask.who.starts_with("lee@"), "{ask:?}");
-    assert_eq!(ask.sent_by, "postgres");
+    assert_eq!(ask.sent_by, role);
     let epoch = snapshot.control.mirror.as_ref().unwrap().epoch.unwrap();
     Command::HandOver {
         to: ask.who,
@@ -345,6 +349,109 @@ fn a_run_is_not_taken_from_a_holder_who_lives_or_whose_target_is_held() {
         "{error}"
     );
     new.close();
+}
+
+/// The whole way with people who may do nothing but what their role is for.
+#[test]
+fn the_least_rights_are_enough() {
+    let mut world = World::new();
+    world.one(
+        "CREATE ROLE ana LOGIN; GRANT stagegate_control TO ana; CREATE ROLE lee LOGIN; \
+         GRANT stagegate_watch TO lee; SELECT 1",
+    );
+    world.holder.user = "ana";
+    world.watcher.user = "lee";
+    world.runbook(PEOPLE);
+    let path = world.path().join("runbook.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("[control]", "[control]\nrole = \"stagegate_control\"");
+    std::fs::write(&path, text).unwrap();
+    let holder = world.open();
+    let run = holder.snapshot().run.id.clone();
+    world.until_mirrored(&run, 1);
+    let watcher = world.watch(&run);
+    until_same(&world, &watcher, &holder);
+    // Lee may ask, and hand in; taking the conn needs the holder's role.
+    let over = asks_as(&world, &watcher, &holder, "lee");
+    command(&world, &holder, over).unwrap();
+    world.until(&watcher, "the grant", |s| {
+        matches!(asked(s), Some(Asked::Granted(2)))
+    });
+    let options = world.options("two", "lee", Which::Named(run.clone()));
+    let try_it = || {
+        let address = world.watcher.address();
+        let taking = Taking::Granted(2);
+        world
+            .runtime
+            .block_on(take(&address, &run, &taking, &options))
+    };
+    let error = try_it().unwrap_err().to_string();
+    assert!(error.contains("permission denied for table run"), "{error}");
+    world.one("GRANT stagegate_control TO lee; SELECT 1");
+    let taken = try_it().unwrap();
+    let new = open_taken(&run, &taken, &options).unwrap();
+    new.begin(world.runtime.handle()).unwrap();
+    command(&world, &new, tick()).unwrap();
+    command(&world, &new, Command::Close).unwrap();
+    new.close();
+    holder.close();
+    assert_eq!(world.mirrored(&run), world.journal("two", &run));
+}
+
+#[test]
+fn a_database_that_is_put_back_takes_the_conn_from_nobody() {
+    let world = World::new();
+    world.runbook(PEOPLE);
+    let holder = world.open();
+    let run = holder.snapshot().run.id.clone();
+    world.until_mirrored(&run, 1);
+    world.one(
+        "SET session_replication_role = replica; DELETE FROM stagegate_control.record; \
+               DELETE FROM stagegate_control.document; DELETE FROM stagegate_control.run; SELECT 1",
+    );
+    world.until(&holder, "that it is said", |s| {
+        s.notices
+            .iter()
+            .any(|notice| notice.contains("was put back to an earlier time"))
+    });
+    assert_eq!(holder.snapshot().control.read_only, None);
+    command(&world, &holder, tick()).unwrap();
+    command(&world, &holder, Command::Close).unwrap();
+    holder.close();
+    assert!(world.journal("one", &run).contains("run_closed"));
+}
+
+#[test]
+fn a_file_is_handed_in_from_a_shell() {
+    let world = World::new();
+    world.runbook(PEOPLE);
+    let holder = world.open();
+    let run = holder.snapshot().run.id.clone();
+    world.until_mirrored(&run, 1);
+    std::fs::write(world.path().join("statement.txt"), "a statement").unwrap();
+    let output = std::process::Command::new(crate::site::BINARY)
+        .args([
+            "run",
+            "--watch",
+            &run,
+            "--control",
+            "env:CONTROL",
+            "--runs-dir",
+            "two",
+        ])
+        .args(["--hand-in", "statement.txt", "--operator", "lee"])
+        .current_dir(world.path())
+        .env("CONTROL", world.watcher.url())
+        .output()
+        .unwrap();
+    crate::site::ended(output)
+        .exits(0)
+        .shows("this run takes no signatures");
+    assert_eq!(
+        world.one("SELECT payload FROM stagegate_control.inbox"),
+        "a statement"
+    );
+    holder.close();
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(crate) const CUT: u8 = 2;
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     mode: Arc<AtomicU8>,
+    /// Who connects through it.
+    pub(crate) user: &'static str,
 }
 
 impl Proxy {
@@ -56,7 +58,11 @@ impl Proxy {
                 }
             }
         });
-        Proxy { port, mode }
+        Proxy {
+            port,
+            mode,
+            user: "postgres",
+        }
     }
 
     pub(crate) fn order(&self, mode: u8) {
@@ -65,8 +71,8 @@ impl Proxy {
 
     pub(crate) fn url(&self) -> String {
         format!(
-            "postgresql://postgres@127.0.0.1:{}/postgres?sslmode=disable",
-            self.port
+            "postgresql://{}@127.0.0.1:{}/postgres?sslmode=disable",
+            self.user, self.port
         )
     }
 

@@ -256,8 +256,10 @@ fn of_watching(model: &Model, watching: &Watching) -> Option<Banner> {
         let text = match unseen {
             Some(unseen) if unseen.as_secs() < UNSEEN => return None,
             _ if watching.left(model.now) => format!("{holder} may be gone; T takes the conn"),
-            Some(unseen) => format!("{holder} was last seen {} ago", watch(unseen)),
-            None => format!(
+            Some(unseen) if watching.may_ask => {
+                format!("{holder} was last seen {} ago", watch(unseen))
+            }
+            _ => format!(
                 "{holder} is not there; go on with run --resume {}",
                 watching.run
             ),

@@ -171,14 +171,14 @@ fn conn_words(model: &Model, (title, width): (usize, usize)) -> String {
         Some(line) => format!("conn {conn} · {line}"),
         None => format!("conn {conn}"),
     };
+    let room = width / 2 + 6;
     let full = format!("run {id} · {who}");
-    if cells(&full) + title + 4 <= width {
+    if cells(&full) + title + 4 <= width && (said.is_none() || cells(&full) <= room) {
         return full;
     }
     // The end of an id tells runs apart; all of it is said on leaving.
     let tail = id.rsplit('-').next().unwrap_or(&id);
     let short = format!("run …{tail} · {who}");
-    let room = width / 2 + 6;
     match said {
         None => short,
         Some(_) if cells(&short) <= room => short,

@@ -105,7 +105,7 @@ impl Auditor {
                 self.end(record);
             }
             Event::ConnHandedOver { .. } | Event::ConnTaken { .. } => {
-                assert_eq!(record.actor.via, Via::Console)
+                assert_eq!(record.actor.via, Via::Console);
             }
             Event::TimelineSeen { .. } => assert_eq!(record.actor.via, Via::Engine),
             Event::FlagSeen { .. } | Event::GateLeftOut { .. } | Event::RecoveryBegun { .. } => {

@@ -128,7 +128,7 @@ impl TakeSheet {
     pub(super) fn sheet(&self, width: usize) -> Sheet {
         let mut doc = Doc::new(width);
         doc.pair("holder", Ink::Strong, &self.holder);
-        doc.pair("not seen for", Ink::Plain, &self.unseen);
+        doc.pair("unseen for", Ink::Plain, &self.unseen);
         doc.blank();
         doc.text(
             Ink::Plain,
