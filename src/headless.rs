@@ -104,6 +104,7 @@ pub async fn run(
                 Err(error) => {
                     let end = match &error {
                         CommandError::Refused(_) | CommandError::Plan(_) => End::NotPassed,
+                        CommandError::ReadOnly(_) => End::Held,
                         _ => End::Journal,
                     };
                     return walk.end(&snapshot, end, &error.to_string(), data, note);

@@ -58,6 +58,11 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
         Err(OpenError::Behind { run, words }) if !arguments.headless => {
             return super::watch::look_only(&options, &run, words, arguments.look);
         }
+        Err(OpenError::HandedOver { run, to }) if !arguments.headless => {
+            let reason =
+                format!("the conn was handed over to {to}; run --watch --control URL asks for it");
+            return super::watch::look_only(&options, &run, reason, arguments.look);
+        }
         Err(error) => return say::open_error(&error),
     };
     if let Err(exit) = super::given::check(&given, &handle.snapshot().run) {
@@ -230,7 +235,11 @@ async fn hold_without_terminal(handle: &EngineHandle) {
     if matches!(snapshot.run.status, RunStatus::Held(_)) || snapshot.run.status.is_terminal() {
         return;
     }
-    let reason = "the operator's terminal was lost".to_owned();
+    let reason = match snapshot.run.at_work() {
+        Some(_) => "the terminal was lost; the work in flight goes on to its end",
+        None => "the terminal was lost",
+    };
+    let reason = reason.to_owned();
     let _ = handle.command(Command::Hold { reason }).await;
 }
 

@@ -135,8 +135,7 @@ fn write(
     let mut lock = None;
     let mut there = 0;
     if let Ok(file) = File::open(&path) {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let open = |_| RebuildError::Open(name.into_owned());
+        let open = |_| RebuildError::Open(name_of(folder));
         file.try_lock().map_err(open)?;
         let here = fs::read(&path).map_err(failed(&path))?;
         if journal.starts_with(&here) {
@@ -144,7 +143,10 @@ fn write(
             there = here.len();
         } else {
             let stamp = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
-            let aside = folder.with_extension(format!("superseded-{stamp}"));
+            // Inside a folder of its own, it is no run that could be gone on with.
+            let superseded = folder.with_file_name(".superseded");
+            make_private_folder(&superseded).map_err(failed(&superseded))?;
+            let aside = superseded.join(format!("{}-{stamp}", name_of(folder)));
             fs::rename(folder, &aside).map_err(failed(folder))?;
             set_aside = Some(aside);
         }
@@ -168,4 +170,9 @@ fn write(
     written.map_err(failed(&path))?;
     drop(lock);
     Ok(set_aside)
+}
+
+fn name_of(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }

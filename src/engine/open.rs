@@ -65,6 +65,9 @@ pub enum OpenError {
     },
     #[error("{0}")]
     Refused(String),
+    /// The journal itself says that the conn is elsewhere.
+    #[error("the conn of run {run} was handed over to {to}")]
+    HandedOver { run: String, to: String },
     /// A witness has seen more of the run, or something else.
     #[error("run {run} is behind its witnesses: {words}")]
     Behind { run: String, words: String },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::open::{OpenError, OpenOptions};
 use crate::control::watch::witnessed;
 use crate::control::{Address, remembered};
-use crate::promotion::{Behind, Record, Witness, judge};
+use crate::promotion::{Behind, Event, Record, Witness, judge};
 use crate::runbook::Runbook;
 
 /// How long opening waits for the control schema. What answers later is found out by the copy.
@@ -16,13 +16,18 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// Compares the journal with what is remembered on this machine and in the control schema.
 ///
 /// # Errors
-/// [`OpenError::Behind`] when a witness has seen more, or something else.
+/// [`OpenError::Behind`] when a witness has seen more, or something else;
+/// [`OpenError::HandedOver`] when the journal says that the conn is elsewhere.
 pub(super) fn ask(
     runbook: &Runbook,
     run: &str,
     records: &[Arc<Record>],
     options: &OpenOptions,
 ) -> Result<(), OpenError> {
+    if let Some(Event::ConnHandedOver { to, epoch: Some(_) }) = last_of_conn(records) {
+        let (run, to) = (run.to_owned(), crate::untrusted::clean_line(to));
+        return Err(OpenError::HandedOver { run, to });
+    }
     let mut witnesses: Vec<Witness> = remembered::read(&options.runs_folder, run)
         .into_iter()
         .collect();
@@ -35,6 +40,17 @@ pub(super) fn ask(
     Err(OpenError::Behind {
         run: run.to_owned(),
         words: words.join("; "),
+    })
+}
+
+/// The last time that the conn went from one terminal to another.
+fn last_of_conn(records: &[Arc<Record>]) -> Option<&Event> {
+    let events = records.iter().rev().map(|record| &record.event);
+    events.into_iter().find(|event| {
+        matches!(
+            event,
+            Event::ConnHandedOver { .. } | Event::ConnTaken { .. }
+        )
     })
 }
 

@@ -21,6 +21,7 @@ mod connecting_tls;
 mod console_keys;
 mod console_pty;
 mod console_world;
+mod control_conn;
 mod control_mirror;
 mod control_pty;
 mod control_schema;
