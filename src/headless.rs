@@ -12,7 +12,7 @@ pub use self::given::Given;
 use self::given::flag_news;
 pub(crate) use self::given::left_out;
 pub(crate) use self::stop::Signals;
-use self::stop::{cancel, needs_answer, stopped};
+use self::stop::{cancel, end_of, needs_answer, stopped};
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
 use crate::gate::TargetStatus;
 use crate::promotion::{Command, Event, GateRecord, GateState, Nature, RunStatus};
@@ -102,11 +102,7 @@ pub async fn run(
             Next::Send(_) | Next::Give(..) => match carry_out(handle, next).await {
                 Ok(()) => continue,
                 Err(error) => {
-                    let end = match &error {
-                        CommandError::Refused(_) | CommandError::Plan(_) => End::NotPassed,
-                        CommandError::ReadOnly(_) => End::Held,
-                        _ => End::Journal,
-                    };
+                    let end = end_of(&error);
                     return walk.end(&snapshot, end, &error.to_string(), data, note);
                 }
             },

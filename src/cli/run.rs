@@ -55,15 +55,8 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
     };
     let handle = match open_asleep(&options) {
         Ok(handle) => Arc::new(handle),
-        Err(OpenError::Behind { run, words }) if !arguments.headless => {
-            return super::watch::look_only(&options, &run, words, arguments.look);
-        }
-        Err(OpenError::HandedOver { run, to }) if !arguments.headless => {
-            let reason =
-                format!("the conn was handed over to {to}; run --watch --control URL asks for it");
-            return super::watch::look_only(&options, &run, reason, arguments.look);
-        }
-        Err(error) => return say::open_error(&error),
+        Err(error) if arguments.headless => return say::open_error(&error),
+        Err(error) => return only_to_look_at(&error, &options, arguments.look),
     };
     if let Err(exit) = super::given::check(&given, &handle.snapshot().run) {
         return exit;
@@ -88,6 +81,19 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
     };
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
+}
+
+/// A run that must not be gone on with is shown, and why; anything else is said.
+fn only_to_look_at(error: &OpenError, options: &OpenOptions, look: Look) -> Exit {
+    let (run, reason) = match error {
+        OpenError::Behind { run, words } => (run, words.clone()),
+        OpenError::HandedOver { run, to } => (
+            run,
+            format!("the conn was handed over to {to}; run --watch --control URL asks for it"),
+        ),
+        error => return say::open_error(error),
+    };
+    super::watch::look_only(options, run, reason, look)
 }
 
 /// Which run the arguments mean. `--resume x.toml` can only be a runbook's file.

@@ -152,6 +152,51 @@ fn a_watcher_that_hears_nothing_says_so_and_its_keys_are_dead() {
 }
 
 #[test]
+fn a_holder_who_was_stopped_finds_that_the_conn_is_gone() {
+    let world = World::new();
+    world.runbook(&format!("{PEOPLE}{TWO}"));
+    let mut ana = hold(&world, &["runbook.toml"]);
+    let run = run_id(&world);
+    world.until_mirrored(&run, 1);
+    let mut lee = watch(&world, &run);
+    ana.signal(Signal::STOP);
+    lee.wait_for("HOLDER NOT SEEN  ana@");
+    world.one(
+        "WITH u AS (UPDATE stagegate_control.run SET seen = seen - interval '31 s' RETURNING 1) \
+         SELECT 1",
+    );
+    lee.wait_for("T takes the conn");
+    lee.send("T");
+    lee.wait_for("Type the name of the run to go on");
+    heard(&mut lee);
+    lee.send("\r");
+    lee.wait_for("nothing was typed");
+    lee.send(&format!("{run}\r"));
+    lee.wait_for("conn lee");
+    lee.wait_gone("WATCHING");
+    while lee.writes_within(Duration::from_millis(700)) {}
+    lee.send(" ");
+    lee.wait_for("1 of 2 gates");
+    ana.signal(Signal::CONT);
+    ana.wait_for("CONN IS ELSEWHERE  lee@");
+    ana.send(" ");
+    ana.wait_for("nothing is done here any more");
+    lee.send("6");
+    lee.wait_for("taken over from ana@");
+    for pty in [&mut lee, &mut ana] {
+        pty.send("q");
+        assert_eq!(pty.wait_end().exit_code(), 4);
+    }
+    // What ana's machine has is the beginning of it; nothing was added there.
+    assert!(
+        world
+            .journal("two", &run)
+            .starts_with(&world.journal("one", &run))
+    );
+    assert_eq!(world.mirrored(&run), world.journal("two", &run));
+}
+
+#[test]
 fn losing_the_holders_terminal_holds_the_run() {
     let world = World::new();
     world.runbook(&format!("{PEOPLE}{TWO}"));

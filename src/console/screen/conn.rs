@@ -162,7 +162,7 @@ pub fn word(model: &Model) -> Option<&'static str> {
 /// What a new state says of the conn.
 pub fn on_snapshot(model: &mut Model, before: &Snapshot) -> Vec<Effect> {
     let control = model.snapshot.control.clone();
-    if control.handed_over.is_some() && model.dialog.is_none() {
+    if control.handed_over.is_some() {
         return vec![Effect::Quit(ConsoleEnd::HandedOver)];
     }
     let was = &before.control;
