@@ -13,7 +13,7 @@ pub use self::given::Given;
 use self::given::flag_news;
 pub(crate) use self::given::left_out;
 pub(crate) use self::stop::Signals;
-use self::stop::{cancel, needs_answer, stopped};
+use self::stop::{cancel, end_of, needs_answer, stopped};
 use self::words::{confirmed_by_a_person, needs_person, summary, waits_for_keys, word};
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
 use crate::gate::TargetStatus;
@@ -106,18 +106,10 @@ pub async fn run(
             Next::Stop(end, reason) => return walk.end(&snapshot, end, &reason, data, note),
             Next::Ask(request) => handle.ask(request).await,
             Next::Send(_) | Next::Give(..) | Next::Issue(_) => {
-                match carry_out(handle, next).await {
-                    Ok(()) => continue,
-                    Err(error) => {
-                        let end = match &error {
-                            CommandError::Refused(_)
-                            | CommandError::Plan(_)
-                            | CommandError::Signature(_) => End::NotPassed,
-                            _ => End::Journal,
-                        };
-                        return walk.end(&snapshot, end, &error.to_string(), data, note);
-                    }
-                }
+                let Err(error) = carry_out(handle, next).await else {
+                    continue;
+                };
+                return walk.end(&snapshot, end_of(&error), &error.to_string(), data, note);
             }
         }
         tokio::select! {

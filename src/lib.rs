@@ -19,6 +19,7 @@
 //! | 2 | [`alembic`] | the history of a project that Alembic owns, and what its program says |
 //! | 2 | [`system`] | processes, durable files, fault points |
 //! | 3 | [`gate`] | one file a gate kind: plan, run, reconcile |
+//! | 3 | [`control`] | the control schema of a run: mirror, inbox, epoch; following a run |
 //! | 3 | [`demo`] | sample worlds for `stagegate demo` and for the tests |
 //! | 4 | [`engine`] | owns a run: command -> decide -> journal -> work -> update |
 //! | 5 | [`console`] | the interactive front end: model, update, view, terminal |
@@ -51,6 +52,7 @@
 pub mod alembic;
 pub mod cli;
 pub mod console;
+pub mod control;
 pub mod demo;
 pub mod digest;
 pub mod engine;

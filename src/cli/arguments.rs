@@ -6,6 +6,7 @@ use clap::{Args, Parser, ValueEnum};
 
 use super::audit_arguments::AuditArguments;
 use super::backup_arguments::{BackupArguments, RestoreArguments, VerifyBackupArguments};
+use super::control_schema::ControlArguments;
 use super::rehearse_arguments::RehearseArguments;
 use super::report_arguments::{BundleArguments, ReportArguments, VerifyArguments};
 use super::sign_arguments::{HandInArguments, SignArguments};
@@ -60,6 +61,8 @@ pub(super) enum Subcommand {
     VerifyBackup(VerifyBackupArguments),
     /// Read what differs between two revisions, and mark what was read
     Review(ReviewArguments),
+    /// Show or install the schema through which other terminals follow a run
+    Control(ControlArguments),
     /// Let a database say that it is development and may be replaced, or that it is production
     Enrol(EnrolArguments),
     /// Open the console on a sample world with a private PostgreSQL
@@ -119,7 +122,9 @@ confirm: a gate that acts on production needs its name typed at the console.
 
   stagegate run release.toml --var version=42
   stagegate run release.toml --headless --format json
-  stagegate run release.toml --resume           go on with the newest run of this runbook")]
+  stagegate run release.toml --resume           go on with the newest run of this runbook
+  stagegate run --watch                         follow the newest run of this machine, read only
+  stagegate run --watch RUN --control env:CONTROL_URL    follow it from another machine, ask for the conn")]
 pub(super) struct RunArguments {
     /// The runbook's file
     pub(super) runbook: Option<PathBuf>,
@@ -129,6 +134,15 @@ pub(super) struct RunArguments {
     /// Go on with a run that was interrupted: the newest of this runbook, or the one named
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
     pub(super) resume: Option<String>,
+    /// Follow a run that somebody else holds: the newest, or the one named
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["resume", "runbook", "headless"])]
+    pub(super) watch: Option<String>,
+    /// Where the control schema is, to follow a run of another machine: env:NAME, service:NAME or postgresql://…
+    #[arg(long, value_name = "URL", requires = "watch")]
+    pub(super) control: Option<String>,
+    /// Hand a file in to the holder of the run, wait for the answer, and leave
+    #[arg(long, value_name = "FILE", requires = "control")]
+    pub(super) hand_in: Option<PathBuf>,
     /// Run without a console
     #[arg(long)]
     pub(super) headless: bool,

@@ -9,6 +9,7 @@ mod backup;
 mod backup_arguments;
 mod check;
 mod control;
+mod control_schema;
 mod demo;
 mod doctor;
 mod drift;
@@ -40,6 +41,7 @@ mod sign_arguments;
 mod sign_words;
 mod verify;
 mod verify_backup;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -82,6 +84,7 @@ fn dispatch(command: Subcommand) -> Exit {
         Subcommand::Backup(arguments) => backup::run(&arguments),
         Subcommand::Restore(arguments) => restore::run(&arguments),
         Subcommand::VerifyBackup(arguments) => verify_backup::run(&arguments),
+        Subcommand::Control(arguments) => control_schema::run(&arguments),
         Subcommand::Enrol(arguments) => enrol::run(&arguments),
         Subcommand::Report(arguments) => report::run(&arguments),
         Subcommand::Bundle(arguments) => report::bundle(&arguments),

@@ -8,13 +8,16 @@ use std::time::Duration;
 use super::arguments::{Format, Look, Place, RunArguments, Theme};
 use super::{Exit, runtime, say};
 use crate::console::{self, Console, ConsoleEnd, ConsoleOptions, ThemeName};
-use crate::engine::{self, EngineHandle, OpenOptions, Snapshot, Which, open_asleep};
+use crate::engine::{self, EngineHandle, OpenError, OpenOptions, Snapshot, Which, open_asleep};
 use crate::headless::{self, Given, Report, Signals};
 use crate::postgres::environment::Environment;
 use crate::promotion::{Command, GateState, RunStatus, Via};
 use crate::system::user_name;
 
 pub(super) fn run(arguments: RunArguments) -> Exit {
+    if arguments.watch.is_some() {
+        return super::watch::run(&arguments);
+    }
     let Some(which) = which(&arguments) else {
         say::note("stagegate: name a runbook, or --resume a run; see stagegate run --help");
         return Exit::Usage;
@@ -52,7 +55,8 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
     };
     let handle = match open_asleep(&options) {
         Ok(handle) => Arc::new(handle),
-        Err(error) => return say::open_error(&error),
+        Err(error) if arguments.headless => return say::open_error(&error),
+        Err(error) => return only_to_look_at(&error, &options, arguments.look),
     };
     if let Err(exit) = super::given::check(&given, &handle.snapshot().run) {
         return exit;
@@ -77,10 +81,26 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
     }
     let exit = match console {
         None => runtime.block_on(walk_headless(handle, given, arguments.format)),
-        Some(console) => runtime.block_on(in_console(handle, console)),
+        Some(console) => {
+            let look = arguments.look;
+            super::watch::from_holding(&runtime, (handle, console), &options, look)
+        }
     };
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
+}
+
+/// A run that must not be gone on with is shown, and why; anything else is said.
+fn only_to_look_at(error: &OpenError, options: &OpenOptions, look: Look) -> Exit {
+    let (run, reason) = match error {
+        OpenError::Behind { run, words } => (run, words.clone()),
+        OpenError::HandedOver { run, to } => (
+            run,
+            format!("the conn was handed over to {to}; run --watch --control URL asks for it"),
+        ),
+        error => return say::open_error(error),
+    };
+    super::watch::look_only(options, run, reason, look)
 }
 
 /// Which run the arguments mean. `--resume x.toml` can only be a runbook's file.
@@ -132,10 +152,14 @@ async fn walk_headless(handle: Arc<EngineHandle>, given: Given, format: Format) 
     exit
 }
 
-/// Ends the engine, when nobody else holds it any more.
+/// Ends the engine, when nobody else holds it any more, and says what it said at the end.
 fn close(handle: Arc<EngineHandle>) {
     if let Ok(handle) = Arc::try_unwrap(handle) {
-        handle.close();
+        let known = handle.snapshot().notices.len();
+        let last = handle.close();
+        for notice in last.notices.iter().skip(known) {
+            say::note(&format!("stagegate: {notice}"));
+        }
     }
 }
 
@@ -156,6 +180,14 @@ pub(super) async fn in_console(
     handle: Arc<EngineHandle>,
     console: color_eyre::Result<Console>,
 ) -> Exit {
+    Box::pin(hold_in_console(handle, console)).await.0
+}
+
+/// As [`in_console`]; tells also how the console ended.
+pub(super) async fn hold_in_console(
+    handle: Arc<EngineHandle>,
+    console: color_eyre::Result<Console>,
+) -> (Exit, ConsoleEnd) {
     let lived = match console {
         Ok(console) => console.live().await,
         Err(error) => Err(error),
@@ -174,14 +206,13 @@ pub(super) async fn in_console(
         }
     };
     match ended {
-        ConsoleEnd::Left | ConsoleEnd::Closed => {}
+        ConsoleEnd::Left | ConsoleEnd::Closed | ConsoleEnd::HandedOver | ConsoleEnd::Taking(_) => {}
         ConsoleEnd::LeftRunning => {
             say::note("The console is closed; the work that is left goes on to its end here.");
             wait_for_work(&handle, true).await;
         }
         ConsoleEnd::HungUp => {
-            let text = "the terminal was lost; the work in flight goes on to its end".to_owned();
-            let _ = handle.command(Command::Note { gate: None, text }).await;
+            hold_without_terminal(&handle).await;
             wait_for_work(&handle, false).await;
         }
         ConsoleEnd::Terminated => {
@@ -190,7 +221,7 @@ pub(super) async fn in_console(
         }
     }
     let snapshot = handle.snapshot();
-    if ended != ConsoleEnd::HungUp {
+    if !matches!(ended, ConsoleEnd::HungUp | ConsoleEnd::HandedOver) {
         resume_hint(&snapshot);
         if let Some(words) = headless::left_out(&snapshot.run) {
             say::note(&format!("  {words}"));
@@ -199,14 +230,30 @@ pub(super) async fn in_console(
     if snapshot.run.at_work().is_none() {
         close(handle);
     }
-    match (&snapshot.run.status, ended) {
+    let exit = match (&snapshot.run.status, ended) {
         (RunStatus::Closed, _) => Exit::Well,
         (_, ConsoleEnd::Terminated | ConsoleEnd::HungUp) => Exit::Interrupted,
         _ if snapshot.journal_error.is_some() => Exit::Error,
         _ if in_doubt(&snapshot) => Exit::Unknown,
         _ if snapshot.held.is_some() => Exit::Held,
         _ => Exit::NotPassed,
+    };
+    (exit, ended)
+}
+
+/// Nobody is there to answer any more: the run is held, so that nothing is started before somebody
+/// comes back. What is at work goes on to its end.
+async fn hold_without_terminal(handle: &EngineHandle) {
+    let snapshot = handle.snapshot();
+    if matches!(snapshot.run.status, RunStatus::Held(_)) || snapshot.run.status.is_terminal() {
+        return;
     }
+    let reason = match snapshot.run.at_work() {
+        Some(_) => "the terminal was lost; the work in flight goes on to its end",
+        None => "the terminal was lost",
+    };
+    let reason = reason.to_owned();
+    let _ = handle.command(Command::Hold { reason }).await;
 }
 
 fn in_doubt(snapshot: &Snapshot) -> bool {

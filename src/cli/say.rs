@@ -80,6 +80,14 @@ pub(super) fn open_error(error: &OpenError) -> Exit {
             "choose a folder that can be written: --runs-dir FOLDER".to_owned(),
             Exit::Error,
         ),
+        OpenError::HandedOver { run, .. } => (
+            format!("follow it, and ask for the conn: stagegate run --watch {run} --control URL"),
+            Exit::Held,
+        ),
+        OpenError::Behind { run, .. } => (
+            format!("put the journal back whole, or look at it with: stagegate run --watch {run}"),
+            Exit::Unknown,
+        ),
         OpenError::Refused(_) => (
             "look at the run with: stagegate runs".to_owned(),
             Exit::Error,

@@ -370,6 +370,14 @@ impl Driver {
                 }
                 Effect::Copy(text) => self.screen.copy(&text),
                 Effect::LoadPlan(path) => self.answers.push(given::load(path)),
+                Effect::AskConn => self.ask(Request::AskConn),
+                Effect::RefuseConn(id) => {
+                    let actor = self.handle.actor().clone();
+                    self.ask(Request::RefuseConn { id, actor });
+                }
+                Effect::HandIn(text) => {
+                    self.answers.push(signing::pass(&self.handle, text));
+                }
                 Effect::Plan(gate) => self.ask(Request::Plan { gate }),
                 Effect::Reconcile(gate) => self.ask(Request::Reconcile { gate }),
                 Effect::Look => self.ask(Request::Look),

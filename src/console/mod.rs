@@ -27,6 +27,8 @@ pub mod view;
 mod watcher;
 mod zone;
 
+use crate::engine::Taking;
+
 pub use drive::{Console, open};
 pub use keymap::table_markdown;
 pub use pages::pages;
@@ -63,4 +65,8 @@ pub enum ConsoleEnd {
     HungUp,
     /// The process was asked to end.
     Terminated,
+    /// The conn was handed over; from here the run is only watched.
+    HandedOver,
+    /// A watching console takes the conn.
+    Taking(Taking),
 }

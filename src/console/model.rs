@@ -17,7 +17,7 @@ use super::screen::locks::LocksScreen;
 use super::screen::log::LogScreen;
 use super::screen::pager::Pager;
 use super::screen::text::Doc;
-use super::screen::{Row, Screen, Verb, banner, left_out, recovery_point};
+use super::screen::{Row, Screen, Verb, banner, conn, left_out, recovery_point};
 use crate::engine::Snapshot;
 use crate::gate::{FeedView, Plan};
 use crate::promotion::{
@@ -307,6 +307,7 @@ impl Model {
     pub fn clock_matters(&self) -> bool {
         let window = self.run().definition.window.is_some() && !self.run().status.is_terminal();
         window
+            || conn::clock_matters(self)
             || self.at_work()
             || self.run().reminder.is_some()
             || self.snapshot.reconciling.is_some()

@@ -45,6 +45,8 @@ pub enum Msg {
     Signing(Box<SigningNews>),
     /// A message was sent, or why not; if it was copied, its text.
     Announced(Result<(), CommandError>),
+    /// What the holder answered to a text, or why it did not arrive.
+    HandedIn(Result<String, CommandError>),
     /// A text was written to a file, or why not.
     Saved(Result<String, String>),
     /// The screen that a guarded dialog stands on was seen for long enough; keys count again.
@@ -86,6 +88,12 @@ pub enum Effect {
     Signing(SigningEffect),
     /// Gives a text to the terminal's clipboard.
     Copy(String),
+    /// Asks the holder for the conn.
+    AskConn,
+    /// Says no to whoever asks for it.
+    RefuseConn(i64),
+    /// Hands a text in to the holder.
+    HandIn(String),
     Plan(String),
     Reconcile(String),
     Look,

@@ -6,7 +6,7 @@ use super::ConsoleEnd;
 use super::model::{Model, Tone};
 use super::msg::Effect;
 use super::screen::dialog::{Dialog, Subject};
-use super::screen::{Screen, act, locks, review, run, signing};
+use super::screen::{Screen, act, conn, locks, review, run, signing};
 use crate::engine::Snapshot;
 use crate::untrusted::clean_line;
 
@@ -18,6 +18,10 @@ pub(super) fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Eff
         && let Some(notice) = model.snapshot.notices.last().cloned()
     {
         model.say(Tone::Info, clean_line(&notice));
+    }
+    let effects = conn::on_snapshot(model, &before);
+    if !effects.is_empty() {
+        return effects;
     }
     let plans = &model.snapshot.plans;
     let planning = &model.snapshot.planning;

@@ -62,6 +62,16 @@ pub(super) fn carry_out(
     async move { Msg::Signing(Box::new(news.await)) }.boxed_local()
 }
 
+/// Hands a text in to the holder of a run that is watched.
+pub(super) fn pass(handle: &Arc<EngineHandle>, text: String) -> LocalBoxFuture<'static, Msg> {
+    let handle = Arc::clone(handle);
+    let passed = async move {
+        let from = format!("handed in at the console of {}", handle.actor().name);
+        Msg::HandedIn(handle.hand_in(text.into_bytes(), from).await)
+    };
+    passed.boxed_local()
+}
+
 fn read(path: &str) -> Result<String, String> {
     use std::io::Read as _;
     let told = |why: &dyn std::fmt::Display| format!("{path} was not loaded: {why}");

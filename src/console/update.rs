@@ -12,9 +12,11 @@ use super::screen::copy::copy;
 use super::screen::dialog::{Answer, Dialog, is_interrupt};
 use super::screen::input::Input;
 use super::screen::reading::{in_search, reading_closing, reading_journal, reading_log};
-use super::screen::{Screen, act, back, choose, diff, git, given, locks, review, run, signing};
+use super::screen::{
+    Screen, act, back, choose, conn, diff, git, given, locks, review, run, signing,
+};
 use super::signing::SigningEffect;
-use crate::engine::CommandError;
+use crate::engine::{CommandError, Taking};
 use crate::promotion::Command;
 use crate::untrusted::clean_line;
 
@@ -64,13 +66,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Signing(news) => signing::told(model, *news),
         Msg::PlanGiven { gate, result } => given::told(model, &gate, result),
         Msg::PlanLoaded(text) => given::loaded(model, text),
-        Msg::Saved(result) => {
-            match result {
-                Ok(path) => model.say(Tone::Good, format!("written to {}", clean_line(&path))),
-                Err(reason) => model.say(Tone::Refusal, clean_line(&reason)),
-            }
-            Vec::new()
+        Msg::HandedIn(result) => {
+            let said = result.map(|words| (Tone::Info, format!("the holder answers: {words}")));
+            tell(model, said.map_err(|error| error.to_string()))
         }
+        Msg::Saved(result) => tell(
+            model,
+            result.map(|path| (Tone::Good, format!("written to {}", clean_line(&path)))),
+        ),
         Msg::Listen => {
             listen(model);
             Vec::new()
@@ -87,6 +90,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::HangUp => vec![Effect::Quit(ConsoleEnd::HungUp)],
         Msg::Terminate => vec![Effect::Quit(ConsoleEnd::Terminated)],
     }
+}
+
+/// Says how something ended that was done outside.
+fn tell(model: &mut Model, ended: Result<(Tone, String), String>) -> Vec<Effect> {
+    match ended {
+        Ok((tone, text)) => model.say(tone, text),
+        Err(reason) => model.say(Tone::Refusal, clean_line(&reason)),
+    }
+    Vec::new()
 }
 
 /// What is on the screen was seen for long enough.
@@ -147,6 +159,9 @@ fn on_key(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
 }
 
 fn on_action(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(effects) = conn::act(model, action) {
+        return effects;
+    }
     match action {
         Action::Leave => return leave(model),
         Action::Help => act::open(model, Dialog::Help(Default::default())),
@@ -201,6 +216,9 @@ fn leave(model: &mut Model) -> Vec<Effect> {
     if model.run().status.is_terminal() {
         return vec![Effect::Quit(ConsoleEnd::Closed)];
     }
+    if conn::may_just_leave(model) {
+        return vec![Effect::Quit(ConsoleEnd::Left)];
+    }
     if model.at_work() && !model.engine_gone {
         act::open(model, Dialog::Quit);
         return Vec::new();
@@ -242,6 +260,12 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
         Answer::HandIn(text) => vec![Effect::Signing(SigningEffect::HandIn(text))],
         Answer::LoadReply(path) => vec![Effect::Signing(SigningEffect::Load(path))],
         Answer::Copy(text) => vec![Effect::Copy(text)],
+        Answer::RefuseConn(id) => closing(model, Effect::RefuseConn(id)),
+        Answer::Pass(text) => closing(model, Effect::HandIn(text)),
+        Answer::TakeConn(epoch) => {
+            let end = ConsoleEnd::Taking(Taking::Left(epoch));
+            closing(model, Effect::Quit(end))
+        }
         Answer::LeaveRunning => vec![Effect::Quit(ConsoleEnd::LeftRunning)],
         Answer::CancelAndLeave => {
             model.dialog = None;
@@ -256,6 +280,13 @@ fn in_dialog(model: &mut Model, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
+/// An answer that closes its dialog.
+fn closing(model: &mut Model, effect: Effect) -> Vec<Effect> {
+    model.dialog = None;
+    model.deaf = false;
+    vec![effect]
+}
+
 fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
     model.dirty = true;
     if model.layout().is_none() {
@@ -265,7 +296,10 @@ fn on_paste(model: &mut Model, text: &str) -> Vec<Effect> {
         dialog.paste(text);
     } else if let Some(input) = &mut model.search {
         input.paste(text);
-    } else if !given::pasted(model, text) && !signing::pasted(model, text) {
+    } else if !conn::pasted(model, text)
+        && !given::pasted(model, text)
+        && !signing::pasted(model, text)
+    {
         model.say(Tone::Refusal, "pasted text is ignored here");
     }
     Vec::new()

@@ -1,4 +1,4 @@
-//! The zone of the clock that the console shows.
+//! The zone that times are shown in.
 
 use jiff::tz::TimeZone;
 

@@ -16,6 +16,7 @@ use super::outside::Looks;
 use super::signing::Replies;
 use super::store::Store;
 use super::work::{self, Report, Tasks};
+use crate::control::mirror::Mirror;
 use crate::gate::{Chosen, Feed, Targets};
 use crate::promotion::{
     Actor, BlockerRecord, Command, Event, GateDefinition, Moment, Nature, Record, Refusal, Run,
@@ -51,6 +52,10 @@ pub(super) struct Engine {
     pub(super) gathered: Vec<Command>,
     /// Gates whose statements lie in the run's folder, and the records that issued them.
     pub(super) written: Vec<(String, u64)>,
+    /// The copy for other terminals.
+    pub(super) mirror: Option<Mirror>,
+    /// The epoch under which the conn was taken at another terminal.
+    pub(super) taken: Option<i64>,
 }
 
 /// How long a part of the work waits to be recorded with those that follow it.
@@ -84,6 +89,7 @@ impl Engine {
             let other = other_open_run(&runbook, &runs, &self.run.id);
             self.view.notices.extend(other);
         }
+        let mut heard = self.begin_control(on);
         self.publish();
         on.block_on(async {
             let mut listening = true;
@@ -108,6 +114,7 @@ impl Engine {
                             continue;
                         }
                     }
+                    news = heard.next(), if listening => self.hear(news),
                     () = looks.next(), if listening => if !self.look_at_flag() {
                         continue; // Nobody draws a frame because nothing has changed.
                     },
@@ -122,6 +129,7 @@ impl Engine {
                 }
                 self.publish();
             }
+            self.end_control().await;
         });
     }
 
@@ -141,6 +149,9 @@ impl Engine {
                 actor,
                 reply,
             } => self.announce(announcement, actor, reply),
+            Request::RefuseConn { id, actor } => self.refuse_conn(id, &actor),
+            // For whoever watches.
+            Request::AskConn => {}
             Request::GivePlan {
                 gate,
                 text,
@@ -194,7 +205,9 @@ impl Engine {
         if let Some(error) = &self.view.journal_error {
             return Err(CommandError::Journal(error.clone()));
         }
+        self.may_be_done_here(command, actor)?;
         self.look_again(command);
+        let asked = self.check_hand_over(command)?;
         self.check_start(command)?;
         let place = self.check_choice(command)?;
         let signal = self.check_signal(command)?;
@@ -218,6 +231,9 @@ impl Engine {
                 .collect(),
             now,
         )?;
+        if let Some(ask) = asked {
+            self.hand_over(&ask);
+        }
         if let Command::Cancel { .. } = command {
             self.cancel.cancel();
         }
@@ -323,6 +339,7 @@ impl Engine {
         }
         match self.store.append(events, now) {
             Ok(records) => {
+                self.advance_mirror();
                 let captures = self.run.captures.clone();
                 for record in records {
                     self.run.apply(&record);

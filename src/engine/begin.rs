@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::Engine;
+use super::control_view::ControlView;
 use super::handle::{EngineHandle, Request, Snapshot};
 use super::open::{OpenError, Parts};
 use super::store::Store;
@@ -69,9 +70,14 @@ impl Engine {
             base,
             notices,
             siblings,
+            then,
         } = parts;
         let runbook = Arc::new(runbook);
-        let run = first_record(&mut store, &mut records, &first, &actor)?;
+        let mut run = first_record(&mut store, &mut records, &first, &actor)?;
+        let taken = epoch_of(then.as_ref());
+        if let Some(then) = then {
+            run = first_record(&mut store, &mut records, &then, &actor)?;
+        }
         let feed = Feed::default();
         let folder = store.folder().to_owned();
         let mut view = first_view(&run, &runbook, &records, &folder);
@@ -99,6 +105,8 @@ impl Engine {
             in_flight: 0,
             gathered: Vec::new(),
             written: Vec::new(),
+            mirror: None,
+            taken,
         };
         engine.remember_timelines();
         engine.look_at_flag();
@@ -118,6 +126,14 @@ impl Engine {
             }))),
             thread: Mutex::new(None),
         })
+    }
+}
+
+/// The epoch of a conn that was taken.
+fn epoch_of(then: Option<&Command>) -> Option<i64> {
+    match then {
+        Some(Command::TakeConn { epoch, .. }) => i64::try_from(*epoch).ok(),
+        _ => None,
     }
 }
 
@@ -142,6 +158,7 @@ pub(super) fn first_view(
         held: None,
         journal_error: None,
         notices: Vec::new(),
+        control: ControlView::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::announce::Announcement;
 use super::begin::Asleep;
+use super::control_view::ControlView;
 use super::open::OpenError;
 use crate::expectation::Finding;
 use crate::gate::{Evidence, Feed, Plan, TargetStatus};
@@ -51,6 +52,10 @@ pub enum Request {
         actor: Actor,
         reply: oneshot::Sender<Result<(), CommandError>>,
     },
+    /// Say no to whoever asks for the conn.
+    RefuseConn { id: i64, actor: Actor },
+    /// Ask the holder for the conn, from a watching console.
+    AskConn,
     /// Take what a signer gave: an envelope, or a signature alone. Answers in words what it was.
     HandIn {
         text: Vec<u8>,
@@ -76,6 +81,10 @@ pub enum CommandError {
     Plan(String),
     #[error("{0}")]
     Signature(String),
+    #[error("nothing is done here any more: {0}")]
+    ReadOnly(String),
+    #[error("the conn stays here: {0}")]
+    Conn(String),
     #[error("the engine has ended")]
     Gone,
 }
@@ -102,6 +111,8 @@ pub struct Snapshot {
     pub journal_error: Option<String>,
     /// What opening the run found out that a person should know.
     pub notices: Vec<String>,
+    /// Other terminals.
+    pub control: ControlView,
 }
 
 /// A front end's end of an engine.
@@ -269,8 +280,8 @@ impl EngineHandle {
         Ok(())
     }
 
-    /// Ends the engine after the work in flight has ended.
-    pub fn close(self) {
+    /// Ends the engine after the work in flight has ended; returns the state in which it ended.
+    pub fn close(self) -> Arc<Snapshot> {
         drop(self.requests);
         let thread = self
             .thread
@@ -279,5 +290,6 @@ impl EngineHandle {
         if let Some(thread) = thread {
             let _ = thread.join();
         }
+        self.snapshots.borrow().clone()
     }
 }

@@ -8,6 +8,8 @@ use super::actor::Engine;
 use super::definition::definition;
 use super::handle::EngineHandle;
 use super::store::{self, Opened, Store, StoreError};
+use super::taking::Taken;
+use super::witnesses;
 use crate::digest::digest;
 use crate::gate::Targets;
 use crate::postgres::environment::Environment;
@@ -68,6 +70,12 @@ pub enum OpenError {
     },
     #[error("{0}")]
     Refused(String),
+    /// The journal itself says that the conn is elsewhere.
+    #[error("the conn of run {run} was handed over to {to}")]
+    HandedOver { run: String, to: String },
+    /// A witness has seen more of the run, or something else.
+    #[error("run {run} is behind its witnesses: {words}")]
+    Behind { run: String, words: String },
     #[error("the journal in {path} cannot be written: {source}")]
     Journal {
         path: String,
@@ -100,9 +108,9 @@ pub fn open_asleep(options: &OpenOptions) -> Result<EngineHandle, OpenError> {
             let open = |run: &Run| !run.status.is_terminal();
             let run = latest(path, &options.runs_folder, open)
                 .or_else(|_| latest(path, &options.runs_folder, Run::rejected_may_go_back))?;
-            resume(&run, options)
+            resume(&run, options, None)
         }
-        Which::Named(run) => resume(run, options),
+        Which::Named(run) => resume(run, options, None),
     }
 }
 
@@ -144,6 +152,7 @@ fn open_new(path: &Path, options: &OpenOptions) -> Result<EngineHandle, OpenErro
         base,
         notices: Vec::new(),
         siblings: Some((absolute, options.runs_folder.clone())),
+        then: None,
     };
     start(parts, options)
 }
@@ -157,7 +166,12 @@ pub(super) fn other_open_run(runbook: &Path, runs: &Path, own: &str) -> Option<S
     ))
 }
 
-fn resume(run: &str, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
+/// Goes on with a run; `taken` says that its conn was taken at another terminal.
+pub(super) fn resume(
+    run: &str,
+    options: &OpenOptions,
+    taken: Option<&Taken>,
+) -> Result<EngineHandle, OpenError> {
     let opened = Store::open(&options.runs_folder, run)?;
     let folded = Run::fold(&opened.records).ok_or_else(|| {
         let path = opened.store.folder().display().to_string();
@@ -173,6 +187,9 @@ fn resume(run: &str, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
     let text = opened.store.runbook(&folded.definition.runbook_digest)?;
     let runbook = runbook::load(&folded.runbook_path, &text, &folded.vars).map_err(Box::new)?;
     check_addresses(run, &runbook, options)?;
+    if taken.is_none() {
+        witnesses::ask(&runbook, &folded.id, &opened.records, options)?;
+    }
     let base = PathBuf::from(&folded.base);
     let first = Command::Continue {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -188,6 +205,13 @@ fn resume(run: &str, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
     if now.is_ok_and(|now| now != folded.definition.runbook_digest) {
         notices.push("the runbook's file has changed; this run goes on with its own copy".into());
     }
+    if taken.is_some() && !base.is_dir() {
+        let base = base.display();
+        notices.push(format!(
+            "the run's files are looked for in {base}, which is not here"
+        ));
+    }
+    let then = taken.map(took);
     let Opened { store, records, .. } = opened;
     start(
         Parts {
@@ -198,6 +222,7 @@ fn resume(run: &str, options: &OpenOptions) -> Result<EngineHandle, OpenError> {
             base,
             notices,
             siblings: None,
+            then,
         },
         options,
     )
@@ -215,6 +240,16 @@ pub(super) struct Parts {
     pub(super) notices: Vec<String>,
     /// The runbook's path and the folder of runs, to look for other runs of it that are open.
     pub(super) siblings: Option<(PathBuf, PathBuf)>,
+    /// The conn that was taken with it.
+    pub(super) then: Option<Command>,
+}
+
+fn took(taken: &Taken) -> Command {
+    Command::TakeConn {
+        from: taken.from.clone(),
+        epoch: u64::try_from(taken.epoch).unwrap_or_default(),
+        unanswered: taken.unanswered,
+    }
 }
 
 fn start(parts: Parts, options: &OpenOptions) -> Result<EngineHandle, OpenError> {

@@ -123,6 +123,7 @@ impl Engine {
                 self.in_flight -= 1;
                 self.check_servers();
             }
+            Report::ConnOver(reason) => self.conn_over(reason),
             Report::RetryDue { gate, attempt } => self.retry_due(&gate, attempt),
         }
     }
@@ -299,7 +300,9 @@ impl Engine {
         let plan = self.view.plans.get(gate).cloned();
         self.in_flight += 1;
         crate::system::fault::point("after_intent");
-        work::run(context, signaled, plan, &self.tasks, &self.reports);
+        let acts = self.run.definition_of(gate);
+        let acts = acts.is_some_and(|gate| gate.nature == Nature::Acts);
+        work::run(context, signaled, (plan, acts), &self.tasks, &self.reports);
     }
 
     pub(super) fn begin_reconcile(&mut self, gate: &str) {

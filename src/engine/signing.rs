@@ -7,6 +7,7 @@ use super::actor::Engine;
 use super::handle::CommandError;
 use super::open::new_nonce;
 use super::signers;
+use super::statements;
 use crate::digest::digest;
 use crate::gate::TargetStatus;
 use crate::promotion::signature::{KeyStatement, LARGEST_REPLY, Purpose, Reply, TargetSeen};
@@ -237,30 +238,14 @@ impl Engine {
 
     /// Writes the files of the statements that wait, and takes those away that do not any more.
     fn write_statements(&mut self) {
-        let waiting = self
-            .run
-            .course()
-            .iter()
-            .filter(|gate| !gate.state.advances());
-        let waiting = waiting
-            .filter_map(|gate| Some((gate.id.clone(), gate.signed.issued.as_ref()?.head.seq)));
-        let waiting: Vec<(String, u64)> = waiting.collect();
+        let waiting = statements::waiting(&self.run);
         if waiting == self.written {
             return;
         }
-        let folder = self.statements_folder();
-        for name in files_of(&folder, &["json"]) {
-            let _ = std::fs::remove_file(folder.join(name));
-        }
-        for (gate, _) in &waiting {
-            for statement in self.run.statements_of(gate) {
-                let name = statement_file(&statement);
-                if let Err(error) = self.store.put(STATEMENTS, &name, &statement.canonical()) {
-                    self.view
-                        .notices
-                        .push(format!("{name} cannot be written: {error}"));
-                }
-            }
+        for (name, error) in statements::lay(self.store.folder(), &self.run, &waiting) {
+            self.view
+                .notices
+                .push(format!("{name} cannot be written: {error}"));
         }
         self.written = waiting;
     }

@@ -62,6 +62,8 @@ pub(super) enum Report {
         outcome: Result<Option<String>, String>,
     },
     Looked,
+    /// The control schema says that the conn is somebody else's.
+    ConnOver(String),
     RetryDue {
         gate: String,
         attempt: u32,
@@ -128,7 +130,7 @@ impl Engine {
 pub(super) fn run(
     mut context: Context,
     mut signaled: mpsc::Receiver<BlockerEnd>,
-    plan: Option<Arc<Plan>>,
+    (plan, acts): (Option<Arc<Plan>>, bool),
     tasks: &Tasks,
     reports: &mpsc::Sender<Report>,
 ) {
@@ -139,6 +141,9 @@ pub(super) fn run(
         context.effects = effects;
         let work = async move {
             let run = async {
+                if acts && let Some(outcome) = gate::not_ours(&context).await {
+                    return outcome;
+                }
                 let plan = match plan {
                     Some(plan) => plan,
                     None => Arc::new(gate::plan(&context).await),

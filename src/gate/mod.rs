@@ -128,6 +128,12 @@ async fn planned(context: &Context) -> Plan {
     }
 }
 
+/// Why nothing may begin here: the conn of the run is somebody else's.
+pub async fn not_ours(context: &Context) -> Option<Outcome> {
+    let error = context.targets.may_act().await.err()?;
+    Some(query::unreachable("this run", &error))
+}
+
 /// Carries the gate's plan out and says how that ended.
 pub async fn run(context: &Context, plan: &Plan) -> Outcome {
     if let Some(outcome) = disabled::stops(context) {

@@ -210,6 +210,10 @@ pub(super) fn unreachable(target: &str, error: &TargetError) -> Outcome {
         TargetError::Held(_) => Finding::errored(format!("{target} is held by another operator"))
             .because(cause)
             .can("wait until that run ends, or speak with its operator, then retry"),
+        TargetError::ConnOver(_) => Finding::errored("the conn of this run is somebody else's")
+            .because(cause)
+            .because("nothing more was begun here")
+            .can("follow the run with run --watch, and ask for the conn there"),
         TargetError::WrongServer(_) => {
             Finding::errored(format!("{target} is another server than it must be"))
                 .because(cause)
@@ -223,7 +227,7 @@ pub(super) fn unreachable(target: &str, error: &TargetError) -> Outcome {
             .can("mend the address or the server, then retry this gate"),
     };
     let mut outcome = Outcome::of(finding);
-    outcome.held = matches!(error, TargetError::Held(_));
+    outcome.held = matches!(error, TargetError::Held(_) | TargetError::ConnOver(_));
     outcome
 }
 

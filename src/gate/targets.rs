@@ -1,9 +1,10 @@
 //! The runbook's databases: where they are, which server answers, and who holds them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::postgres::PostgresError;
@@ -44,7 +45,13 @@ pub enum TargetError {
     Held(String),
     #[error("{0}")]
     Lock(String),
+    /// The conn of the run is somebody else's.
+    #[error("{0}")]
+    ConnOver(String),
 }
+
+/// Asks whether this process may still act; the answer is why not.
+pub(super) type Guard = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 struct Entry {
     target: Target,
@@ -63,6 +70,7 @@ pub struct Targets {
     run: Arc<str>,
     surroundings: Arc<Surroundings>,
     entries: Arc<BTreeMap<String, Entry>>,
+    guard: Arc<OnceLock<Guard>>,
 }
 
 impl Targets {
@@ -77,6 +85,7 @@ impl Targets {
         };
         Targets {
             run: Arc::from(run),
+            guard: Arc::default(),
             surroundings: Arc::new(surroundings),
             entries: Arc::new(
                 runbook
@@ -175,11 +184,28 @@ impl Targets {
         Ok((session, identity))
     }
 
+    /// Lets every effect ask first. The first guard stays.
+    pub fn guard(&self, guard: Guard) {
+        let _ = self.guard.set(guard);
+    }
+
+    /// Asks whether this process may still act.
+    ///
+    /// # Errors
+    /// [`TargetError::ConnOver`] with the reason.
+    pub async fn may_act(&self) -> Result<(), TargetError> {
+        match self.guard.get() {
+            Some(guard) => guard().await.map_err(TargetError::ConnOver),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the right to act on a target, and keeps it until the run ends.
     ///
     /// # Errors
     /// [`TargetError::Held`] with the holder when another operator has it.
     pub async fn hold(&self, name: &str) -> Result<(), TargetError> {
+        self.may_act().await?;
         let info = self.conninfo(name)?;
         let entry = self.entry(name)?;
         let mut lock = entry.lock.lock().await;

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::End;
-use crate::engine::{EngineHandle, Snapshot};
+use crate::engine::{CommandError, EngineHandle, Snapshot};
 use crate::promotion::{Command, GateState};
 
 /// Asks the work in flight to stop.
@@ -70,5 +70,17 @@ impl Signals {
     pub(crate) async fn next(&mut self) {
         let waiting = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
         futures_util::future::select_all(waiting).await;
+    }
+}
+
+/// How a walk ends whose command came to nothing.
+pub(super) fn end_of(error: &CommandError) -> End {
+    match error {
+        CommandError::Refused(_) | CommandError::Plan(_) | CommandError::Signature(_) => {
+            End::NotPassed
+        }
+        // Somebody else has the conn.
+        CommandError::ReadOnly(_) => End::Held,
+        _ => End::Journal,
     }
 }

@@ -72,7 +72,7 @@ const RELATIONS: &str = "\
           AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0) \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't' \
-      AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'stagegate')";
+      AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'stagegate', 'stagegate_control')";
 
 const COLUMNS: &str = "\
     SELECT a.attrelid, a.attnum, pg_catalog.quote_ident(a.attname) \
@@ -80,7 +80,7 @@ const COLUMNS: &str = "\
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND a.attnum > 0 \
       AND NOT a.attisdropped AND n.nspname !~ '^pg_' \
-      AND n.nspname NOT IN ('information_schema', 'stagegate')";
+      AND n.nspname NOT IN ('information_schema', 'stagegate', 'stagegate_control')";
 
 /// Looks at all relations.
 ///

@@ -9,7 +9,7 @@ use super::tables::{self, Tables};
 
 /// Where this program keeps its own rows. They tell of the database that they are in, and are
 /// not carried into another one.
-const OWN_SCHEMA: &str = "stagegate";
+const OWN_SCHEMAS: [&str; 2] = ["stagegate", "stagegate_control"];
 
 pub(super) struct Snapshot {
     pub(super) id: String,
@@ -64,10 +64,9 @@ pub(super) async fn join(session: &Session, snapshot: &str) -> Result<(), Postgr
 
 /// Reduces what there is to what was asked for.
 fn wanted(mut found: Tables, only: &[String]) -> Result<Tables, JsonDumpError> {
-    found.tables.retain(|table| table.schema != OWN_SCHEMA);
-    found
-        .sequences
-        .retain(|sequence| sequence.schema != OWN_SCHEMA);
+    let others = |schema: &str| !OWN_SCHEMAS.contains(&schema);
+    found.tables.retain(|table| others(&table.schema));
+    found.sequences.retain(|sequence| others(&sequence.schema));
     if only.is_empty() {
         return Ok(found);
     }
@@ -121,10 +120,10 @@ async fn left_out(session: &Session, found: &Tables) -> Result<Vec<String>, Post
     if !found.foreign.is_empty() {
         lacks.push(format!("foreign tables: {}", found.foreign.join(", ")));
     }
-    if found.tables.iter().any(|table| table.schema == OWN_SCHEMA) {
-        lacks.push(format!(
-            "the schema {OWN_SCHEMA}: it tells of this database alone"
-        ));
+    for own in OWN_SCHEMAS {
+        if found.tables.iter().any(|table| table.schema == own) {
+            lacks.push(format!("the schema {own}: it tells of this database alone"));
+        }
     }
     Ok(lacks)
 }

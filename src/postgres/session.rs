@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::poll_fn;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Connection, SimpleQueryMessage};
@@ -84,6 +84,7 @@ pub struct Session {
     settings: Vec<(String, String)>,
     notices: Option<mpsc::Receiver<DatabaseError>>,
     notices_dropped: Arc<AtomicU64>,
+    notified: Arc<Notify>,
     /// Whether the check before a file's COMMIT was prepared in it.
     check_prepared: AtomicBool,
     end: End,
@@ -126,11 +127,12 @@ impl Session {
         let backend_pid = cancel::announced_pid(&client).await?;
         let (sender, receiver) = mpsc::channel(NOTICES_KEPT);
         let notices_dropped = Arc::new(AtomicU64::new(0));
+        let notified = Arc::new(Notify::new());
         let end = End::watch(
             connection,
             sender,
             Arc::clone(&notices_dropped),
-            Arc::clone(&witness),
+            (Arc::clone(&witness), Arc::clone(&notified)),
         );
         Ok(Self {
             client,
@@ -146,6 +148,7 @@ impl Session {
             settings: Vec::new(),
             notices: Some(receiver),
             notices_dropped,
+            notified,
             check_prepared: AtomicBool::new(false),
             end,
         })
@@ -221,6 +224,12 @@ impl Session {
     /// Returns what can stop this session's statement from outside.
     pub fn canceller(&self) -> Canceller {
         Canceller::new(self.client.cancel_token(), self.route.clone())
+    }
+
+    /// Resolves when a notification has come since the last time, on any channel that the session
+    /// listens to.
+    pub async fn notified(&self) {
+        self.notified.notified().await;
     }
 
     pub fn is_closed(&self) -> bool {
@@ -316,7 +325,7 @@ impl End {
         mut connection: Connection<Wire, Wire>,
         notices: mpsc::Sender<DatabaseError>,
         dropped: Arc<AtomicU64>,
-        witness: Arc<Witness>,
+        (witness, notified): (Arc<Witness>, Arc<Notify>),
     ) -> Self {
         let (sender, ended) = watch::channel(false);
         let loss = Arc::new(Mutex::new(None));
@@ -333,6 +342,8 @@ impl End {
                                 dropped.fetch_add(1, Ordering::Relaxed);
                             }
                         }
+                        // Several that nobody has waited for yet count once.
+                        Ok(AsyncMessage::Notification(_)) => notified.notify_one(),
                         Ok(_) => {}
                         Err(error) => {
                             *reason.lock().unwrap_or_else(PoisonError::into_inner) =

@@ -57,7 +57,7 @@ pub struct Tracer {
 /// Relations of people's schemas; the ledger's own are none of a file's business.
 const RELATIONS: &str = "SELECT c.oid::text, pg_catalog.pg_relation_filenode(c.oid)::text \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'stagegate', 'pg_toast') \
+     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'stagegate', 'stagegate_control', 'pg_toast') \
      AND c.relkind IN ('r', 'i', 'm', 'p', 'S', 'v', 'f', 'I')";
 
 const WAL: &str = "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), \
@@ -73,7 +73,7 @@ const HELD: &str = "SELECT l.relation::text, l.mode, \
      WHERE l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.locktype = 'relation' \
      AND l.database = (SELECT oid FROM pg_catalog.pg_database \
                        WHERE datname = pg_catalog.current_database()) \
-     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'stagegate', 'pg_toast') \
+     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'stagegate', 'stagegate_control', 'pg_toast') \
      ORDER BY 3, 2";
 
 impl Tracer {

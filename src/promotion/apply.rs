@@ -85,7 +85,8 @@ impl Run {
             | Event::SignatureAccepted(_)
             | Event::SignaturesVoided(_)
             | Event::InputRejected(_) => self.take_signing(record),
-            Event::ConnHandedOver { to } => self.operator.clone_from(to),
+            Event::ConnHandedOver { to, .. } => self.operator.clone_from(to),
+            Event::ConnTaken { .. } => self.operator.clone_from(&record.actor.name),
             Event::RunRejected { reason, .. } => self.status = RunStatus::Rejected(reason.clone()),
             Event::RunAbandoned { reason } => self.status = RunStatus::Abandoned(reason.clone()),
             Event::RunClosed => self.status = RunStatus::Closed,

@@ -176,7 +176,18 @@ pub enum Command {
     /// Writes a remark into the journal.
     Note { gate: Option<String>, text: String },
     /// Gives the conn to another operator.
-    HandOver { to: String },
+    HandOver {
+        to: String,
+        /// The epoch that begins with it, where somebody at another terminal asked for it.
+        epoch: Option<u64>,
+    },
+    /// Takes the conn up at another terminal than the one before.
+    TakeConn {
+        from: String,
+        epoch: u64,
+        /// Its holder was gone and did not answer.
+        unanswered: bool,
+    },
     /// Starts a way back. From then on no gate of the run itself moves.
     RollBack {
         rollback: String,

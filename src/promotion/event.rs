@@ -4,34 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::left_out;
 use super::signature::{
     self, InputRejected, SignatureAccepted, SignaturesVoided, StatementsIssued,
 };
-use super::{BlockerEnd, BlockerRecord, Definition, FlagSays, Remedy, Resolution, Statement};
+use super::{
+    BlockerEnd, BlockerRecord, Definition, EffectRecord, FlagSays, Remedy, Resolution, Statement,
+};
+use super::{conn, left_out};
 use crate::expectation::Finding;
-
-/// How one part of an acting gate ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EffectOutcome {
-    Committed,
-    RolledBack,
-    /// The answer was lost; only the server knows.
-    Unknown,
-}
-
-/// One part of an acting gate that has ended, such as one migration file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EffectRecord {
-    pub name: String,
-    pub outcome: EffectOutcome,
-    pub duration_ms: u64,
-    /// What else there is to say in one line.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub detail: String,
-}
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,8 +203,19 @@ pub enum Event {
         gate: Option<String>,
         text: String,
     },
+    /// The operator gave the conn to somebody else.
     ConnHandedOver {
         to: String,
+        /// The epoch that begins with it, where the control schema counts them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
+    },
+    /// Somebody took the conn at another terminal: it was handed over, or its holder was gone.
+    ConnTaken {
+        from: String,
+        epoch: u64,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unanswered: bool,
     },
     /// A person started a way back; its gates follow those of the run from here on.
     RollbackStarted {
@@ -297,6 +288,7 @@ impl Event {
             | Event::FileReviewed { .. }
             | Event::ReviewWithdrawn { .. }
             | Event::ConnHandedOver { .. }
+            | Event::ConnTaken { .. }
             | Event::RollbackStarted { .. }
             | Event::RunRolledBack { .. }
             | Event::RunAbandoned { .. }
@@ -317,11 +309,7 @@ impl Event {
             Event::EffectRecorded { effect, .. } => format!(
                 "{} {} ({} ms)",
                 effect.name,
-                match effect.outcome {
-                    EffectOutcome::Committed => "committed",
-                    EffectOutcome::RolledBack => "rolled back",
-                    EffectOutcome::Unknown => "outcome unknown",
-                },
+                effect.outcome.word(),
                 effect.duration_ms
             ),
             Event::GateFinished { finding, .. } => {
@@ -362,7 +350,7 @@ impl Event {
                 target, timeline, ..
             } => format!("{target} is on timeline {timeline}: it was promoted or restored"),
             Event::Noted { text, .. } => format!("note: {text}"),
-            Event::ConnHandedOver { to } => format!("conn handed over to {to}"),
+            Event::ConnHandedOver { .. } | Event::ConnTaken { .. } => conn::words(self),
             Event::RollbackStarted {
                 rollback, reason, ..
             } => format!("rolling back by `{rollback}`: {reason}"),

@@ -167,16 +167,31 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// A journal of nothing yet, to be followed line by line.
+    pub fn empty() -> Journal {
+        Journal {
+            records: Vec::new(),
+            valid_bytes: 0,
+            tail: Tail::Clean,
+        }
+    }
+
+    /// Verifies the next line, without its line feed, and adds it.
+    ///
+    /// # Errors
+    /// When it does not verify, or does not follow.
+    pub fn follow(&mut self, line: &[u8]) -> Result<(), JournalDamage> {
+        self.push(line)?;
+        self.valid_bytes += line.len() + 1;
+        Ok(())
+    }
+
     /// Reads and verifies a journal's bytes.
     ///
     /// # Errors
     /// When a finished record does not verify: its hash, its number, or the hash before it.
     pub fn read(bytes: &[u8]) -> Result<Journal, JournalDamage> {
-        let mut journal = Journal {
-            records: Vec::new(),
-            valid_bytes: 0,
-            tail: Tail::Clean,
-        };
+        let mut journal = Journal::empty();
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             journal.push(&rest[..end])?;

@@ -9,8 +9,10 @@ mod announce;
 mod apply;
 mod blocker;
 mod command;
+mod conn;
 mod decide;
 mod definition;
+mod effect;
 mod event;
 mod journal;
 mod left_out;
@@ -32,7 +34,8 @@ pub use definition::{
     Definition, GateDefinition, InputKind, ItemDefinition, MessageDefinition, Nature,
     PhaseDefinition, RoleDefinition, RollbackDefinition, Scope,
 };
-pub use event::{EffectOutcome, EffectRecord, Event};
+pub use effect::{EffectOutcome, EffectRecord};
+pub use event::Event;
 pub use journal::{GENESIS, Journal, JournalDamage, Record, Tail};
 pub use left_out::{FlagRecord, FlagSays, LeftOut};
 pub use pasted::PastedPlan;

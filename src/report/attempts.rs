@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::facts::{AttemptFacts, PartFacts};
 use crate::expectation::Finding;
-use crate::promotion::{EffectOutcome, Event, Record};
+use crate::promotion::{Event, Record};
 
 /// The attempts of each gate, in order.
 pub(super) fn attempts(records: &[Arc<Record>]) -> BTreeMap<String, Vec<AttemptFacts>> {
@@ -49,7 +49,7 @@ fn add(attempt: &mut AttemptFacts, record: &Record) {
     match &record.event {
         Event::EffectRecorded { effect, .. } => attempt.parts.push(PartFacts {
             name: effect.name.clone(),
-            outcome: outcome(effect.outcome).to_owned(),
+            outcome: effect.outcome.word().to_owned(),
             took_ms: effect.duration_ms,
             detail: effect.detail.clone(),
         }),
@@ -98,12 +98,4 @@ fn end(
     attempt.came_to = Some(came_to);
     attempt.finding = Some(finding.clone());
     attempt.evidence = evidence.cloned();
-}
-
-fn outcome(outcome: EffectOutcome) -> &'static str {
-    match outcome {
-        EffectOutcome::Committed => "committed",
-        EffectOutcome::RolledBack => "rolled back",
-        EffectOutcome::Unknown => "unknown",
-    }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::controlling::read_control;
 use super::findings::Findings;
 use super::gates::read_gates;
 use super::messages::read_messages;
@@ -97,6 +98,7 @@ fn read_top(
     let migrations_disabled_by = super::disabling::read(&mut top);
     let window = top.table("window", "the window").map(read_window);
     let targets = read_targets(&mut top);
+    let control = read_control(&mut top, &targets);
     let roles = read_roles(&mut top);
     let signatures = super::signing::read(&mut top, &roles);
     let mut names = known_first(&mut top, &targets, &roles, &vars);
@@ -133,6 +135,7 @@ fn read_top(
         migrations_disabled_by,
         signatures,
         break_glass,
+        control,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cloning;
 mod comparing;
+mod controlling;
 mod disabling;
 mod duration;
 mod elsewhere;
@@ -40,6 +41,7 @@ mod window;
 
 pub use cloning::{CloneDatabase, Mask, Previous};
 pub use comparing::{Against, Drift, SchemaVersion};
+pub use controlling::Control;
 pub use disabling::{DisabledBy, FLAG_VALUES, FlagMeaning, flag_meaning, line_value};
 pub use duration::{ParseDurationError, parse_duration};
 pub use elsewhere::{PlanProgram, PlanSource};

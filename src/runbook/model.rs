@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cloning::CloneDatabase;
 use super::comparing::{Drift, SchemaVersion};
+use super::controlling::Control;
 use super::disabling::DisabledBy;
 use super::elsewhere::PlanSource;
 use super::going_back::{Message, MessageGate, Restore, Rollback};
@@ -66,6 +67,8 @@ pub struct Runbook {
     pub migrations_disabled_by: DisabledBy,
     pub signatures: Option<Signatures>,
     pub break_glass: Option<SignedWaiver>,
+    /// Where other terminals follow the runs.
+    pub control: Option<Control>,
 }
 
 /// A named database.

@@ -122,7 +122,7 @@ fn read_environment(reader: &mut TableReader<'_, '_>) -> Environment {
     })
 }
 
-fn check_url(url: &At<String>, reader: &TableReader<'_, '_>) {
+pub(super) fn check_url(url: &At<String>, reader: &TableReader<'_, '_>) {
     if has_password(&url.value) {
         // What is encoded cannot be told apart: then all of it is concealed.
         if url.value.contains('%') || conceal(&url.value) == url.value {

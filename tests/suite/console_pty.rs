@@ -201,6 +201,10 @@ fn a_lost_terminal_answers_nothing() {
     assert_eq!(code(&mut pty), 130);
     let journal = place.journal();
     assert!(journal.contains("the terminal was lost"), "{journal}");
+    assert!(
+        journal.contains("run_held"),
+        "nothing is started before somebody is back"
+    );
     assert!(!journal.contains("cancel_requested"), "{journal}");
     assert!(journal.contains("\"summary\":\"exit 0\""), "{journal}");
 }

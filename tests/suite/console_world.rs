@@ -182,6 +182,7 @@ impl World {
             held: None,
             journal_error: None,
             notices: Vec::new(),
+            control: stagegate::engine::ControlView::default(),
         };
         World {
             runbook,

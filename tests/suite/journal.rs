@@ -351,7 +351,10 @@ fn what_people_type_is_cleaned_before_it_is_recorded() {
         reason: nasty.clone(),
     });
     world.console(&Command::Resume);
-    world.console(&Command::HandOver { to: nasty.clone() });
+    world.console(&Command::HandOver {
+        to: nasty.clone(),
+        epoch: None,
+    });
     for gate in ["checklist", "count", "backup", "migrate", "answer"] {
         world.pass(gate);
     }

@@ -194,7 +194,13 @@ fn a_run_as_a_whole_by_every_way_in() {
             },
             "CHE",
         ),
-        (Command::HandOver { to: "sam".into() }, "C"),
+        (
+            Command::HandOver {
+                to: "sam".into(),
+                epoch: None,
+            },
+            "C",
+        ),
         (Command::Abandon { reason: text() }, "C"),
     ];
     for (command, wanted) in commands {
@@ -230,7 +236,14 @@ fn a_terminal_run_accepts_nothing() {
                     (' ', Via::Console, Command::Resume),
                     (' ', Via::Console, Command::Close),
                     (' ', Via::Console, Command::Abandon { reason: text() }),
-                    (' ', Via::Console, Command::HandOver { to: text() }),
+                    (
+                        ' ',
+                        Via::Console,
+                        Command::HandOver {
+                            to: text(),
+                            epoch: None,
+                        },
+                    ),
                     (
                         ' ',
                         Via::Console,

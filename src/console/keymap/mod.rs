@@ -5,6 +5,7 @@ mod binding;
 mod comparing;
 mod giving;
 mod locks;
+mod passing;
 mod repository;
 mod signing;
 mod table;
@@ -17,12 +18,13 @@ use self::binding::Key::{Char, Code, Control};
 use self::comparing::COMPARING;
 use self::giving::GIVING;
 use self::locks::LOCKS;
+use self::passing::PASSING;
 use self::repository::{FILES, REPOSITORY};
 use self::signing::SIGNING;
 use self::table::{DIALOGS, TABLE};
 use super::model::Model;
-use super::screen::Screen;
 use super::screen::text::{Doc, Ink, cells, span};
+use super::screen::{Screen, conn};
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub enum Action {
     Back,
     Leave,
     Suspend,
+    /// Ask for the conn, take it, or answer whoever asks.
+    Conn,
     /// Choose at a gate that is at work.
     Choose,
 }
@@ -125,7 +129,11 @@ impl Binding {
 pub fn bindings() -> impl Iterator<Item = &'static Binding> {
     // The first are where the screen of differences is, or where there is anything to compare.
     let first = COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(LOCKS);
-    first.chain(GIVING).chain(SIGNING).chain(TABLE)
+    first
+        .chain(GIVING)
+        .chain(PASSING)
+        .chain(SIGNING)
+        .chain(TABLE)
 }
 
 /// What a key asks for on a screen.
@@ -151,6 +159,7 @@ pub fn action(key: KeyEvent, screen: Screen) -> Option<Action> {
 pub fn bar(model: &Model, width: usize) -> Vec<(&'static str, &'static str)> {
     let all: Vec<(&str, &str)> = bindings()
         .filter(|binding| binding.is_on(model.screen) || binding.on == On::Question)
+        .filter(|binding| !conn::is_dead(model, binding.action))
         .filter_map(|binding| Some((binding.shown, (binding.bar)(model)?)))
         .collect();
     let (last, first) = match all.len().checked_sub(2) {

@@ -51,6 +51,9 @@ fn of_moment(model: &Model) -> Option<Banner> {
         let text = format!("nothing more is started: {error}");
         return make(Loudness::Alarm, "JOURNAL CANNOT BE WRITTEN", text);
     }
+    if let Some(banner) = super::conn::banner(model) {
+        return Some(banner);
+    }
     if model.engine_gone {
         let text = "nothing is carried out or recorded any more; leave and resume the run";
         return make(Loudness::Alarm, "ENGINE ENDED", text.to_owned());
@@ -80,7 +83,8 @@ fn of_moment(model: &Model) -> Option<Banner> {
         let text = "as soon as the work has stopped; Esc stays".to_owned();
         return make(Loudness::Caution, "LEAVING", text);
     }
-    if let Some(banner) = of_status(&run.status) {
+    let watching = model.snapshot.control.watching.is_some();
+    if let Some(banner) = of_status(&run.status, watching) {
         return Some(banner);
     }
     if let Some(reminder) = run.reminder.as_ref().filter(|r| r.due <= model.now) {
@@ -103,10 +107,11 @@ fn of_moment(model: &Model) -> Option<Banner> {
 }
 
 /// What there is to say of a run that is held, or has ended otherwise than well.
-fn of_status(status: &RunStatus) -> Option<Banner> {
+fn of_status(status: &RunStatus, watching: bool) -> Option<Banner> {
     match status {
         RunStatus::Held(reason) => {
-            let text = format!("{reason}; H resumes");
+            let hint = if watching { "" } else { "; H resumes" };
+            let text = format!("{reason}{hint}");
             make(Loudness::Caution, "HELD", text)
         }
         RunStatus::Rejected(reason) => make(Loudness::Alarm, "REJECTED", reason.clone()),

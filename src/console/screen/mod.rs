@@ -7,6 +7,7 @@ mod banner;
 pub mod chart;
 pub mod choose;
 pub mod closing;
+pub mod conn;
 pub mod copy;
 pub mod detail;
 pub mod dialog;

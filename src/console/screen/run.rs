@@ -135,7 +135,8 @@ pub fn wanted_plan(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let id = gate.id.clone();
-    let done = gate.state.advances() || model.run().status.is_terminal();
+    let watched = model.snapshot.control.watching.is_some();
+    let done = watched || gate.state.advances() || model.run().status.is_terminal();
     let busy = model.run().at_work().is_some_and(|work| work.id == id);
     let known = model.snapshot.plans.contains_key(&id) || model.snapshot.planning.contains(&id);
     if done || busy || known || !model.asked.insert(id.clone()) {

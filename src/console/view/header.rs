@@ -10,7 +10,7 @@ use crate::console::model::Model;
 use crate::console::screen::layout::Layout;
 use crate::console::screen::text::{Ink, cells, clip, clip_start};
 use crate::console::screen::times::{minute, watch};
-use crate::console::screen::{Screen, banner, elsewhere, left_out, recovery_point};
+use crate::console::screen::{Screen, banner, conn, elsewhere, left_out, recovery_point};
 use crate::gate::TargetStatus;
 use crate::runbook::Environment;
 use crate::untrusted::clean_line;
@@ -97,6 +97,7 @@ fn who(model: &Model, room: usize) -> String {
             format!("{name}: not reached: {}", clean_line(reason))
         }
         Some(TargetStatus::Held(holder)) => format!("{name}: held by {}", clean_line(holder)),
+        _ if model.snapshot.control.watching.is_some() => format!("{name}: the holder's to reach"),
         Some(TargetStatus::NotAsked) | None => format!("{name}: not connected yet"),
     };
     clip(&said, room)
@@ -142,18 +143,12 @@ fn titles(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let run = model.run();
     let width = usize::from(area.width);
     let title = clean_line(&run.definition.title);
-    let (right, style) = match elsewhere(model).filter(|_| model.screen == Screen::Run) {
+    let watching = model.snapshot.control.watching.is_some();
+    let (right, style) = match elsewhere(model).filter(|_| model.screen == Screen::Run && !watching)
+    {
         Some(work) => (work, theme.ink(Ink::Accent)),
         None => {
-            let (id, conn) = (clean_line(&run.id), clean_line(&run.operator));
-            let full = format!("run {id} · conn {conn}");
-            // The end of an id tells runs apart; all of it is said on leaving.
-            let tail = id.rsplit('-').next().unwrap_or(&id);
-            let text = if cells(&full) + cells(&title) + 4 <= width {
-                full
-            } else {
-                format!("run …{tail} · conn {conn}")
-            };
+            let text = conn_words(model, (cells(&title), width));
             (text, theme.ink(Ink::Muted))
         }
     };
@@ -163,6 +158,33 @@ fn titles(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {
     let title = clip(&title, room);
     canvas.put(area.x + 1, area.y, &title, room, theme.ink(Ink::Strong));
     canvas.put(at, area.y, &right, width, style);
+}
+
+/// The run and who has its conn, as much as there is room for: what says how old it is, or that
+/// the copy lacks something, matters more than which run it is.
+fn conn_words(model: &Model, (title, width): (usize, usize)) -> String {
+    let run = model.run();
+    let (id, conn) = (clean_line(&run.id), clean_line(&run.operator));
+    let said = conn::line(model);
+    let who = match &said {
+        Some(line) if model.snapshot.control.watching.is_some() => line.clone(),
+        Some(line) => format!("conn {conn} · {line}"),
+        None => format!("conn {conn}"),
+    };
+    let room = width / 2 + 6;
+    let full = format!("run {id} · {who}");
+    if cells(&full) + title + 4 <= width && (said.is_none() || cells(&full) <= room) {
+        return full;
+    }
+    // The end of an id tells runs apart; all of it is said on leaving.
+    let tail = id.rsplit('-').next().unwrap_or(&id);
+    let short = format!("run …{tail} · {who}");
+    match said {
+        None => short,
+        Some(_) if cells(&short) <= room => short,
+        Some(_) if cells(&who) <= room => who,
+        Some(line) => line,
+    }
 }
 
 fn progress(canvas: &mut Canvas<'_>, area: Rect, model: &Model, theme: &Theme) {

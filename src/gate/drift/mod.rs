@@ -25,6 +25,8 @@ use crate::schema::{self, Comparison, Counted, IgnoreRule, Kind, ObjectId, Snaps
 /// The ledger is ours: it is in every database that a runbook has migrated, and in no canonical
 /// schema.
 const LEDGER: &str = "schema:stagegate";
+/// So is the schema through which other terminals follow runs.
+const CONTROL: &str = "schema:stagegate_control";
 
 /// How two sources are compared.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +44,11 @@ impl DriftOptions {
     /// The rules, and those that every comparison has.
     fn rules(&self) -> Vec<IgnoreRule> {
         let mut rules = self.ignore.clone();
-        rules.extend(LEDGER.parse::<IgnoreRule>());
+        rules.extend(
+            [LEDGER, CONTROL]
+                .iter()
+                .flat_map(|rule| rule.parse::<IgnoreRule>()),
+        );
         rules
     }
 

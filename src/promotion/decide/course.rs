@@ -85,14 +85,6 @@ pub(super) fn note(run: &Run, gate: Option<&str>, text: &str) -> Decided {
     }])
 }
 
-pub(super) fn hand_over(at: &Moment, to: &str) -> Decided {
-    needs_console(at, || "handing over the conn".to_owned())?;
-    if to.trim().is_empty() {
-        return Err(Refusal::ReasonTooShort(1));
-    }
-    Ok(vec![Event::ConnHandedOver { to: said(to) }])
-}
-
 pub(super) fn abandon(run: &Run, at: &Moment, reason: &str) -> Decided {
     needs_console(at, || "abandoning a run".to_owned())?;
     if let Some(busy) = run.at_work() {

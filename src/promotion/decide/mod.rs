@@ -2,6 +2,7 @@
 
 mod back;
 mod conditions;
+mod conn;
 mod course;
 mod examine;
 mod locks;
@@ -21,7 +22,7 @@ type Decided = Result<Vec<Event>, Refusal>;
 fn granted_after_the_end(run: &Run, command: &Command) -> bool {
     match command {
         Command::RollBack { .. } => matches!(run.status, RunStatus::Rejected(_)),
-        Command::Continue { .. } => run.rejected_may_go_back(),
+        Command::Continue { .. } | Command::TakeConn { .. } => run.rejected_may_go_back(),
         _ => false,
     }
 }
@@ -79,7 +80,7 @@ pub fn decide(run: Option<&Run>, command: &Command, at: &Moment) -> Decided {
         }]),
         Command::Resume => course::resume(run),
         Command::Note { gate, text } => course::note(run, gate.as_deref(), text),
-        Command::HandOver { to } => course::hand_over(at, to),
+        Command::HandOver { .. } | Command::TakeConn { .. } => conn::pass_on(run, at, command),
         Command::RollBack {
             rollback,
             reason,

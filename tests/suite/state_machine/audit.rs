@@ -108,7 +108,9 @@ impl Auditor {
             Event::RunRejected { .. } | Event::RunAbandoned { .. } | Event::RunClosed => {
                 self.end(record);
             }
-            Event::ConnHandedOver { .. } => assert_eq!(record.actor.via, Via::Console),
+            Event::ConnHandedOver { .. } | Event::ConnTaken { .. } => {
+                assert_eq!(record.actor.via, Via::Console);
+            }
             Event::TimelineSeen { .. } => assert_eq!(record.actor.via, Via::Engine),
             Event::FlagSeen { .. } | Event::GateLeftOut { .. } | Event::RecoveryBegun { .. } => {
                 self.outside(record);

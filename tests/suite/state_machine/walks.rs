@@ -333,7 +333,10 @@ pub(crate) fn command(run: &Run, asked: &Move) -> Command {
             gate: None,
             text: text("seen"),
         },
-        Move::HandOver => Command::HandOver { to: text("sam") },
+        Move::HandOver => Command::HandOver {
+            to: text("sam"),
+            epoch: None,
+        },
         Move::Abandon => Command::Abandon {
             reason: text("enough"),
         },

@@ -60,16 +60,7 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
         doc.hanging(&[span(Ink::Warning, "↻ ")], Ink::Warning, &text);
     }
     noted::from_outside(&mut doc, gate, &model.zone);
-    if let Some(waiver) = &gate.waiver {
-        doc.heading("Waived");
-        let by = format!(
-            "by {} at {}",
-            clean_line(&signers(waiver)),
-            clock(waiver.at, &model.zone)
-        );
-        doc.text(Ink::Muted, &by);
-        doc.text(Ink::Plain, &clean(&waiver.reason));
-    }
+    waived(&mut doc, model, gate);
     signed::waiver(&mut doc, model, gate);
     retrying(&mut doc, model, gate);
     let refused = gate.state.may_retry();
@@ -99,6 +90,19 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     }
     footer(&mut doc, model, gate);
     doc
+}
+
+fn waived(doc: &mut Doc, model: &Model, gate: &GateRecord) {
+    if let Some(waiver) = &gate.waiver {
+        doc.heading("Waived");
+        let by = format!(
+            "by {} at {}",
+            clean_line(&signers(waiver)),
+            clock(waiver.at, &model.zone)
+        );
+        doc.text(Ink::Muted, &by);
+        doc.text(Ink::Plain, &clean(&waiver.reason));
+    }
 }
 
 /// Who waived: those who signed, or the operator.

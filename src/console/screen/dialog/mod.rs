@@ -5,6 +5,7 @@
 
 mod back;
 mod choose;
+mod conn;
 mod decide;
 mod fields;
 mod given;
@@ -18,6 +19,7 @@ mod ways;
 
 pub use back::BackSheet;
 pub use choose::ChooseSheet;
+pub use conn::{ConnSheet, HandInSheet, TakeSheet};
 pub use decide::DecideSheet;
 pub use given::GivenSheet;
 pub use message::MessageSheet;
@@ -52,6 +54,12 @@ pub enum Dialog {
     Decide(DecideSheet),
     /// Something is canceled or ended because of a lock.
     Signal(Box<SignalSheet>),
+    /// Somebody asks for the conn.
+    Conn(Box<ConnSheet>),
+    /// The conn is taken from a holder who is gone.
+    Take(Box<TakeSheet>),
+    /// A text is handed in to the holder.
+    HandIn(Box<HandInSheet>),
     /// Work is in flight and the operator wants to leave.
     Quit,
     Help(Pager),
@@ -84,6 +92,12 @@ pub enum Answer {
     LoadReply(String),
     /// Give a text to the terminal's clipboard.
     Copy(String),
+    /// Say no to whoever asks for the conn.
+    RefuseConn(i64),
+    /// Take the conn from this epoch, whose holder is gone.
+    TakeConn(i64),
+    /// Hand a text in to the holder.
+    Pass(String),
     /// Leave while the work goes on to its end.
     LeaveRunning,
     /// Cancel the work, and leave when it has stopped.
@@ -131,6 +145,9 @@ impl Dialog {
             | Dialog::Back(_)
             | Dialog::Decide(_)
             | Dialog::Signal(_)
+            | Dialog::Conn(_)
+            | Dialog::Take(_)
+            | Dialog::HandIn(_)
             | Dialog::Choose(_) => true,
             Dialog::Prompt(prompt) => matches!(prompt.kind, PromptKind::Abandon),
             Dialog::Help(_) | Dialog::Message(_) => false,
@@ -154,6 +171,9 @@ impl Dialog {
             Dialog::Message(sheet) => sheet.key(key),
             Dialog::Given(sheet) => sheet.key(key),
             Dialog::Choose(sheet) => sheet.key(key),
+            Dialog::Conn(sheet) => sheet.key(key),
+            Dialog::Take(sheet) => sheet.key(key),
+            Dialog::HandIn(sheet) => sheet.key(key),
             Dialog::Quit => match key.code {
                 KeyCode::Char('l') => Answer::LeaveRunning,
                 KeyCode::Char('c') => Answer::CancelAndLeave,
@@ -175,7 +195,12 @@ impl Dialog {
             Dialog::Back(sheet) => sheet.paste(text),
             Dialog::Message(sheet) => sheet.paste(text),
             Dialog::Given(sheet) => sheet.paste(text),
-            Dialog::Choose(_) | Dialog::Quit | Dialog::Help(_) => {}
+            Dialog::Take(sheet) => sheet.refuse_paste(),
+            Dialog::Choose(_)
+            | Dialog::Conn(_)
+            | Dialog::HandIn(_)
+            | Dialog::Quit
+            | Dialog::Help(_) => {}
         }
     }
 
@@ -192,7 +217,8 @@ impl Dialog {
             Dialog::Message(sheet) => sheet.refused(reason),
             Dialog::Given(sheet) => sheet.refused(reason),
             Dialog::Choose(sheet) => sheet.refused(reason),
-            Dialog::Quit | Dialog::Help(_) => {}
+            Dialog::Conn(sheet) => sheet.refused(reason),
+            Dialog::Take(_) | Dialog::HandIn(_) | Dialog::Quit | Dialog::Help(_) => {}
         }
     }
 
@@ -209,6 +235,9 @@ impl Dialog {
             Dialog::Message(sheet) => sheet.sheet(width),
             Dialog::Given(sheet) => sheet.sheet(width),
             Dialog::Choose(sheet) => sheet.sheet(width),
+            Dialog::Conn(sheet) => sheet.sheet(width),
+            Dialog::Take(sheet) => sheet.sheet(width),
+            Dialog::HandIn(sheet) => sheet.sheet(width),
             Dialog::Quit => quit(width),
             Dialog::Help(_) => help(width),
         }
