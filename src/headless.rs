@@ -14,7 +14,7 @@ use self::given::flag_news;
 pub(crate) use self::given::left_out;
 pub(crate) use self::stop::Signals;
 use self::stop::{cancel, needs_answer, stopped};
-use self::words::{confirmed_by_a_person, needs_person, summary, waits_for_keys, word};
+use self::words::{confirmed_by_a_person, end_of, needs_person, summary, waits_for_keys, word};
 use crate::engine::{CommandError, EngineHandle, Request, Snapshot};
 use crate::gate::TargetStatus;
 use crate::promotion::signature::Purpose;
@@ -109,12 +109,7 @@ pub async fn run(
                 match carry_out(handle, next).await {
                     Ok(()) => continue,
                     Err(error) => {
-                        let end = match &error {
-                            CommandError::Refused(_)
-                            | CommandError::Plan(_)
-                            | CommandError::Signature(_) => End::NotPassed,
-                            _ => End::Journal,
-                        };
+                        let end = end_of(&error);
                         return walk.end(&snapshot, end, &error.to_string(), data, note);
                     }
                 }

@@ -1,7 +1,7 @@
 //! What a headless walk says when it stops.
 
 use super::{End, Next};
-use crate::engine::Snapshot;
+use crate::engine::{CommandError, Snapshot};
 use crate::promotion::signature::Purpose;
 use crate::promotion::{Decision, GateRecord};
 
@@ -75,4 +75,14 @@ pub(super) fn waits_for_keys(
             run.id
         ),
     )
+}
+
+/// How the walk ends when something that it asked for came to nothing.
+pub(super) fn end_of(error: &CommandError) -> End {
+    match error {
+        CommandError::Refused(_) | CommandError::Plan(_) | CommandError::Signature(_) => {
+            End::NotPassed
+        }
+        _ => End::Journal,
+    }
 }
