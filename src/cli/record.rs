@@ -16,12 +16,20 @@ const TELLING: [&str; 4] = ["PASSWORD", "SECRET", "TOKEN", "PASSPHRASE"];
 /// What is shorter would mask half of every screen.
 const SHORTEST: usize = 4;
 
-/// Begins the recording. Without one the run does not begin either: somebody wanted it.
-pub(super) fn begin(
-    mut console: Console,
+/// The console, recorded where a file was named for that.
+pub(super) fn recorded(
+    console: Option<color_eyre::Result<Console>>,
     handle: &EngineHandle,
-    path: PathBuf,
-) -> Result<Console, Exit> {
+    path: Option<PathBuf>,
+) -> Result<Option<color_eyre::Result<Console>>, Exit> {
+    match (console, path) {
+        (Some(Ok(console)), Some(path)) => Ok(Some(Ok(begin(console, handle, path)?))),
+        (console, _) => Ok(console),
+    }
+}
+
+/// Begins the recording. Without one the run does not begin either: somebody wanted it.
+fn begin(mut console: Console, handle: &EngineHandle, path: PathBuf) -> Result<Console, Exit> {
     let secrets = secrets(&handle.snapshot().runbook);
     let recording = Recording { path, secrets };
     match console.record(&recording) {

@@ -36,10 +36,9 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
     let Some(runs_folder) = runs_folder(&arguments.place) else {
         return Exit::Error;
     };
-    let via = if arguments.headless {
-        Via::Headless
-    } else {
-        Via::Console
+    let via = match arguments.headless {
+        true => Via::Headless,
+        false => Via::Console,
     };
     let options = OpenOptions {
         which,
@@ -62,14 +61,11 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
         return exit;
     }
     // The first frame waits for nothing that it does not show: threads come after it.
-    let console =
-        (!arguments.headless).then(|| console::open(&handle, console_options(arguments.look)));
-    let console = match (console, arguments.record) {
-        (Some(Ok(console)), Some(path)) => match super::record::begin(console, &handle, path) {
-            Ok(console) => Some(Ok(console)),
-            Err(exit) => return exit,
-        },
-        (console, _) => console,
+    let look = arguments.look;
+    let console = (!arguments.headless).then(|| console::open(&handle, console_options(look)));
+    let console = match super::record::recorded(console, &handle, arguments.record) {
+        Ok(console) => console,
+        Err(exit) => return exit,
     };
     let Ok(runtime) = runtime() else {
         return Exit::Error;
@@ -81,10 +77,7 @@ pub(super) fn run(arguments: RunArguments) -> Exit {
     }
     let exit = match console {
         None => runtime.block_on(walk_headless(handle, given, arguments.format)),
-        Some(console) => {
-            let look = arguments.look;
-            super::watch::from_holding(&runtime, (handle, console), &options, look)
-        }
+        Some(console) => super::watch::from_holding(&runtime, (handle, console), &options, look),
     };
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit

@@ -348,18 +348,8 @@ impl Driver {
         for effect in effects {
             match effect {
                 Effect::Command { command, origin } => {
-                    let handle = Arc::clone(&self.handle);
-                    self.answers.push(
-                        async move {
-                            let result = handle.command(command.clone()).await;
-                            Msg::Done {
-                                command,
-                                origin,
-                                result,
-                            }
-                        }
-                        .boxed_local(),
-                    );
+                    self.answers
+                        .push(given::command(&self.handle, command, origin));
                 }
                 Effect::Announce(announcement) => self.announce(announcement),
                 Effect::GivePlan { gate, text } => {

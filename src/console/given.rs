@@ -1,14 +1,33 @@
-//! Carries out what giving a plan asks for: hand it to the engine, read a file.
+//! Carries out what is given to the engine: commands, and plans that a person gives.
 
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use super::msg::Msg;
+use super::msg::{Msg, Origin};
 use crate::engine::EngineHandle;
+use crate::promotion::Command;
 use crate::sql::elsewhere::{self, LARGEST_PLAN};
 use crate::untrusted::clean_line;
+
+/// Asks for a command.
+pub(super) fn command(
+    handle: &Arc<EngineHandle>,
+    command: Command,
+    origin: Origin,
+) -> LocalBoxFuture<'static, Msg> {
+    let handle = Arc::clone(handle);
+    async move {
+        let result = handle.command(command.clone()).await;
+        Msg::Done {
+            command,
+            origin,
+            result,
+        }
+    }
+    .boxed_local()
+}
 
 /// Gives a gate a plan.
 pub(super) fn give(

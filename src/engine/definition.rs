@@ -13,7 +13,7 @@ use crate::runbook::{
 };
 
 /// Makes the definition that a run's first record holds, but for the lists of keys, which
-/// [`super::signers`] adds from the disk.
+/// [`super::pin_signers`] adds from the disk.
 pub fn definition(runbook: &Runbook) -> Definition {
     Definition {
         title: runbook.title.clone(),

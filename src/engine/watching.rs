@@ -17,7 +17,7 @@ use crate::control::watch::{LookError, Seen, Source};
 use crate::control::{documents, remembered};
 use crate::gate::{Evidence, Feed};
 use crate::promotion::{Actor, Journal, Run, judge};
-use crate::runbook;
+use crate::runbook::{self, Runbook};
 use crate::untrusted::clean_line;
 
 /// How often it is looked even if nobody says that there is anything new.
@@ -75,26 +75,12 @@ pub async fn watch(mut options: WatchOptions) -> Result<EngineHandle, WatchError
         may_ask: matches!(options.source, Source::Schema(_)),
         asked: None,
     };
-    let view = Snapshot {
-        run: Arc::new(run),
-        runbook: Arc::new(runbook),
-        records: Arc::new(journal.records.clone()),
-        plans: BTreeMap::new(),
-        planning: std::collections::BTreeSet::new(),
-        evidence: BTreeMap::new(),
-        targets: BTreeMap::new(),
-        reconciling: None,
-        doubts: BTreeMap::new(),
-        retrying: None,
-        held: None,
-        journal_error: None,
-        notices: Vec::new(),
-        control: ControlView {
-            read_only: options.reason.clone(),
-            watching: Some(watching),
-            ..ControlView::default()
-        },
+    let control = ControlView {
+        read_only: options.reason.clone(),
+        watching: Some(watching),
+        ..ControlView::default()
     };
+    let view = first_view(run, runbook, &journal, control);
     let (snapshots, watched) = watch::channel(Arc::new(view.clone()));
     let (requests, asked) = mpsc::channel(QUEUE);
     // What belongs to a run of another machine stays apart from the runs of this one.
@@ -126,6 +112,25 @@ pub async fn watch(mut options: WatchOptions) -> Result<EngineHandle, WatchError
         asleep: Mutex::new(None),
         thread: Mutex::new(None),
     })
+}
+
+fn first_view(run: Run, runbook: Runbook, journal: &Journal, control: ControlView) -> Snapshot {
+    Snapshot {
+        run: Arc::new(run),
+        runbook: Arc::new(runbook),
+        records: Arc::new(journal.records.clone()),
+        plans: BTreeMap::new(),
+        planning: std::collections::BTreeSet::new(),
+        evidence: BTreeMap::new(),
+        targets: BTreeMap::new(),
+        reconciling: None,
+        doubts: BTreeMap::new(),
+        retrying: None,
+        held: None,
+        journal_error: None,
+        notices: Vec::new(),
+        control,
+    }
 }
 
 /// What was handed in and is not answered.

@@ -20,7 +20,6 @@ mod verify;
 mod verify_chain;
 mod verify_database;
 mod verify_documents;
-mod verify_signatures;
 mod withheld;
 
 pub use bundle::{BundleError, write as write_bundle};

@@ -6,6 +6,7 @@ use super::verify::Checked;
 use crate::engine::Snapshot;
 use crate::expectation::Verdict;
 use crate::gate::Evidence;
+use crate::promotion::signature::audit;
 use crate::promotion::{Event, GateState, Journal, Record, Run, Tail};
 
 /// Says how long the chain is; reading it has checked every hash.
@@ -68,9 +69,6 @@ fn impossible(run: &Run, record: &Arc<Record>) -> Option<String> {
             let passed = finding.verdict == Verdict::Passed;
             (passed && !began).then(|| format!("gate `{gate}` passes, and it was {}", state.word()))
         }
-        Event::SignatureAccepted(accepted) => {
-            super::verify_signatures::wrong(run, record, accepted)
-        }
         Event::RunClosed => {
             let open = run.current()?;
             let word = open.state.word();
@@ -80,6 +78,19 @@ fn impossible(run: &Run, record: &Arc<Record>) -> Option<String> {
             ))
         }
         _ => None,
+    }
+}
+
+/// Verifies every signature that counted, as the run stood when it came.
+pub(super) fn signatures(journal: &Journal) -> Option<Checked> {
+    let what = "signatures";
+    match audit(&journal.records) {
+        Ok(signed) if signed.is_empty() => None,
+        Ok(signed) => {
+            let words = "verify: the person's key, the role, the very bytes, in time";
+            Some(Checked::good(what, format!("{} {words}", signed.len())))
+        }
+        Err((seq, why)) => Some(Checked::wrong(what, why).at(seq)),
     }
 }
 

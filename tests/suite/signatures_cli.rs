@@ -8,7 +8,7 @@ use std::time::Duration;
 use stagegate::engine::{EngineHandle, OpenOptions, Which};
 use stagegate::postgres::environment::Environment;
 use stagegate::promotion::signature::Purpose;
-use stagegate::promotion::{Event, GateState, RunStatus, Via};
+use stagegate::promotion::{Event, GateState, Run, RunStatus, Via};
 
 use crate::signatures_world::{DOMAIN, Keys, PARTIES, sign_with, signature_of};
 use crate::site::{BINARY, Ended, ended};
@@ -322,41 +322,62 @@ fn what_changes_below_voids_signatures_and_new_statements_lie_there() {
     desk.headless(&["--resume"]).exits(0);
 }
 
-#[test]
-fn the_run_takes_replies_from_its_folder() {
-    let desk = Desk::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let handle = desk.open(&runtime, Which::New(desk.folder().join("runbook.toml")));
-    let until = |what: &str, wanted: &dyn Fn(&stagegate::promotion::Run) -> bool| {
-        let mut snapshots = handle.snapshots();
-        let waited = runtime.block_on(async {
-            let seen = snapshots.wait_for(|snapshot| wanted(&snapshot.run));
-            tokio::time::timeout(Duration::from_secs(30), seen)
-                .await
-                .is_ok()
+/// An engine in this process, at the sign-off of a desk's run.
+struct Open<'a> {
+    desk: &'a Desk,
+    runtime: tokio::runtime::Runtime,
+    handle: EngineHandle,
+}
+
+impl Open<'_> {
+    fn at_signoff(desk: &Desk) -> Open<'_> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let which = Which::New(desk.folder().join("runbook.toml"));
+        let handle = desk.open(&runtime, which);
+        let open = Open {
+            desk,
+            runtime,
+            handle,
+        };
+        let start = stagegate::promotion::Command::Start {
+            gate: "look".into(),
+            plan: None,
+            typed_name: None,
+        };
+        open.runtime.block_on(open.handle.command(start)).unwrap();
+        open.until("look passed", |run| {
+            run.gate("look").unwrap().state == GateState::Passed
         });
-        assert!(
-            waited,
-            "never: {what}; {:#?}",
-            handle.snapshot().run.gate("accept")
-        );
-    };
-    let start = stagegate::promotion::Command::Start {
-        gate: "look".into(),
-        plan: None,
-        typed_name: None,
-    };
-    runtime.block_on(handle.command(start)).unwrap();
-    until("look passed", &|run| {
-        run.gate("look").unwrap().state == GateState::Passed
-    });
-    let issued = handle.issue_statements("accept".into(), Purpose::Signoff, String::new());
-    runtime.block_on(issued).unwrap();
-    // The stock program writes its signature beside the statement.
-    let sign_beside = |role: &str, person: &str| {
+        let purpose = Purpose::Signoff;
+        let issued = open
+            .handle
+            .issue_statements("accept".into(), purpose, String::new());
+        open.runtime.block_on(issued).unwrap();
+        open
+    }
+
+    fn until(&self, what: &str, wanted: impl Fn(&Run) -> bool) {
+        let mut snapshots = self.handle.snapshots();
+        let waited = self.runtime.block_on(async {
+            let seen = snapshots.wait_for(|snapshot| wanted(&snapshot.run));
+            let waited = tokio::time::timeout(Duration::from_secs(30), seen).await;
+            waited.is_ok()
+        });
+        let run = self.handle.snapshot().run.clone();
+        assert!(waited, "never: {what}; {:#?}", run.gate("accept"));
+    }
+
+    fn until_signed(&self, role: &str) {
+        self.until(role, |run| {
+            run.gate("accept").unwrap().signed.of_role(role).is_some()
+        });
+    }
+
+    /// The stock program writes its signature beside the statement.
+    fn sign_beside(&self, role: &str, person: &str) {
         let made = Command::new("ssh-keygen")
             .args([
                 "-q",
@@ -364,45 +385,41 @@ fn the_run_takes_replies_from_its_folder() {
                 "sign",
                 "-n",
                 &format!("{role}.signoff.{DOMAIN}"),
-                "-f",
             ])
-            .arg(desk.keys.path(person))
-            .arg(desk.statement(role, "approve"))
+            .arg("-f")
+            .arg(self.desk.keys.path(person))
+            .arg(self.desk.statement(role, "approve"))
             .status();
         assert!(made.unwrap().success());
-    };
-    sign_beside("dba", "ana@example.com");
-    until("ana", &|run| {
-        run.gate("accept").unwrap().signed.of_role("dba").is_some()
-    });
+    }
+}
+
+#[test]
+fn the_run_takes_replies_from_its_folder() {
+    let desk = Desk::new();
+    let open = Open::at_signoff(&desk);
+    open.sign_beside("dba", "ana@example.com");
+    open.until_signed("dba");
     let statements = desk.run_folder().join("statements");
     std::fs::write(statements.join("nonsense.signed"), "not a signature").unwrap();
-    let refused =
-        |run: &stagegate::promotion::Run| !run.gate("accept").unwrap().signed.refused.is_empty();
-    until("nonsense is refused", &refused);
+    open.until("nonsense is refused", |run| {
+        !run.gate("accept").unwrap().signed.refused.is_empty()
+    });
     // Somebody else on this machine hands in while the run is open here.
     let sam = desk.sign("security", &[]);
     desk.hand_in(&[&sam])
         .exits(0)
         .says("The run is open elsewhere");
-    until("sam", &|run| {
-        run.gate("accept")
-            .unwrap()
-            .signed
-            .of_role("security")
-            .is_some()
-    });
-    sign_beside("release", "lee@example.com");
-    sign_beside("business", "kim@example.com");
-    until("all", &|run| {
+    open.until_signed("security");
+    open.sign_beside("release", "lee@example.com");
+    open.sign_beside("business", "kim@example.com");
+    open.until("all", |run| {
         run.gate("accept").unwrap().state == GateState::Passed
     });
-    let snapshot = handle.snapshot();
+    let snapshot = open.handle.snapshot();
     let accepted = |event: &Event| matches!(event, Event::SignatureAccepted(_));
-    let mut vias = snapshot
-        .records
-        .iter()
-        .filter(|record| accepted(&record.event));
+    let records = snapshot.records.iter();
+    let mut vias = records.filter(|record| accepted(&record.event));
     assert!(
         vias.all(|record| record.actor.via == Via::Engine),
         "nobody at the console did it"
@@ -411,5 +428,5 @@ fn the_run_takes_replies_from_its_folder() {
     assert_eq!(crate::site::names(&statements.join("refused")).len(), 1);
     assert_eq!(snapshot.run.status, RunStatus::Open);
     drop(snapshot);
-    handle.close();
+    open.handle.close();
 }

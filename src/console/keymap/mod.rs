@@ -136,6 +136,14 @@ pub fn bindings() -> impl Iterator<Item = &'static Binding> {
         .chain(TABLE)
 }
 
+/// All lines of the table as help lists them: what is there at every gate comes before what some
+/// gates add.
+fn listed() -> impl Iterator<Item = &'static Binding> {
+    let added = GIVING.iter().chain(PASSING).chain(SIGNING);
+    let screens = COMPARING.iter().chain(FILES).chain(REPOSITORY).chain(LOCKS);
+    screens.chain(TABLE).chain(added)
+}
+
 /// What a key asks for on a screen.
 pub fn action(key: KeyEvent, screen: Screen) -> Option<Action> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -255,7 +263,7 @@ fn help_of(width: usize, sections: &[(On, &str)]) -> Doc {
     let mut doc = Doc::new(width);
     for (on, title) in sections {
         doc.heading(title);
-        for binding in bindings().filter(|binding| binding.on == *on) {
+        for binding in listed().filter(|binding| binding.on == *on) {
             let lead = span(Ink::Strong, format!("{:<8}", binding.shown));
             doc.hanging(&[lead], Ink::Plain, binding.words);
         }
@@ -280,7 +288,7 @@ pub fn table_markdown() -> String {
         On::Everywhere => "everywhere",
     };
     for (on, _) in SECTIONS {
-        for binding in bindings().filter(|binding| binding.on == on) {
+        for binding in listed().filter(|binding| binding.on == on) {
             let (key, words) = (binding.shown, binding.words);
             out.push_str(&format!("| `{key}` | {} | {words} |\n", place(on)));
         }

@@ -8,13 +8,15 @@ use crate::console::msg::Effect;
 use crate::console::signing::{SigningEffect, SigningNews};
 use crate::engine::CommandError;
 use crate::promotion::signature::{Issued, Purpose};
-use crate::promotion::{Command, Nature};
+use crate::promotion::{Command, GateState, Nature};
 use crate::untrusted::clean_line;
 
 /// The statements of the selected gate that wait for signatures and may still be signed.
 pub fn waiting(model: &Model) -> Option<&Issued> {
     let issued = model.gate()?.signed.issued.as_ref()?;
-    let open = !model.gate()?.state.advances() && model.now < issued.expires;
+    let state = model.gate()?.state;
+    let signed = state == GateState::Running || state.may_retry();
+    let open = signed && model.now < issued.expires;
     Some(issued).filter(|_| open)
 }
 

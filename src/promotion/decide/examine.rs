@@ -6,7 +6,7 @@ use super::conditions::said;
 use crate::promotion::signature::{
     AllowedSigners, Issued, KeyStatement, Purpose, Reply, Revoked, SignatureFault, verify,
 };
-use crate::promotion::{Event, GateRecord, Nature, Run};
+use crate::promotion::{Event, GateRecord, GateState, Nature, Run};
 
 /// A signer's remark is read in a table.
 const LONGEST_NOTE: usize = 500;
@@ -179,6 +179,16 @@ impl Examiner<'_> {
                 "no statement of a {what} waits for a signature there"
             ));
         };
+        let waits = match issued.purpose {
+            Purpose::Signoff => gate.state == GateState::Running,
+            _ => gate.state.may_retry(),
+        };
+        if !waits {
+            return refuse(format!(
+                "the gate is {}; nothing is signed there",
+                gate.state.word()
+            ));
+        }
         if let Err(why) = self.may_sign(gate, statement) {
             return refuse(why);
         }

@@ -184,6 +184,8 @@ fn accept(
 ) -> Decided {
     let statement = examined.statement;
     let record = find(run, &statement.gate)?;
+    // Not while the run goes back, and not past a gate that has not passed.
+    may_move(run, &record.id)?;
     let words = statement.words();
     let (purpose, decision, expires) = (statement.purpose, statement.decision, statement.expires);
     let needed = run
@@ -211,7 +213,6 @@ fn accept(
         (_, Decision::Reject) => events.push(voided(record, words)),
         (Purpose::Signoff, Decision::Approve) if last => events.push(approved(record, needed)),
         (_, Decision::Approve) if last => {
-            may_move(run, &record.id)?;
             let reason = statement.reason.clone();
             let mut signed = record.signed.signatures.clone();
             signed.push(Signed {

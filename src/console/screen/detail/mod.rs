@@ -60,7 +60,9 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
         doc.hanging(&[span(Ink::Warning, "↻ ")], Ink::Warning, &text);
     }
     noted::from_outside(&mut doc, gate, &model.zone);
-    waived(&mut doc, model, gate);
+    if let Some(waiver) = &gate.waiver {
+        waived(&mut doc, model, waiver);
+    }
     signed::waiver(&mut doc, model, gate);
     retrying(&mut doc, model, gate);
     let refused = gate.state.may_retry();
@@ -92,25 +94,16 @@ pub fn page(model: &Model, width: usize, height: usize) -> Doc {
     doc
 }
 
-fn waived(doc: &mut Doc, model: &Model, gate: &GateRecord) {
-    if let Some(waiver) = &gate.waiver {
-        doc.heading("Waived");
-        let by = format!(
-            "by {} at {}",
-            clean_line(&signers(waiver)),
-            clock(waiver.at, &model.zone)
-        );
-        doc.text(Ink::Muted, &by);
-        doc.text(Ink::Plain, &clean(&waiver.reason));
-    }
-}
-
-/// Who waived: those who signed, or the operator.
-fn signers(waiver: &Waiver) -> String {
-    match &waiver.signed {
+/// Who waived, those who signed or the operator, and why.
+fn waived(doc: &mut Doc, model: &Model, waiver: &Waiver) {
+    let who = match &waiver.signed {
         Some(signed) => signed.by.join(", "),
         None => waiver.by.clone(),
-    }
+    };
+    let at = clock(waiver.at, &model.zone);
+    doc.heading("Waived");
+    doc.text(Ink::Muted, &format!("by {} at {at}", clean_line(&who)));
+    doc.text(Ink::Plain, &clean(&waiver.reason));
 }
 
 fn title(doc: &mut Doc, model: &Model, gate: &GateRecord, definition: &GateDefinition) {

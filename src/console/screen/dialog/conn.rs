@@ -164,7 +164,7 @@ impl HandInSheet {
 
     pub(super) fn key(&mut self, key: KeyEvent) -> Answer {
         match key.code {
-            KeyCode::Char('y') => Answer::HandIn(std::mem::take(&mut self.text)),
+            KeyCode::Char('y') => Answer::Pass(std::mem::take(&mut self.text)),
             KeyCode::Char('n') => Answer::Close,
             _ => Answer::Stay,
         }
