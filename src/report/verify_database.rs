@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::verify::Checked;
+use crate::control::Address;
+use crate::control::watch::witnessed;
 use crate::engine::Snapshot;
 use crate::gate::{Evidence, FileState, Targets};
 use crate::postgres::environment::Environment;
 use crate::postgres::ledger_heads::{self, LedgerHead};
 use crate::postgres::session::SessionSettings;
 use crate::promotion::{Record, Witness, judge};
+use crate::runbook::Control;
 
 /// Compares the ledger of every target that the run migrated with the journal. A database that
 /// cannot be asked from here is said, and does not count.
@@ -21,8 +24,11 @@ pub async fn ask_databases(snapshot: &Snapshot, surroundings: Environment) -> Ve
         .filter(|gate| gate.migrates)
         .filter_map(|gate| runbook.gate(&gate.id)?.kind.target())
         .collect();
-    let targets = Targets::new(&run.id, runbook, surroundings);
     let mut checks = Vec::new();
+    if let Some(control) = &runbook.control {
+        checks.push(copied(control, snapshot, &surroundings).await);
+    }
+    let targets = Targets::new(&run.id, runbook, surroundings);
     for target in migrated {
         let what = format!("ledger of {target}");
         let asked = async {
@@ -38,6 +44,34 @@ pub async fn ask_databases(snapshot: &Snapshot, surroundings: Environment) -> Ve
         }
     }
     checks
+}
+
+/// Compares the copy in the control schema with the journal: it may be behind, and never ahead.
+async fn copied(control: &Control, snapshot: &Snapshot, surroundings: &Environment) -> Checked {
+    let what = "control schema";
+    let address = match Address::of(control, surroundings) {
+        Ok(address) => address,
+        Err(trouble) => return Checked::unchecked(what, format!("not asked: {trouble}")),
+    };
+    let place = address.describe();
+    match witnessed(&address, &snapshot.run.id).await {
+        Err(trouble) => Checked::unchecked(what, format!("not asked: {trouble}")),
+        Ok(None) => Checked::unchecked(what, format!("nothing of this run is in {place}")),
+        Ok(Some((seq, hash))) => {
+            let witness = Witness {
+                seq,
+                hash,
+                place: format!("the control schema in {place}"),
+            };
+            match judge(&snapshot.records, &[witness]).first() {
+                Some(behind) => Checked::wrong(what, behind.words()).at(seq),
+                None => Checked::good(
+                    what,
+                    format!("{place} has seen record {seq} of this journal"),
+                ),
+            }
+        }
+    }
 }
 
 fn compare(what: &str, target: &str, heads: &[LedgerHead], snapshot: &Snapshot) -> Checked {

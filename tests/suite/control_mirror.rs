@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use stagegate::control::mirror::State;
-use stagegate::engine::{CommandError, Snapshot};
+use stagegate::engine::{CommandError, Snapshot, Which};
 use stagegate::promotion::Command;
+use stagegate::report::Found;
 
 use crate::control_world::{CUT, PASS, PEOPLE, STALL, World};
 use crate::site::{BINARY, ended};
@@ -237,7 +238,27 @@ fn a_journal_that_was_put_back_is_only_looked_at() {
         .exits(6)
         .says("is behind its witnesses: the journal ends at record 2; the control schema in");
     assert_eq!(world.journal("one", &run), shorter, "nothing was appended");
+    let asked = || {
+        let folder = world.runs("one").join(&run);
+        let snapshot = stagegate::engine::read_run(&folder).unwrap().snapshot;
+        let around = world
+            .options("one", "ana", Which::Named(run.clone()))
+            .surroundings;
+        let checks = stagegate::report::ask_databases(&snapshot, around);
+        let checks = world.runtime.block_on(checks);
+        let control = checks
+            .into_iter()
+            .find(|check| check.what == "control schema");
+        control.unwrap().found
+    };
+    let found = asked();
+    let Found::Wrong(words) = &found else {
+        panic!("{found:?}");
+    };
+    assert!(words.contains("the journal ends at record 2"), "{words}");
     // With the whole journal it goes on.
     std::fs::write(&path, &whole).unwrap();
     headless(&world, &["--resume", &run]).exits(4);
+    let found = asked();
+    assert!(matches!(found, Found::Good(_)), "{found:?}");
 }

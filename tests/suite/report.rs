@@ -290,6 +290,13 @@ fn a_journal_that_was_cut_off_cleanly_is_behind_the_ledger() {
         .exits(1)
         .shows("WRONG      ledger of db")
         .shows("has seen record");
+    // It is not gone on with either, and nothing is written into it.
+    let before = fs::read(&journal).unwrap();
+    site.resume()
+        .exits(6)
+        .says("is behind its witnesses")
+        .says("the ledger of db, at db/1.sql, has seen record");
+    assert_eq!(fs::read(&journal).unwrap(), before);
 }
 
 #[test]
