@@ -89,8 +89,8 @@ impl Console {
     pub fn record(&mut self, recording: &Recording) -> std::io::Result<()> {
         let Console(driver) = self;
         let title = driver.model.run().definition.title.clone();
-        let size = driver.screen.size()?;
-        let recorder = Recorder::begin(&recording.path, &title, size, &recording.secrets)?;
+        let from = (driver.screen.size()?, driver.model.run().seq);
+        let recorder = Recorder::begin(&recording.path, &title, from, &recording.secrets)?;
         driver.recorder = Some(recorder);
         driver.model.dirty = true;
         Ok(())

@@ -30,14 +30,15 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a recording of `size` cells; `secrets` are masked in it.
+    /// Begins a recording of `size` cells; `secrets` are masked in it. Gates that were started by the
+    /// record `marked` and before get no marker.
     ///
     /// # Errors
     /// When the file is there already, or cannot be written.
     pub(super) fn begin(
         path: &Path,
         title: &str,
-        size: (u16, u16),
+        (size, marked): ((u16, u16), u64),
         secrets: &[String],
     ) -> io::Result<Recorder> {
         if path.exists() {
@@ -56,7 +57,7 @@ impl Recorder {
             last: Instant::now(),
             shown: None,
             pieces: secrets.iter().map(|secret| pieces(secret)).collect(),
-            marked: 0,
+            marked,
         })
     }
 
@@ -207,7 +208,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.cast");
         let secrets = ["s3cret".to_owned()];
-        let mut recorder = Recorder::begin(&path, "Run", (12, 1), &secrets).unwrap();
+        let mut recorder = Recorder::begin(&path, "Run", ((12, 1), 0), &secrets).unwrap();
         recorder
             .frame(&Buffer::with_lines(["is s3cret 1 "]))
             .unwrap();
@@ -232,6 +233,6 @@ mod tests {
             "a frame that is the same is not written:\n{text}"
         );
         assert!(!text.contains("s3cret"), "{text}");
-        assert!(Recorder::begin(&path, "Run", (12, 1), &[]).is_err());
+        assert!(Recorder::begin(&path, "Run", ((12, 1), 0), &[]).is_err());
     }
 }

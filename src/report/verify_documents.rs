@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::ErrorKind::NotFound;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,8 +65,9 @@ pub(super) fn named(records: &[Arc<Record>]) -> Named {
 pub(super) fn documents(folder: &Path, records: &[Arc<Record>]) -> Vec<Checked> {
     let named = named(records);
     let withheld = withheld(folder);
+    let taken = taken_at(records);
     let mut checks = Vec::new();
-    let mut held = 0;
+    let (mut held, mut elsewhere) = (0, 0);
     for (path, (wanted, seq)) in &named {
         let found = File::open(folder.join(path)).and_then(digest_of);
         match found {
@@ -75,6 +77,9 @@ pub(super) fn documents(folder: &Path, records: &[Arc<Record>]) -> Vec<Checked> 
                 checks.push(Checked::wrong("documents", words).at(*seq));
             }
             Err(_) if withheld.get(path) == Some(wanted) => held += 1,
+            Err(error) if error.kind() == NotFound && *seq < taken && stays_behind(path) => {
+                elsewhere += 1;
+            }
             Err(error) => {
                 let words = format!("{path}, which record {seq} names, cannot be read: {error}");
                 checks.push(Checked::wrong("documents", words).at(*seq));
@@ -86,8 +91,16 @@ pub(super) fn documents(folder: &Path, records: &[Arc<Record>]) -> Vec<Checked> 
         n => format!("; {n} with rows of queries did not travel"),
     };
     if checks.is_empty() {
-        let words = format!("{} are what the journal says{held}", named.len());
+        let here = named.len() - elsewhere;
+        let words = format!("{here} are what the journal says{held}");
         checks.push(Checked::good("documents", words));
+    }
+    if elsewhere > 0 {
+        let words = "with what programs wrote lie where the conn was before";
+        checks.push(Checked::unchecked(
+            "documents",
+            format!("{elsewhere} {words}"),
+        ));
     }
     checks.extend(messages(folder, records));
     let unnamed = unnamed(folder, &named, records);
@@ -99,6 +112,18 @@ pub(super) fn documents(folder: &Path, records: &[Arc<Record>]) -> Vec<Checked> 
         checks.push(Checked::unchecked("documents", words));
     }
     checks
+}
+
+/// The last record by which the conn came to another terminal, where it did.
+fn taken_at(records: &[Arc<Record>]) -> u64 {
+    let taken = |record: &&Arc<Record>| matches!(record.event, Event::ConnTaken { .. });
+    let last = records.iter().rev().find(taken);
+    last.map_or(0, |record| record.seq)
+}
+
+/// What programs wrote and what was sampled is not copied to other terminals.
+fn stays_behind(path: &str) -> bool {
+    path.starts_with("outputs/") || path.starts_with("samples/")
 }
 
 /// Messages are found by their digest: their names are made of the moment.

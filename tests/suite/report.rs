@@ -327,6 +327,35 @@ fn a_record_that_verifies_and_cannot_have_been_is_named() {
 }
 
 #[test]
+fn what_stayed_with_an_earlier_holder_is_said_and_is_not_wrong() {
+    use stagegate::promotion::{Event, Journal, Record};
+    let site = site();
+    let folder = site.run_folder();
+    let journal = folder.join("journal.jsonl");
+    fs::remove_file(folder.join("outputs/who-1.log")).unwrap();
+    asks(&site, &["verify", "--no-database"])
+        .exits(1)
+        .shows("outputs/who-1.log, which record");
+    let mut bytes = fs::read(&journal).unwrap();
+    let read = Journal::read(&bytes).unwrap();
+    let last = read.records.last().unwrap();
+    let event = Event::ConnTaken {
+        from: "otto@one".into(),
+        epoch: 2,
+        unanswered: false,
+    };
+    let made = Record::after(read.last(), last.time, &last.actor, event);
+    bytes.extend(made.unwrap().1);
+    fs::write(&journal, bytes).unwrap();
+    asks(&site, &["verify", "--no-database"])
+        .exits(0)
+        .shows("unchecked  documents: 1 with what programs wrote lie where the conn was before");
+    // What is there must still be what it was.
+    fs::write(folder.join("outputs/count-1.log"), "other").unwrap();
+    asks(&site, &["verify", "--no-database"]).exits(1);
+}
+
+#[test]
 fn what_is_no_run_is_said() {
     let site = Site::new();
     let none = ["--runs-dir", "runs"];
