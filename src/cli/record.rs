@@ -55,8 +55,10 @@ fn begin(mut console: Console, handle: &EngineHandle, path: PathBuf) -> Result<C
 /// The passwords of the run's databases, and variables whose names say that they are secret.
 fn secrets(runbook: &Runbook) -> Vec<String> {
     let around = Environment::of_process();
-    let passwords = runbook.targets.values().filter_map(|target| {
-        let info = Conninfo::resolve(&target.url, &around).ok()?;
+    let targets = runbook.targets.values().map(|target| &target.url);
+    let control = runbook.control.iter().map(|control| &control.url);
+    let passwords = targets.chain(control).filter_map(|url| {
+        let info = Conninfo::resolve(url, &around).ok()?;
         Some(info.password?.expose_secret().to_owned())
     });
     let telling = std::env::vars_os().filter_map(|(name, value)| {

@@ -56,20 +56,24 @@ pub(super) struct BundleArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Computes everything again: each record's hash and the chain, the digests of all documents, the run
-that the records fold to, verdicts from their evidence. Then it asks the run's databases, where their
-addresses are known here, whether their ledgers remember the same journal.
+that the records fold to, verdicts from their evidence. Then it asks the databases of a run, where their
+addresses are known here, whether their ledgers remember the same journal. The databases that a bundle
+names are asked only with --database: whoever made the bundle chose the addresses.
 
 Exit code 0: it holds. 1: something is wrong; the first record that is wrong is named.
 Checks that could not be made here are said and do not count.
 
   stagegate verify 20261121-031500-1f3a
-  stagegate verify stagegate-20261121-031500-1f3a.tar.zst --no-database")]
+  stagegate verify stagegate-20261121-031500-1f3a.tar.zst")]
 pub(super) struct VerifyArguments {
     /// A run, by its name or its folder, or a bundle's file
     pub(super) run: String,
     /// Ask no database
     #[arg(long)]
     pub(super) no_database: bool,
+    /// Ask the databases that a bundle names: only where you trust whoever made it
+    #[arg(long, conflicts_with = "no_database")]
+    pub(super) database: bool,
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
     #[command(flatten)]

@@ -26,9 +26,14 @@ pub(super) fn run(arguments: &VerifyArguments) -> Exit {
         };
         report::verify(&folder)
     };
-    let verification = match arguments.no_database {
-        true => verification,
-        false => with_databases(verification),
+    // A bundle comes from anybody, and so do the addresses in it.
+    let asks = match file.is_file() {
+        true => arguments.database,
+        false => !arguments.no_database,
+    };
+    let verification = match asks {
+        true => with_databases(verification),
+        false => verification,
     };
     match arguments.format {
         Format::Text => text(&verification),

@@ -275,7 +275,10 @@ async fn hand_in(watched: &Watched, file: &Path) -> Exit {
     match tokio::time::timeout(ANSWER, handle.hand_in(text.into_bytes(), String::new())).await {
         Ok(Ok(words)) => {
             say::data(&format!("{}\n", clean_line(&words)));
-            Exit::Well
+            match words.starts_with("refused") {
+                true => Exit::NotPassed,
+                false => Exit::Well,
+            }
         }
         Ok(Err(error)) => trouble(
             &error.to_string(),

@@ -78,7 +78,9 @@ impl Address {
     /// Why it cannot be used.
     pub async fn open(&self, what: &str) -> Result<Session, Trouble> {
         let mut name = format!("stagegate {what}");
-        name.truncate(63);
+        while name.len() > 63 {
+            name.pop();
+        }
         let settings = SessionSettings {
             application_name: name,
             statement_timeout: PATIENCE,

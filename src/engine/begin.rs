@@ -145,12 +145,20 @@ pub(super) fn first_view(
     folder: &Path,
 ) -> Snapshot {
     Snapshot {
+        evidence: stored_evidence(run, folder),
+        ..bare_view(run, runbook, records)
+    }
+}
+
+/// The records and the runbook, and nothing else.
+pub(super) fn bare_view(run: &Run, runbook: &Arc<Runbook>, records: &[Arc<Record>]) -> Snapshot {
+    Snapshot {
         run: Arc::new(run.clone()),
         runbook: runbook.clone(),
         records: Arc::new(records.to_vec()),
         plans: BTreeMap::new(),
         planning: BTreeSet::new(),
-        evidence: stored_evidence(run, folder),
+        evidence: BTreeMap::new(),
         targets: BTreeMap::new(),
         reconciling: None,
         doubts: BTreeMap::new(),

@@ -13,7 +13,8 @@ use super::witnesses;
 use crate::digest::digest;
 use crate::gate::Targets;
 use crate::postgres::environment::Environment;
-use crate::promotion::{Actor, Command, Opening, Record, Run, Via};
+use crate::promotion::signature::audit;
+use crate::promotion::{Actor, Command, JournalDamage, Opening, Record, Run, Via};
 use crate::runbook::{self, Problems, Runbook};
 
 /// Which run is meant.
@@ -173,6 +174,10 @@ pub(super) fn resume(
     taken: Option<&Taken>,
 ) -> Result<EngineHandle, OpenError> {
     let opened = Store::open(&options.runs_folder, run)?;
+    audit(&opened.records).map_err(|(record, reason)| StoreError::Damaged {
+        path: opened.store.folder().display().to_string(),
+        source: JournalDamage { record, reason },
+    })?;
     let folded = Run::fold(&opened.records).ok_or_else(|| {
         let path = opened.store.folder().display().to_string();
         OpenError::Store(StoreError::Empty { path })

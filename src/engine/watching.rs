@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::begin::bare_view;
 use super::control_view::{Asked, ControlView, Watching};
 use super::handle::{CommandError, EngineHandle, Request, Snapshot};
 use super::statements;
@@ -17,7 +18,7 @@ use crate::control::watch::{LookError, Seen, Source};
 use crate::control::{documents, remembered};
 use crate::gate::{Evidence, Feed};
 use crate::promotion::{Actor, Journal, Run, judge};
-use crate::runbook::{self, Runbook};
+use crate::runbook;
 use crate::untrusted::clean_line;
 
 /// How often it is looked even if nobody says that there is anything new.
@@ -43,6 +44,8 @@ pub enum WatchError {
     Look(#[from] LookError),
     #[error("run {0} holds no record yet")]
     Empty(String),
+    #[error("what is there under the name {0} is not that run")]
+    OtherRun(String),
     #[error("the run's own copy of its runbook is not there yet, or is another one")]
     NoRunbook,
     #[error(transparent)]
@@ -57,6 +60,11 @@ pub async fn watch(mut options: WatchOptions) -> Result<EngineHandle, WatchError
     let mut journal = Journal::empty();
     let seen = options.source.look(&mut journal).await?;
     let run = Run::fold(&journal.records).ok_or_else(|| WatchError::Empty(options.run.clone()))?;
+    // Paths are made of the name, and whoever writes the source may have chosen it.
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if run.id != options.run || !run.id.chars().all(plain) {
+        return Err(WatchError::OtherRun(options.run.clone()));
+    }
     let (part, name) = documents::RUNBOOK;
     let wanted = run.definition.runbook_digest.clone();
     let text = options.source.document(part, name, &wanted).await;
@@ -80,7 +88,10 @@ pub async fn watch(mut options: WatchOptions) -> Result<EngineHandle, WatchError
         watching: Some(watching),
         ..ControlView::default()
     };
-    let view = first_view(run, runbook, &journal, control);
+    let view = Snapshot {
+        control,
+        ..bare_view(&run, &Arc::new(runbook), &journal.records)
+    };
     let (snapshots, watched) = watch::channel(Arc::new(view.clone()));
     let (requests, asked) = mpsc::channel(QUEUE);
     // What belongs to a run of another machine stays apart from the runs of this one.
@@ -112,25 +123,6 @@ pub async fn watch(mut options: WatchOptions) -> Result<EngineHandle, WatchError
         asleep: Mutex::new(None),
         thread: Mutex::new(None),
     })
-}
-
-fn first_view(run: Run, runbook: Runbook, journal: &Journal, control: ControlView) -> Snapshot {
-    Snapshot {
-        run: Arc::new(run),
-        runbook: Arc::new(runbook),
-        records: Arc::new(journal.records.clone()),
-        plans: BTreeMap::new(),
-        planning: std::collections::BTreeSet::new(),
-        evidence: BTreeMap::new(),
-        targets: BTreeMap::new(),
-        reconciling: None,
-        doubts: BTreeMap::new(),
-        retrying: None,
-        held: None,
-        journal_error: None,
-        notices: Vec::new(),
-        control,
-    }
 }
 
 /// What was handed in and is not answered.

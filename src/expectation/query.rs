@@ -190,10 +190,19 @@ fn judge_cells(expected: &[Vec<String>], table: &Table) -> Finding {
         match seen.get(index) {
             Some(found) if found == row => {}
             Some(found) => {
+                // What was found stands in the evidence; a finding goes into the journal and further.
+                let differs = |(column, name): (usize, &String)| {
+                    (found.get(column) != row.get(column)).then(|| format!("`{name}`"))
+                };
+                let columns = table.columns.iter().enumerate().filter_map(differs);
+                let columns: Vec<String> = columns.collect();
+                let columns = match columns.is_empty() {
+                    true => "the number of its columns".to_owned(),
+                    false => columns.join(", "),
+                };
                 finding = finding.because(format!(
-                    "row {}: {} where {} was expected",
+                    "row {}: {columns} differs from {}, which was expected",
                     index + 1,
-                    found.join(" | "),
                     row.join(" | ")
                 ));
             }
@@ -203,8 +212,12 @@ fn judge_cells(expected: &[Vec<String>], table: &Table) -> Finding {
             }
         }
     }
-    for (index, row) in seen.iter().enumerate().skip(expected.len()) {
-        finding = finding.because(format!("row {} is extra: {}", index + 1, row.join(" | ")));
+    if seen.len() > expected.len() {
+        let (first, last) = (expected.len() + 1, seen.len());
+        finding = finding.because(match first == last {
+            true => format!("row {first} is extra"),
+            false => format!("rows {first} to {last} are extra"),
+        });
     }
     if finding.caused_by.is_empty() && table.total == expected.len() as u64 {
         return Finding::passed(format!("{} as expected", rows_word(table.total)));

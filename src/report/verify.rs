@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::verify_chain;
 use super::verify_documents;
-use crate::engine::{ReadRun, read_run};
-use crate::promotion::Journal;
+use crate::engine::{self, ReadRun, read_run};
+use crate::promotion::{Event, Journal};
 
 /// What one check came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,6 +81,28 @@ impl Verification {
     }
 }
 
+/// The runbook is the one of the run, and the first record says of it what it says itself.
+fn runbook(read: &ReadRun) -> Checked {
+    let snapshot = &read.snapshot;
+    let first = snapshot.records.first().map(|record| &record.event);
+    if let Some(Event::RunOpened { definition, .. }) = first {
+        let mut again = engine::definition(&snapshot.runbook);
+        // The lists of keys are pinned beside it; whether there are any is the runbook's to say.
+        if snapshot.runbook.signatures.is_some() {
+            again.signatures.clone_from(&definition.signatures);
+        }
+        if again != **definition
+            || again.signatures.is_some() != snapshot.runbook.signatures.is_some()
+        {
+            let words = "the first record tells other gates, roles or rules than runbook.toml";
+            return Checked::wrong("runbook", words).at(1);
+        }
+    }
+    let digest = &snapshot.run.definition.runbook_digest;
+    let words = format!("is the one that the run was opened with, {}", &digest[..12]);
+    Checked::good("runbook", words)
+}
+
 /// Checks a run's folder, or an unpacked bundle: every digest, the chain, what the records say
 /// against what folding them gives, and every document that they name. Asks no database.
 pub fn verify(folder: &Path) -> Verification {
@@ -109,9 +131,7 @@ pub fn verify(folder: &Path) -> Verification {
     checks.extend(verify_chain::signatures(&journal));
     let read = match read_run(folder) {
         Ok(read) => {
-            let digest = &read.snapshot.run.definition.runbook_digest;
-            let words = format!("is the one that the run was opened with, {}", &digest[..12]);
-            checks.push(Checked::good("runbook", words));
+            checks.push(runbook(&read));
             Some(read)
         }
         Err(error) => {
@@ -120,6 +140,13 @@ pub fn verify(folder: &Path) -> Verification {
         }
     };
     checks.extend(verify_documents::documents(folder, &journal.records));
+    checks.extend(verify_documents::unknown(folder, &journal.records));
+    if let Some(read) = &read
+        && folder.join(super::bundle::SUMS).exists()
+    {
+        let run = &read.snapshot.run;
+        checks.extend(verify_documents::shown(folder, run, &journal.records));
+    }
     if let Some(read) = &read {
         checks.push(verify_chain::verdicts(&read.snapshot));
     }

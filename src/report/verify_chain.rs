@@ -7,7 +7,7 @@ use crate::engine::Snapshot;
 use crate::expectation::Verdict;
 use crate::gate::Evidence;
 use crate::promotion::signature::audit;
-use crate::promotion::{Event, GateState, Journal, Record, Run, Tail};
+use crate::promotion::{Event, GateState, Journal, Nature, Record, Run, Tail};
 
 /// Says how long the chain is; reading it has checked every hash.
 pub(super) fn chain(journal: &Journal) -> Checked {
@@ -67,7 +67,10 @@ fn impossible(run: &Run, record: &Arc<Record>) -> Option<String> {
             let state = run.gate(gate)?.state;
             let began = matches!(state, GateState::Running);
             let passed = finding.verdict == Verdict::Passed;
-            (passed && !began).then(|| format!("gate `{gate}` passes, and it was {}", state.word()))
+            if passed && !began {
+                return Some(format!("gate `{gate}` passes, and it was {}", state.word()));
+            }
+            passed.then(|| unfinished(run, gate)).flatten()
         }
         Event::RunClosed => {
             let open = run.current()?;
@@ -76,6 +79,32 @@ fn impossible(run: &Run, record: &Arc<Record>) -> Option<String> {
                 "the run is closed while gate `{}` is {word}",
                 open.id
             ))
+        }
+        _ => None,
+    }
+}
+
+/// What people had not said yet at a gate that passes.
+fn unfinished(run: &Run, gate: &str) -> Option<String> {
+    let record = run.gate(gate)?;
+    match &run.definition_of(gate)?.nature {
+        Nature::SignOff {
+            roles, keys: false, ..
+        } => {
+            let said = |role: &&String| record.statements.iter().any(|said| said.role == **role);
+            let missing = roles.iter().find(|role| !said(role))?;
+            Some(format!(
+                "gate `{gate}` passes, and `{missing}` has not signed"
+            ))
+        }
+        Nature::Items(items) => {
+            let confirmed = record.items.iter().filter(|item| item.is_some()).count();
+            (confirmed < items.len()).then(|| {
+                format!(
+                    "gate `{gate}` passes on {confirmed} of {} items",
+                    items.len()
+                )
+            })
         }
         _ => None,
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::ErrorKind::NotFound;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::bundle::{SUMS, WITHHELD};
 use super::verify::Checked;
-use crate::digest::digest_of;
-use crate::promotion::{Event, Record};
+use crate::digest::{digest, digest_of};
+use crate::promotion::{Event, Record, Run};
 
 /// Documents whose digests stand in the records, with the first record that names each.
 pub(super) type Named = BTreeMap<String, (String, u64)>;
@@ -64,12 +64,12 @@ pub(super) fn named(records: &[Arc<Record>]) -> Named {
 /// Compares every named document with its digest.
 pub(super) fn documents(folder: &Path, records: &[Arc<Record>]) -> Vec<Checked> {
     let named = named(records);
-    let withheld = withheld(folder);
+    let withheld = withheld(folder, records);
     let taken = taken_at(records);
     let mut checks = Vec::new();
     let (mut held, mut elsewhere) = (0, 0);
     for (path, (wanted, seq)) in &named {
-        let found = File::open(folder.join(path)).and_then(digest_of);
+        let found = open_plain(folder, path).and_then(digest_of);
         match found {
             Ok(found) if found == *wanted => {}
             Ok(_) => {
@@ -124,6 +124,17 @@ fn taken_at(records: &[Arc<Record>]) -> u64 {
 /// What programs wrote and what was sampled is not copied to other terminals.
 fn stays_behind(path: &str) -> bool {
     path.starts_with("outputs/") || path.starts_with("samples/")
+}
+
+/// Opens a plain file below a folder. What leads out of it, or is a device, a pipe or a link, is not
+/// opened: names come from whoever made what is checked.
+fn open_plain(folder: &Path, path: &str) -> std::io::Result<File> {
+    let plain = |part: Component| matches!(part, Component::Normal(_));
+    let place = folder.join(path);
+    if !Path::new(path).components().all(plain) || !std::fs::symlink_metadata(&place)?.is_file() {
+        return Err(std::io::Error::other("it is no plain file of the run"));
+    }
+    File::open(place)
 }
 
 /// Messages are found by their digest: their names are made of the moment.
@@ -191,14 +202,79 @@ fn unnamed(folder: &Path, named: &Named, records: &[Arc<Record>]) -> Vec<String>
     unnamed
 }
 
-/// What did not travel, by its path, with its SHA-256.
-fn withheld(folder: &Path) -> BTreeMap<String, String> {
+/// What did not travel, by its path, with its SHA-256: evidence of gates that ask for rows, and only
+/// in a bundle.
+fn withheld(folder: &Path, records: &[Arc<Record>]) -> BTreeMap<String, String> {
+    let Some(Event::RunOpened { definition, .. }) = records.first().map(|first| &first.event)
+    else {
+        return BTreeMap::new();
+    };
+    let backs = definition.rollbacks.iter().flat_map(|back| &back.gates);
+    let asks: BTreeSet<&str> = definition
+        .gates()
+        .chain(backs)
+        .filter(|gate| gate.kind == "query")
+        .map(|gate| gate.id.as_str())
+        .collect();
+    if !folder.join(SUMS).exists() {
+        return BTreeMap::new();
+    }
     let text = std::fs::read_to_string(folder.join(WITHHELD)).unwrap_or_default();
     let lines = text.lines().filter_map(|line| {
         let (digest, path) = line.split_once("  ")?;
-        Some((path.to_owned(), digest.to_owned()))
+        let name = path.strip_prefix("evidence/")?.strip_suffix(".json")?;
+        let (gate, _) = name.rsplit_once('-')?;
+        asks.contains(gate)
+            .then(|| (path.to_owned(), digest.to_owned()))
     });
     lines.collect()
+}
+
+/// Compares what a bundle shows of signatures with what the journal says, and says what in it
+/// nothing vouches for.
+pub(super) fn shown(folder: &Path, run: &Run, records: &[Arc<Record>]) -> Vec<Checked> {
+    let wanted = super::bundle_signatures::files(run, records);
+    let mut found = BTreeSet::new();
+    for part in ["signatures", "signers"] {
+        let entries = std::fs::read_dir(folder.join(part));
+        for entry in entries.into_iter().flatten().flatten() {
+            found.insert(format!("{part}/{}", entry.file_name().to_string_lossy()));
+        }
+    }
+    let mut checks = Vec::new();
+    if let Some(more) = found.iter().find(|path| !wanted.contains_key(*path)) {
+        checks.push(Checked::wrong(
+            "signatures",
+            format!("{more} is not of this run"),
+        ));
+    }
+    for (path, content) in &wanted {
+        let there = open_plain(folder, path).and_then(digest_of);
+        if there.ok() != Some(digest(content)) {
+            let words = format!("{path} is not what the journal says");
+            checks.push(Checked::wrong("signatures", words));
+        }
+    }
+    let words = "report.html and report.md are for reading; nothing vouches for what they say";
+    checks.push(Checked::unchecked("bundle", words));
+    checks
+}
+
+/// Evidence of attempts that the journal does not know: it was cut.
+pub(super) fn unknown(folder: &Path, records: &[Arc<Record>]) -> Option<Checked> {
+    let mut known = BTreeSet::new();
+    for record in records {
+        if let Event::GateStarted { gate, attempt, .. } = &record.event {
+            known.insert(format!("{gate}-{attempt}.json"));
+        }
+    }
+    let entries = std::fs::read_dir(folder.join("evidence"));
+    let names = entries.into_iter().flatten().flatten();
+    let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let name = names.find(|name| name.ends_with(".json") && !known.contains(name))?;
+    let words =
+        format!("evidence/{name} is of an attempt that the journal does not know: it was cut");
+    Some(Checked::wrong("documents", words))
 }
 
 /// Compares a bundle with its own list: nothing changed, nothing missing, nothing added.
@@ -220,7 +296,7 @@ fn check_sums(folder: &Path) -> Result<usize, String> {
         let Some((wanted, path)) = parts.filter(|(digest, _)| digest.len() == 64) else {
             return Err(format!("line {} of {SUMS} is none", number + 1));
         };
-        let found = File::open(folder.join(path)).and_then(digest_of);
+        let found = open_plain(folder, path).and_then(digest_of);
         match found {
             Ok(found) if found == wanted => {}
             Ok(_) => return Err(format!("{path} is not what {SUMS} says")),

@@ -173,7 +173,7 @@ fn a_file_is_handed_in_from_a_shell() {
         .output()
         .unwrap();
     crate::site::ended(output)
-        .exits(0)
+        .exits(4)
         .shows("this run takes no signatures");
     assert_eq!(
         world.one("SELECT payload FROM stagegate_control.inbox"),

@@ -164,7 +164,10 @@ fn a_bundle_is_the_same_every_time_and_is_checked_with_stock_tools() {
     let site = site();
     let (one, two) = (bundle(&site, "one.tar.zst"), bundle(&site, "two.tar.zst"));
     assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
-    site.stagegate(&["verify", "one.tar.zst"])
+    // Whoever made a bundle chose the addresses in it.
+    let alone = site.stagegate(&["verify", "one.tar.zst"]).exits(0).out;
+    assert!(!alone.contains("ledger"), "{alone}");
+    site.stagegate(&["verify", "one.tar.zst", "--database"])
         .exits(0)
         .shows("well       journal")
         .shows("1 with rows of queries did not travel")
@@ -285,6 +288,12 @@ fn a_journal_that_was_cut_off_cleanly_is_behind_the_ledger() {
         .position(|line| line.contains("gate_started") && line.contains("\"mig\""));
     let lines: Vec<&str> = text.lines().take(started.unwrap()).collect();
     fs::write(&journal, lines.join("\n") + "\n").unwrap();
+    asks(&site, &["verify", "--no-database"])
+        .exits(1)
+        .shows("is of an attempt that the journal does not know");
+    for cut in ["mig-1.json", "never-1.json"] {
+        fs::remove_file(site.run_folder().join("evidence").join(cut)).unwrap();
+    }
     asks(&site, &["verify", "--no-database"]).exits(0);
     asks(&site, &["verify"])
         .exits(1)

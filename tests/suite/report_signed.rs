@@ -73,6 +73,138 @@ fn four_signatures_are_verified_by_the_bundles_own_script() {
     html.exits(0).shows("SHA256:").shows("ana@example.com");
 }
 
+/// Writes a run's journal anew, record by record, with a chain that is right.
+fn rewritten(path: &Path, change: impl Fn(&Record) -> Vec<Event>) {
+    let read = Journal::read(&std::fs::read(path).unwrap()).unwrap();
+    let mut last = (0, GENESIS.to_owned());
+    let mut bytes = Vec::new();
+    for record in &read.records {
+        for event in change(record) {
+            let made = Record::after((last.0, &last.1), record.time, &record.actor, event);
+            let made = made.unwrap();
+            last = (made.0.seq, made.0.hash.clone());
+            bytes.extend(made.1);
+        }
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_sign_off_that_passes_on_too_few_keys_is_told_and_not_gone_on_with() {
+    let desk = Desk::new();
+    desk.headless(&[]).exits(4);
+    let reply = desk.sign("dba", &[]);
+    desk.hand_in(&[&reply]).exits(0);
+    let run = desk.run_name();
+    let path = desk.run_folder().join("journal.jsonl");
+    let passes = |record: &Record| {
+        let mut events = vec![record.event.clone()];
+        if let Event::SignatureAccepted(accepted) = &record.event {
+            events.push(Event::GateFinished {
+                gate: accepted.gate.clone(),
+                attempt: accepted.attempt,
+                finding: stagegate::expectation::Finding::passed("4 roles approved"),
+                evidence: None,
+                captures: Default::default(),
+                files: Default::default(),
+            });
+        }
+        events
+    };
+    rewritten(&path, passes);
+    let before = std::fs::read(&path).unwrap();
+    desk.stagegate("carrier", &["verify", &run, "--runs-dir", "runs"])
+        .exits(1)
+        .shows("gate `accept` was let through on 1 of 4 signatures");
+    desk.headless(&["--resume"])
+        .exits(1)
+        .says("was let through on 1 of 4 signatures");
+    assert_eq!(
+        std::fs::read(&path).unwrap(),
+        before,
+        "nothing is written into it"
+    );
+}
+
+#[test]
+fn a_first_record_that_tells_another_runbook_is_told() {
+    let desk = signed();
+    let run = desk.run_name();
+    let path = desk.run_folder().join("journal.jsonl");
+    rewritten(&path, |record| {
+        let mut event = record.event.clone();
+        if let Event::RunOpened { definition, .. } = &mut event {
+            definition.roles.pop();
+        }
+        vec![event]
+    });
+    desk.stagegate("carrier", &["verify", &run, "--runs-dir", "runs"])
+        .exits(1)
+        .shows("the first record tells other gates, roles or rules than runbook.toml");
+}
+
+#[test]
+fn what_a_bundle_shows_of_signatures_must_be_what_the_journal_says() {
+    let desk = signed();
+    let run = desk.run_name();
+    let out = desk.folder().join("run.tar.zst").display().to_string();
+    desk.stagegate(
+        "carrier",
+        &["bundle", &run, "--out", &out, "--runs-dir", "runs"],
+    )
+    .exits(0);
+    let spoilt = |what: &str| {
+        let into = tempfile::tempdir().unwrap();
+        let bundle = std::fs::File::open(&out).unwrap();
+        let folder = stagegate::report::unpack(bundle, into.path()).unwrap();
+        let listed = format!(
+            "{what}; find . -type f ! -name SHA256SUMS | sed 's#^\\./##' | LC_ALL=C sort \
+             | xargs sha256sum > SHA256SUMS"
+        );
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &listed]).current_dir(&folder);
+        assert!(shell.status().unwrap().success());
+        let holds = stagegate::report::verify(&folder).holds();
+        (holds, script(&folder).code)
+    };
+    assert_eq!(spoilt("true"), (true, Some(0)));
+    assert_eq!(spoilt("rm -r signatures"), (false, Some(1)));
+    assert_eq!(spoilt("rm signatures/*dba.sig"), (false, Some(1)));
+    assert_eq!(spoilt("echo >> signers/allowed_signers"), (false, Some(1)));
+    let hidden = "sha256sum evidence/* > WITHHELD; rm evidence/*";
+    assert!(!spoilt(hidden).0, "only evidence of queries stays behind");
+    assert_eq!(
+        spoilt("for f in evidence/*; do echo '{}' > $f; done"),
+        (false, Some(1))
+    );
+}
+
+#[test]
+fn a_bundle_that_names_what_is_no_plain_file_is_refused_at_once() {
+    let desk = signed();
+    let run = desk.run_name();
+    let out = desk.folder().join("run.tar.zst").display().to_string();
+    desk.stagegate(
+        "carrier",
+        &["bundle", &run, "--out", &out, "--runs-dir", "runs"],
+    )
+    .exits(0);
+    let into = tempfile::tempdir().unwrap();
+    let bundle = std::fs::File::open(&out).unwrap();
+    let folder = stagegate::report::unpack(bundle, into.path()).unwrap();
+    let sums = folder.join("SHA256SUMS");
+    let before = std::fs::read_to_string(&sums).unwrap();
+    for name in ["/dev/zero", "../../etc/passwd", "signatures"] {
+        let line = format!("{}  {name}\n", "0".repeat(64));
+        std::fs::write(&sums, format!("{before}{line}")).unwrap();
+        let checks = stagegate::report::verify(&folder).checks;
+        assert!(
+            format!("{checks:?}").contains("no plain file"),
+            "{name}: {checks:?}"
+        );
+    }
+}
+
 #[test]
 fn a_signature_that_was_put_in_place_of_another_is_named() {
     let desk = signed();

@@ -79,7 +79,9 @@ impl Walker {
         self.pty.send("y");
         self.pty.wait_until("the gate to begin", |screen| {
             let began = attempt(screen) > before || !bottom(screen).contains("r retry");
-            began && !screen.contains(ACTS)
+            // It may have begun and ended before this key.
+            let ended = screen.contains("nothing was started");
+            (began || ended) && !screen.contains(ACTS)
         });
     }
 
