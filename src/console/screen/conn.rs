@@ -146,7 +146,7 @@ pub fn pasted(model: &mut Model, text: &str) -> bool {
     let Some(watching) = watching.filter(|watching| watching.may_ask) else {
         return false;
     };
-    let sheet = HandInSheet::new(watching.holder.clone(), text.to_owned());
+    let sheet = HandInSheet::new(watching.holder.clone(), text);
     open(model, Dialog::HandIn(Box::new(sheet)));
     true
 }

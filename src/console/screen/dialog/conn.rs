@@ -158,7 +158,7 @@ pub struct HandInSheet {
 }
 
 impl HandInSheet {
-    pub(in crate::console) fn new(holder: String, text: String) -> HandInSheet {
+    pub(in crate::console) fn new(holder: String, text: &str) -> HandInSheet {
         // Some terminals paste the end of a line as the key of it.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         HandInSheet { holder, text }
