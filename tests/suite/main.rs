@@ -26,6 +26,7 @@ mod control_mirror;
 mod control_pty;
 mod control_schema;
 mod control_screens;
+mod control_signed;
 mod control_watch;
 mod control_world;
 mod conventions;
