@@ -204,3 +204,47 @@ fn a_text_that_is_handed_in_is_answered_once() {
     );
     holder.close();
 }
+
+#[test]
+fn a_run_whose_name_leads_elsewhere_is_not_followed() {
+    let world = World::new();
+    world.runbook(PEOPLE);
+    let holder = world.open();
+    let run = holder.snapshot().run.id.clone();
+    world.until_mirrored(&run, 1);
+    // Somebody who may write there gives the records another name, which is a path.
+    let copied = format!(
+        "INSERT INTO stagegate_control.run (id, title, holder, place) \
+         SELECT '../../victim', title, holder, place FROM stagegate_control.run WHERE id = '{run}'; \
+         INSERT INTO stagegate_control.record (run, seq, hash, epoch, line) \
+         SELECT '../../victim', seq, hash, 1, line FROM stagegate_control.record \
+          WHERE run = '{run}' ORDER BY seq; \
+         INSERT INTO stagegate_control.document (run, part, name, sha256, content) \
+         SELECT '../../victim', part, name, sha256, content FROM stagegate_control.document \
+          WHERE run = '{run}'"
+    );
+    world.on_server(async |session| session.client.batch_execute(&copied).await.unwrap());
+    let watch = |run: &str| {
+        let arguments = ["run", "--watch", run, "--control", "env:CONTROL"];
+        let output = std::process::Command::new(crate::site::BINARY)
+            .args(arguments)
+            .args(["--runs-dir", "two", "--hand-in", "runbook.toml"])
+            .current_dir(world.path())
+            .env("CONTROL", world.watcher.url())
+            .output();
+        crate::site::ended(output.unwrap())
+    };
+    let refused = watch("../../victim");
+    assert_ne!(refused.code, Some(0), "{}", refused.out);
+    refused.says("is not that run");
+    assert!(!world.path().join("../../victim").exists());
+    assert!(!world.runs("two").join("watched").exists());
+    // A name that is cut is cut between two characters.
+    let unknown = watch(&"é".repeat(40));
+    assert!(
+        unknown.code.is_some_and(|code| code != 0 && code != 101),
+        "{}",
+        unknown.err
+    );
+    holder.close();
+}
