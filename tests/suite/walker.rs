@@ -14,6 +14,9 @@ const SIGN: &str = "─ Sign `";
 /// What is asked before something acts on no production database.
 const ACTS: &str = "It acts. Press y or Enter to go on.";
 
+/// The title of that question where the gate was started before.
+const RETRIES: &str = "─ Retry `";
+
 /// The title of the sheet that takes a plan from elsewhere, and a plan that harms nothing.
 const GIVE: &str = "─ Give `";
 const PLAN: &str = "ALTER TABLE agents ADD COLUMN state varchar(20);";
@@ -50,7 +53,7 @@ impl Walker {
                 self.type_name();
             } else if screen.contains(ACTS) {
                 self.pty.wait_gone("keys count in a moment");
-                self.agree(attempt(&screen));
+                self.agree(screen.contains(RETRIES), attempt(&screen));
             } else if screen.contains(GIVE) {
                 self.give(PLAN);
             } else if screen.contains("Tell people: read it") {
@@ -72,16 +75,16 @@ impl Walker {
         panic!("it goes on and on:\n{}", self.pty.text());
     }
 
-    /// Agrees to what acts, and waits until the engine says that it began: the old verdict stands
-    /// on the screen until then.
+    /// Agrees to what acts. The old verdict of a gate that is retried stands on the screen until the
+    /// engine says that it began; what was never started has none.
     #[track_caller]
-    fn agree(&mut self, before: u32) {
+    fn agree(&mut self, retries: bool, before: u32) {
         self.pty.send("y");
         self.pty.wait_until("the gate to begin", |screen| {
             let began = attempt(screen) > before || !bottom(screen).contains("r retry");
             // It may have begun and ended before this key.
             let ended = screen.contains("nothing was started");
-            (began || ended) && !screen.contains(ACTS)
+            (!retries || began || ended) && !screen.contains(ACTS)
         });
     }
 
