@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::arguments::DemoArguments;
 use super::doctor::offer_to_install;
+use super::run::Kept;
 use super::{Exit, control, run, runtime, say};
 use crate::console;
 use crate::demo::{self, DemoError, DemoWorld};
@@ -82,8 +83,8 @@ async fn open_console(arguments: &DemoArguments, runtime: &tokio::runtime::Handl
     };
     let handle = Arc::new(handle);
     let console = console::open(&handle, run::console_options(arguments.look));
-    let exit = Box::pin(run::in_console(handle, console)).await;
-    say::note("The demo's server, databases and files are removed.");
+    let (exit, _) = Box::pin(run::in_console(handle, console, Kept::Removed)).await;
+    say::note("The demo's server, databases and files are removed, and the run with them.");
     exit
 }
 

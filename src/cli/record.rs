@@ -42,9 +42,9 @@ fn begin(mut console: Console, handle: &EngineHandle, path: PathBuf) -> Result<C
                     "{} cannot be recorded to: {error}",
                     recording.path.display()
                 ),
-                untouched: "nothing was started; the run is open and can be resumed",
+                untouched: "nothing was started, and no gate of any run",
                 next: "name a file that is not there yet with --record, or leave it out".to_owned(),
-                evidence: handle.folder().display().to_string(),
+                evidence: "this message".to_owned(),
             }
             .say();
             Err(Exit::Error)

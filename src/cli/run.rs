@@ -139,7 +139,7 @@ async fn walk_headless(handle: Arc<EngineHandle>, given: Given, format: Format) 
         headless::End::Interrupted => Exit::Interrupted,
     };
     if exit != Exit::Well {
-        resume_hint(&handle.snapshot());
+        resume_hint(&handle.snapshot(), Kept::Kept);
     }
     close(handle);
     exit
@@ -168,18 +168,20 @@ pub(super) fn console_options(look: Look) -> ConsoleOptions {
     }
 }
 
-/// Lives in the console on a run, and sees to what is left when it is closed.
+/// Tells whether a run outlives its console.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    Kept,
+    /// What it acts on is removed, and the run with it.
+    Removed,
+}
+
+/// Lives in the console on a run, and sees to what is left when it is closed. Tells also how the
+/// console ended.
 pub(super) async fn in_console(
     handle: Arc<EngineHandle>,
     console: color_eyre::Result<Console>,
-) -> Exit {
-    Box::pin(hold_in_console(handle, console)).await.0
-}
-
-/// As [`in_console`]; tells also how the console ended.
-pub(super) async fn hold_in_console(
-    handle: Arc<EngineHandle>,
-    console: color_eyre::Result<Console>,
+    kept: Kept,
 ) -> (Exit, ConsoleEnd) {
     let lived = match console {
         Ok(console) => console.live().await,
@@ -215,7 +217,7 @@ pub(super) async fn hold_in_console(
     }
     let snapshot = handle.snapshot();
     if !matches!(ended, ConsoleEnd::HungUp | ConsoleEnd::HandedOver) {
-        resume_hint(&snapshot);
+        resume_hint(&snapshot, kept);
         if let Some(words) = headless::left_out(&snapshot.run) {
             say::note(&format!("  {words}"));
         }
@@ -312,7 +314,7 @@ async fn wait_for_work(handle: &EngineHandle, say_lines: bool) {
     }
 }
 
-fn resume_hint(snapshot: &Snapshot) {
+fn resume_hint(snapshot: &Snapshot, kept: Kept) {
     let run = &snapshot.run;
     let (through, all) = run.progress();
     if run.status.is_terminal() {
@@ -321,7 +323,7 @@ fn resume_hint(snapshot: &Snapshot) {
             run.id,
             run.status.word()
         ));
-        if run.rejected_may_go_back() {
+        if kept == Kept::Kept && run.rejected_may_go_back() {
             say::note(&format!(
                 "  it may still go back, at the console: stagegate run --resume {}",
                 run.id
@@ -332,8 +334,8 @@ fn resume_hint(snapshot: &Snapshot) {
     let at = run.current().map_or(String::new(), |gate| {
         format!("; `{}` is {}", gate.id, gate.state.word())
     });
-    say::note(&format!(
-        "run {}: {through} of {all} gates{at}\n  go on with: stagegate run --resume {}",
-        run.id, run.id
-    ));
+    say::note(&format!("run {}: {through} of {all} gates{at}", run.id));
+    if kept == Kept::Kept {
+        say::note(&format!("  go on with: stagegate run --resume {}", run.id));
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::arguments::{Look, RunArguments};
-use super::run::{console_options, hold_in_console, runs_folder};
+use super::run::{Kept, console_options, in_console, runs_folder};
 use super::{Exit, address, runtime, say};
 use crate::console::{self, Console, ConsoleEnd};
 use crate::control::watch::{Schema, Source, runs};
@@ -139,7 +139,7 @@ fn go_on(runtime: &Runtime, watched: &Watched, mut next: Next) -> Exit {
             Next::Watch => watch(runtime, watched),
             Next::Hold(holding) => {
                 let (handle, console) = *holding;
-                match runtime.block_on(hold_in_console(handle, console)) {
+                match runtime.block_on(in_console(handle, console, Kept::Kept)) {
                     (_, ConsoleEnd::HandedOver) => Next::Watch,
                     (exit, _) => Next::Left(exit),
                 }

@@ -372,3 +372,20 @@ fn world_folder(home: &Path) -> Option<std::path::PathBuf> {
     let socket = std::fs::read_to_string(pointer).ok()?;
     Some(Path::new(&socket).parent()?.to_owned())
 }
+
+#[test]
+fn what_is_left_of_a_demo_offers_nothing_to_go_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    let environment = [("HOME", home)];
+    let mut pty = Pty::start(&["demo"], folder.path(), &environment, (120, 40));
+    pty.wait_for("0 of 50 gates");
+    pty.send("q");
+    assert_eq!(pty.wait_end().exit_code(), 4);
+    let said = pty.text();
+    assert!(
+        said.contains("are removed, and the run with them"),
+        "{said}"
+    );
+    assert!(!said.contains("go on with"), "{said}");
+}
