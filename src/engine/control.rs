@@ -36,11 +36,19 @@ impl Heard {
 
 /// Who acts at which machine, as others see it.
 pub fn who(name: &str) -> String {
-    let (name, host) = (clean_line(name), host_name());
-    if name.contains('@') {
-        format!("{name} ({host})")
+    who_at(name, &host_name())
+}
+
+/// Who acts at that machine. Whoever took a conn over is named with the machine already.
+pub(super) fn who_at(name: &str, host: &str) -> String {
+    let name = clean_line(name);
+    let [plain, other] = [format!("@{host}"), format!(" ({host})")];
+    if name.ends_with(&plain) || name.ends_with(&other) {
+        name
+    } else if name.contains('@') {
+        name + &other
     } else {
-        format!("{name}@{host}")
+        name + &plain
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::begin::bare_view;
+use super::control;
 use super::control_view::{Asked, ControlView, Watching};
 use super::handle::{CommandError, EngineHandle, Request, Snapshot};
 use super::statements;
@@ -238,8 +239,10 @@ impl Watcher {
     fn name_holder(&mut self) {
         let operator = self.view.run.operator.clone();
         self.change(|watching| {
-            if watching.holder.is_empty() || watching.holder.starts_with('@') {
-                watching.holder.insert_str(0, &clean_line(&operator));
+            if let Some(host) = watching.holder.strip_prefix('@') {
+                watching.holder = control::who_at(&operator, host);
+            } else if watching.holder.is_empty() {
+                watching.holder = clean_line(&operator);
             }
         });
     }

@@ -82,7 +82,6 @@ fn run_facts(snapshot: &Snapshot) -> RunFacts {
                 push_new(&mut versions, version);
                 push_new(&mut operators, &record.actor.name);
             }
-            Event::ConnHandedOver { to, .. } => push_new(&mut operators, to),
             _ => {}
         }
     }

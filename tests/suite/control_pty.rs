@@ -115,6 +115,16 @@ fn the_conn_goes_from_one_console_to_the_other() {
         "{journal}"
     );
     assert_eq!(world.mirrored(&run), journal);
+    // What ana's machine has is looked at only, and says who has the conn.
+    let mut ana = hold(&world, &["--resume", &run]);
+    let host = rustix::system::uname();
+    ana.wait_for(&format!(
+        "holder lee@{} ·",
+        host.nodename().to_string_lossy()
+    ));
+    ana.send("q");
+    ana.wait_end();
+    assert!(!ana.text().contains("go on with"), "{}", ana.text());
 }
 
 #[test]
