@@ -139,6 +139,11 @@ impl Examiner<'_> {
         }
         match (last, closest) {
             (Some(statement), _) => Ok(statement),
+            (None, Some((SignatureFault::Namespace { found, .. }, gate))) => {
+                let why = "it was made in the namespace";
+                let why = format!("{why} `{found}`, in which no statement here is signed");
+                Err(fault(Some(&gate), why))
+            }
             (None, Some((why, gate))) => Err(fault(Some(&gate), why.to_string())),
             (None, None) => Err(fault(None, "no statement waits for a signature")),
         }
