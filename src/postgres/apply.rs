@@ -294,7 +294,7 @@ async fn start(session: &Session, file: &FileToApply<'_>) -> Result<Ahead, Postg
         before.push(send(session, &format!("{renewal}{prepare}")).await?);
     }
     let begin = "BEGIN READ WRITE";
-    let mut row = row_sql(file);
+    let mut row = row_sql(file, session.has_check());
     if row.is_ascii() {
         // In any encoding it is what it is here, and all of it is ours: the server cannot refuse to
         // read it, which is the one way to refuse BEGIN with it.
@@ -335,8 +335,11 @@ async fn begun(session: &Session, ahead: Ahead, file: &FileToApply<'_>) -> Resul
     }
 }
 
-fn row_sql(file: &FileToApply<'_>) -> String {
-    let mut sql = file.row.insert();
+fn row_sql(file: &FileToApply<'_>, prepared: bool) -> String {
+    let mut sql = match prepared {
+        true => file.row.insert_prepared(),
+        false => file.row.insert(),
+    };
     if let Some(role) = file.role {
         sql.push_str(&format!("; SET LOCAL ROLE {}", identifier(role)));
     }

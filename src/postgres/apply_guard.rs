@@ -12,7 +12,8 @@ use tokio_postgres::{SimpleQueryMessage, SimpleQueryStream};
 use super::PostgresError;
 use super::apply::{FileFailure, FileToApply};
 use super::apply_flight::send;
-use super::ledger::{TICKET_KEY, literal, ticket_sql};
+use super::ledger::{TICKET_KEY, literal};
+use super::ledger_row;
 use super::session::Session;
 
 /// Something that is read before a file and again before its `COMMIT`.
@@ -62,8 +63,9 @@ const SAID: [&str; 4] = [
 const NUMBER: &str = "(SELECT oid::text FROM pg_catalog.pg_database \
      WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())";
 
-/// The database, whoever reads it: a server that hides its identifier leaves it out.
-const PLACE: &str = "pg_catalog.concat_ws(' ', session_user, pg_catalog.current_database(), \
+/// The database, whoever reads it: a server that hides its identifier leaves it out. The server's
+/// process that has begun on a primary ends before any of it changes.
+const PLACE: &str = "pg_catalog.concat_ws(' ', pg_catalog.current_database(), \
      CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' ELSE pg_catalog.substr( \
      pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END)";
 
@@ -92,7 +94,8 @@ pub async fn read(session: &Session) -> Result<Vec<Guard>, PostgresError> {
         binding: true,
         fixed,
     };
-    guards.push(identity("the database", PLACE, false));
+    guards.push(identity("the session's user", "session_user::text", false));
+    guards.push(identity("the database", PLACE, true));
     guards.push(identity("the database's number", NUMBER, true));
     let allowed = session
         .rows(
@@ -143,7 +146,11 @@ pub(super) fn to_prepare(session: &Session, file: &FileToApply<'_>) -> Option<St
         return None;
     }
     let check = check("$1", file.guards.iter().filter(|guard| !guard.fixed));
-    Some(format!("PREPARE {PREPARED} (text) AS {check}"))
+    Some(format!(
+        "PREPARE {PREPARED} (text) AS {check}; {}; {}",
+        ledger_row::PREPARE_ROW,
+        ledger_row::PREPARE_TICKET
+    ))
 }
 
 /// A check that was sent, and what it asked for.
@@ -166,7 +173,7 @@ pub(super) async fn ask<'a>(
         false => format!("EXECUTE {PREPARED} ({nonce})"),
     };
     // As ourselves: the file may have taken on a role that may not read the ledger.
-    let ticket = ticket_sql(file.row.nonce);
+    let ticket = ledger_row::ticket_sql(file.row.nonce, !whole);
     let sql = format!("SET LOCAL ROLE NONE; {check}; {ticket}");
     let answer = send(session, &sql).await?;
     Ok(Check { answer, guards })

@@ -4,6 +4,7 @@
 //! that the attempt committed; whoever can insert the same key knows that it never will.
 
 use super::PostgresError;
+pub use super::ledger_row::NewRow;
 use super::session::Session;
 
 /// What a row says.
@@ -47,25 +48,6 @@ pub struct LedgerRow {
     pub applied_at: String,
 }
 
-/// What a new row says.
-#[derive(Debug, Clone, Copy)]
-pub struct NewRow<'a> {
-    pub nonce: &'a str,
-    pub collection: &'a str,
-    pub file: &'a str,
-    /// The applied file that this one undoes; its row says so from then on.
-    pub undoes: Option<&'a str>,
-    /// It was applied before in another form; that row says so from then on.
-    pub replaces: bool,
-    pub checksum: &'a str,
-    pub raw_sha256: &'a str,
-    pub statements: usize,
-    pub run: &'a str,
-    /// The journal's last record when the file was started: a witness of the journal's length.
-    pub journal_seq: u64,
-    pub journal_head: &'a str,
-}
-
 /// The constraint by which a transaction that ends before its file does cannot be committed.
 pub(super) const TICKET_KEY: &str = "ledger_ticket_fkey";
 
@@ -91,10 +73,6 @@ CREATE TABLE IF NOT EXISTS stagegate.ledger (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ledger_applied_file
     ON stagegate.ledger (file) WHERE state = 'applied';";
-
-/// How a statement that writes a row begins.
-const COLUMNS: &str = "INSERT INTO stagegate.ledger (nonce, state, collection, file, checksum, \
-                       raw_sha256, statements, run, journal_seq, journal_head, ticket)";
 
 /// Makes the ledger where it is missing. Changes nothing where it stands.
 ///
@@ -210,7 +188,7 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
         return Ok(Vec::new());
     }
     let sql = "SELECT nonce, state, collection, file, checksum, raw_sha256, run, \
-               applied_by, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') \
+               applied_by, pg_catalog.left((applied_at AT TIME ZONE 'UTC')::text, 19) \
                FROM stagegate.ledger ORDER BY applied_at, file";
     let rows = session.client.query_typed(sql, &[]).await?;
     Ok(rows
@@ -236,93 +214,6 @@ pub async fn rows(session: &Session) -> Result<Vec<LedgerRow>, PostgresError> {
         .collect())
 }
 
-impl NewRow<'_> {
-    /// The statement that writes the row, with every value quoted. The row of a file that undoes
-    /// another one is only written where that one is still applied.
-    pub fn insert(&self) -> String {
-        let Some(up) = self.undoes else {
-            let Some(before) = self.makes_way() else {
-                return self.insert_as("applied");
-            };
-            // The rows are counted, so that the old one has made way before the new one is written.
-            return format!(
-                "WITH earlier AS ({before} RETURNING 1), counted AS (SELECT pg_catalog.count(*) FROM earlier) \
-                 {COLUMNS} SELECT {} FROM counted",
-                self.values("applied")
-            );
-        };
-        format!(
-            "WITH undone AS ({} RETURNING 1) {COLUMNS} SELECT {} FROM undone",
-            reverts(up),
-            self.values("undo")
-        )
-    }
-
-    /// The statement by which the row of before makes way for this one, where one does.
-    pub(super) fn makes_way(&self) -> Option<String> {
-        match (self.undoes, self.replaces) {
-            (Some(file), _) => Some(reverts(file)),
-            (None, true) => Some(reverts(self.file)),
-            (None, false) => None,
-        }
-    }
-
-    fn insert_as(&self, state: &str) -> String {
-        format!("{COLUMNS} VALUES ({})", self.values(state))
-    }
-
-    fn values(&self, state: &str) -> String {
-        format!(
-            "{}, '{state}', {}, {}, {}, {}, {}, {}, {}, {}, {}",
-            literal(self.nonce),
-            literal(self.collection),
-            literal(self.file),
-            literal(self.checksum),
-            literal(self.raw_sha256),
-            self.statements,
-            literal(self.run),
-            self.journal_seq,
-            literal(self.journal_head),
-            literal(self.nonce),
-        )
-    }
-
-    /// The statement that takes the key, so that the attempt can never commit.
-    fn fence(&self) -> String {
-        self.with_ticket("void")
-    }
-
-    /// The statement that says, before a statement that no transaction can hold, that it is begun.
-    pub(super) fn intent(&self) -> String {
-        format!(
-            "WITH ticket AS (INSERT INTO stagegate.ticket VALUES ({}) ON CONFLICT DO NOTHING) \
-             {} ON CONFLICT (nonce) DO UPDATE SET state = 'intent' \
-             WHERE ledger.state IN ('intent', 'void')",
-            literal(self.nonce),
-            self.insert_as("intent")
-        )
-    }
-
-    /// The state of the row when such a statement is done.
-    pub(super) fn done_state(&self) -> &'static str {
-        if self.undoes.is_some() {
-            "undo"
-        } else {
-            "applied"
-        }
-    }
-
-    /// A row and its ticket in one statement, for what needs no transaction of its own.
-    fn with_ticket(&self, state: &str) -> String {
-        format!(
-            "WITH ticket AS (INSERT INTO stagegate.ticket VALUES ({}) ON CONFLICT DO NOTHING) \
-             {} ON CONFLICT DO NOTHING",
-            literal(self.nonce),
-            self.insert_as(state)
-        )
-    }
-}
-
 /// Finds out whether an attempt committed, by taking its key.
 ///
 /// The insert waits for a transaction of that key that is still in flight. `true`: the attempt
@@ -343,14 +234,6 @@ pub async fn fence(session: &Session, row: &NewRow<'_>) -> Result<bool, Postgres
     Ok(found.is_some_and(|row| row.get(0)))
 }
 
-fn reverts(file: &str) -> String {
-    format!(
-        "UPDATE stagegate.ledger SET state = 'reverted' \
-         WHERE file = {} AND state IN ('applied', 'baseline')",
-        literal(file)
-    )
-}
-
 /// Writes that files were applied before the ledger was there: all in one transaction, and each
 /// once, by its key.
 ///
@@ -364,11 +247,6 @@ pub async fn write_baseline(session: &Session, rows: &[NewRow<'_>]) -> Result<()
         return Err(error.into());
     }
     Ok(())
-}
-
-/// The statement that lets a file's transaction be committed.
-pub(super) fn ticket_sql(nonce: &str) -> String {
-    format!("INSERT INTO stagegate.ticket VALUES ({})", literal(nonce))
 }
 
 /// Quotes a text as an SQL string constant.

@@ -55,6 +55,7 @@ mod json_write;
 mod keywords;
 pub mod ledger;
 pub mod ledger_heads;
+mod ledger_row;
 pub mod lock_watch;
 pub mod locks;
 pub mod mask;

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::Guard;
 use super::conninfo::Conninfo;
-use super::ledger::{NewRow, identifier, literal, ticket_sql};
+use super::ledger::{NewRow, identifier, literal};
+use super::ledger_row::ticket_sql;
 use super::passfile::ChildPassfile;
 use super::programs::{Program, ProgramMissing};
 use crate::system::durable;
@@ -150,7 +151,7 @@ fn around(file: &PsqlFile<'_>, copy: &Path) -> String {
         file.guards.iter().filter(|guard| guard.binding),
         "in it",
     ));
-    lines.push(format!("{};", ticket_sql(file.row.nonce)));
+    lines.push(format!("{};", ticket_sql(file.row.nonce, false)));
     lines.push("COMMIT;".to_owned());
     lines.join("\n")
 }

@@ -101,25 +101,34 @@ async fn ask(
     tcp: bool,
 ) -> Result<Made, PostgresError> {
     let wanted_here = wanted.iter().map(|(n, v)| ((*n).to_owned(), v.clone()));
-    let values: Vec<String> = wanted_here
+    // Everything is named in full, operators too: the role's search_path may hold others. What this
+    // version does not know is left out. The view of all settings is not asked: it is made whole,
+    // some hundred of them, before one is taken.
+    let made: Vec<String> = wanted_here
         .chain(keepalives(tcp))
-        .map(|(name, value)| format!("({}, {})", literal(&name), literal(&value)))
+        .map(|(name, value)| {
+            let (name, value) = (literal(&name), literal(&value));
+            format!(
+                "CASE WHEN pg_catalog.current_setting({name}, true) IS NOT NULL \
+                 THEN pg_catalog.set_config({name}, {value}, false) END"
+            )
+        })
         .collect();
-    let names: Vec<String> = wanted.iter().map(|(name, _)| literal(name)).collect();
-    // Everything is named in full, operators too: the role's search_path may hold others.
+    let read: Vec<String> = wanted
+        .iter()
+        .map(|(name, _)| format!("({}, {})", literal(name), read_back(name)))
+        .collect();
     let sql = format!(
-        "SELECT pg_catalog.set_config(s.name, v.value, false) \
-           FROM pg_catalog.pg_settings s \
-           JOIN (VALUES {values}) AS v(name, value) ON s.name OPERATOR(pg_catalog.=) v.name; \
+        "SELECT {}; \
          SELECT 'version', pg_catalog.current_setting('server_version_num'), \
                 pg_catalog.current_setting('server_version'); \
-         SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
-          WHERE name OPERATOR(pg_catalog.=) ANY (ARRAY[{names}])",
-        values = values.join(", "),
-        names = names.join(", "),
+         SELECT 'setting', v.name, v.value FROM (VALUES {}) AS v(name, value) \
+          WHERE v.value IS NOT NULL",
+        made.join(", "),
+        read.join(", "),
     );
     let mut version = None;
-    let mut read_back = Vec::new();
+    let mut found = Vec::new();
     for row in session.rows(&sql).await? {
         let mut fields = row.into_iter().map(Option::unwrap_or_default);
         match (fields.next().as_deref(), fields.next(), fields.next()) {
@@ -129,15 +138,31 @@ async fn ask(
                 })?;
                 version = Some(ServerVersion { num, text });
             }
-            (Some("setting"), Some(name), Some(value)) => read_back.push((name, value)),
+            (Some("setting"), Some(name), Some(value)) => found.push((name, value)),
             _ => {}
         }
     }
     let version = version.ok_or_else(|| PostgresError::Protocol {
         reason: "the server does not say its version".to_owned(),
     })?;
-    read_back.sort();
-    Ok(Made { version, read_back })
+    found.sort();
+    Ok(Made {
+        version,
+        read_back: found,
+    })
+}
+
+/// The expression that reads a setting as it was set: times in milliseconds, whatever unit the
+/// server shows them in.
+fn read_back(name: &str) -> String {
+    let value = format!("pg_catalog.current_setting({}, true)", literal(name));
+    if !(name.ends_with("_timeout") || name == CONNECTION_CHECK) {
+        return value;
+    }
+    format!(
+        "(EXTRACT(epoch FROM {value}::pg_catalog.interval) \
+         OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8::text"
+    )
 }
 
 /// Compares what was asked for with what is. A setting that this version does not know is left
