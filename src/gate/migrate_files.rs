@@ -8,6 +8,10 @@ use super::migrate_plan::{PlannedFile, Standing};
 use crate::runbook::naming::{self, Half, Mark, Part, Style};
 use crate::runbook::{Migrate, MigrateEngine};
 use crate::sql::{Checksum, Class, Dialect, Script, normalise};
+use crate::system::in_threads;
+
+/// So many files are not worth a thread.
+const FEW: usize = 100;
 
 /// A file that belongs to the gate, not read yet.
 struct Found {
@@ -64,17 +68,24 @@ pub(super) fn load(gate: &Migrate, context: &Context) -> FilesRead {
         _ => by_name(gate, context, paths, &mut reasons),
     };
     let mut files = Vec::new();
-    for found in found {
-        match read_text(&found.path) {
-            Ok(text) => files.push(ReadFile {
-                checksum: Checksum::of(&text),
-                found,
-                text,
-            }),
-            Err(reason) => reasons.push(format!("{}: {reason}", found.name)),
+    for read in in_threads(found, FEW, read_one) {
+        match read {
+            Ok(file) => files.push(file),
+            Err(reason) => reasons.push(reason),
         }
     }
     FilesRead { files, reasons }
+}
+
+fn read_one(found: Found) -> Result<ReadFile, String> {
+    match read_text(&found.path) {
+        Ok(text) => Ok(ReadFile {
+            checksum: Checksum::of(&text),
+            found,
+            text,
+        }),
+        Err(reason) => Err(format!("{}: {reason}", found.name)),
+    }
 }
 
 /// Understands what was read.

@@ -6,7 +6,10 @@ pub mod durable;
 pub mod fault;
 pub mod process;
 pub mod ssh_keygen;
+mod threads;
 pub mod webhook;
+
+pub use threads::in_threads;
 
 /// The login name of the person who runs this program.
 pub fn user_name() -> String {
