@@ -2,7 +2,9 @@
 //!
 //! `cargo bench --bench migrate [-- FILES [ROUNDS]]`. The peers: one connection that sends each file
 //! and its ledger row in one round trip; `psql` once a file; `sqlx migrate run` where that program
-//! is installed. The product plans, journals, applies and reports as always, with its safe profile
+//! is installed. And what the commit protocol costs a server whoever speaks it: one connection that
+//! sends each file with the product's own row and ticket, and `COMMIT` alone, without renewing the
+//! session or asking back. The product plans, journals, applies and reports as always, with its safe profile
 //! and its fast one. Then: nothing to do over the applied files, against connecting, reading,
 //! hashing and one query; and a link with 20 ms round trips. Rounds are interleaved; medians are
 //! compared.
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use stagegate::engine::{OpenOptions, Request, Which, open};
 use stagegate::postgres::cluster::{Cluster, ClusterOptions};
-use stagegate::postgres::{Conninfo, Environment, Session, SessionSettings};
+use stagegate::postgres::{Conninfo, Environment, Session, SessionSettings, ledger};
 use stagegate::promotion::{Command, GateState, Via};
 
 const RUNBOOK: &str = "\
@@ -63,6 +65,8 @@ fn statements(shape: Shape, number: usize) -> [String; 2] {
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Loop,
+    /// The row and the ticket of the product, and nothing else of it.
+    Rows,
     Safe,
     Fast,
     Psql,
@@ -98,7 +102,7 @@ fn compare(
     };
     let syncs = if durable { "syncs" } else { "does not sync" };
     println!("{files} files that {what}, server {syncs}:");
-    let mut ways = vec![Way::Loop, Way::Safe, Way::Fast];
+    let mut ways = vec![Way::Loop, Way::Rows, Way::Safe, Way::Fast];
     if !durable && shape == Shape::Makes {
         ways.push(Way::Psql);
     }
@@ -160,6 +164,7 @@ fn tcp(port: u16) -> String {
 fn name(way: Way) -> &'static str {
     match way {
         Way::Loop => "one connection, a round trip a file",
+        Way::Rows => "the same, row, ticket, COMMIT alone",
         Way::Safe => "stagegate",
         Way::Fast => "stagegate, profile = \"fast\"",
         Way::Psql => "psql, once a file",
@@ -201,6 +206,7 @@ fn one_round(
     runtime.block_on(prepare(&url, shape));
     match way {
         Way::Loop => runtime.block_on(bare(&url, files, shape)),
+        Way::Rows => runtime.block_on(rows(&url, files, shape)),
         Way::Safe => {
             let folder = tempfile::tempdir().unwrap();
             write_files(folder.path(), files, "safe", true, shape);
@@ -410,6 +416,41 @@ async fn bare(url: &str, files: usize, shape: Shape) -> Duration {
         parts.push(format!("INSERT INTO ledger VALUES ('{number}.sql', now())"));
         parts.push("COMMIT".to_owned());
         client.batch_execute(&parts.join("; ")).await.unwrap();
+    }
+    started.elapsed()
+}
+
+/// The same connection with the product's ledger: a row by whose key the transaction cannot be
+/// committed before the ticket is written behind the file, and `COMMIT` in a message of its own.
+async fn rows(url: &str, files: usize, shape: Shape) -> Duration {
+    let info = Conninfo::resolve(url, &Environment::default()).unwrap();
+    let session = Session::open(&info, &SessionSettings::default())
+        .await
+        .unwrap();
+    ledger::ensure(&session).await.unwrap();
+    let client = &session.client;
+    let hash = "0123456789abcdef".repeat(4);
+    let started = Instant::now();
+    for number in 0..files {
+        let (nonce, file) = (format!("{number:032}"), format!("db/{number:04}.sql"));
+        let row = ledger::NewRow {
+            nonce: &nonce,
+            collection: "mig",
+            file: &file,
+            undoes: None,
+            replaces: false,
+            checksum: &hash,
+            raw_sha256: &hash,
+            statements: 2,
+            run: "bench",
+            journal_seq: 1,
+            journal_head: &hash,
+        };
+        let mut parts = vec!["BEGIN".to_owned(), row.insert()];
+        parts.extend(statements(shape, number));
+        parts.push(format!("INSERT INTO stagegate.ticket VALUES ('{nonce}')"));
+        client.batch_execute(&parts.join("; ")).await.unwrap();
+        client.batch_execute("COMMIT").await.unwrap();
     }
     started.elapsed()
 }

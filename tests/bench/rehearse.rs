@@ -1,9 +1,10 @@
 //! The rehearse gate against a bare `pg_restore -j2`, in one run.
 //!
-//! `cargo bench --bench rehearse [-- ROWS [ROUNDS]]`: eight tables with that many rows together, each
-//! with a key, two indexes and a reference. Of the gate is measured: hashing the archive, booting a
+//! `cargo bench --bench rehearse [-- ROWS [ROUNDS [JOBS]]]`: eight tables with that many rows together,
+//! each with a key, two indexes and a reference. Both restore with so many jobs, 2 unless told; with
+//! fewer than there are cores, reading the rows back has one for itself. Of the gate is measured: hashing the archive, booting a
 //! private cluster from a template, roles, the database, the restore, and adding every row up and
-//! comparing it with the source. The peer is `pg_restore -j2` alone, into an empty database of an
+//! comparing it with the source. The peer is `pg_restore` alone, into an empty database of an
 //! equally tuned cluster that is initialised and running already: neither its start nor any proof is
 //! counted. Rounds are interleaved; medians are compared.
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // A measurement says what went wrong by failing.
@@ -26,7 +27,7 @@ const RUNBOOK: &str = "format = 1\ntitle = \"Bench\"\n[target.db]\nurl = \"env:D
     [[phase.gate]]\nid = \"backup\"\ntitle = \"Backup\"\n\
     backup = { target = \"db\", path = \"backups\" }\n\
     [[phase.gate]]\nid = \"rehearse\"\ntitle = \"Rehearse\"\n\
-    rehearse = { backup = \"backup\", jobs = 2 }\n";
+    rehearse = { backup = \"backup\", jobs = JOBS }\n";
 
 async fn session(url: &str) -> Session {
     let info = Conninfo::resolve(url, &Environment::default()).unwrap();
@@ -94,9 +95,14 @@ fn gate(handle: &EngineHandle, runtime: &Runtime, id: &str) {
 }
 
 /// One run: a backup, and its rehearsal. Gives the archive and what each part took.
-fn product(runtime: &Runtime, source: &str, folder: &std::path::Path) -> (String, Took) {
+fn product(
+    runtime: &Runtime,
+    source: &str,
+    folder: &std::path::Path,
+    jobs: usize,
+) -> (String, Took) {
     let path = folder.join("runbook.toml");
-    std::fs::write(&path, RUNBOOK).unwrap();
+    std::fs::write(&path, RUNBOOK.replace("JOBS", &jobs.to_string())).unwrap();
     let options = OpenOptions {
         which: Which::New(path),
         vars: std::collections::BTreeMap::new(),
@@ -117,7 +123,7 @@ fn product(runtime: &Runtime, source: &str, folder: &std::path::Path) -> (String
     (rehearsed.archive.clone(), rehearsed.took)
 }
 
-fn peer(runtime: &Runtime, server: &RehearsalServer, archive: &str) -> Duration {
+fn peer(runtime: &Runtime, server: &RehearsalServer, archive: &str, jobs: usize) -> Duration {
     let admin = server.url("template1", SUPERUSER);
     runtime.block_on(sql(
         &admin,
@@ -126,7 +132,7 @@ fn peer(runtime: &Runtime, server: &RehearsalServer, archive: &str) -> Duration 
     let into = server.url("peer", SUPERUSER);
     let began = Instant::now();
     let ended = Command::new("pg_restore")
-        .args(["-j2", "-d", &into, archive])
+        .args([&format!("-j{jobs}"), "-d", &into, archive])
         .stdout(Stdio::null())
         .status()
         .unwrap();
@@ -145,6 +151,7 @@ fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
     let rows = numbers.first().copied().unwrap_or(2_000_000);
     let rounds = numbers.get(1).copied().unwrap_or(3);
+    let jobs = numbers.get(2).copied().unwrap_or(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -159,17 +166,17 @@ fn main() {
     let [mut ours, mut boots, mut restores, mut theirs] = [const { Vec::new() }; 4];
     for _ in 0..rounds {
         let folder = tempfile::tempdir().unwrap();
-        let (archive, took) = product(&runtime, &url, folder.path());
+        let (archive, took) = product(&runtime, &url, folder.path(), jobs);
         ours.push(took.verify as f64 / 1000.0);
         boots.push(took.boot as f64 / 1000.0);
         restores.push(took.restore as f64 / 1000.0);
         // As large as the gate's, so that both are in the same place.
         let server = RehearsalServer::boot(major, &room(512 * 1024 * 1024)).unwrap();
-        theirs.push(peer(&runtime, &server, &archive).as_secs_f64());
+        theirs.push(peer(&runtime, &server, &archive, jobs).as_secs_f64());
     }
     let (ours, theirs) = (median(ours), median(theirs));
     println!("{rows} rows in {TABLES} tables, medians of {rounds}");
-    println!("  pg_restore -j2, cluster running   {theirs:8.2} s");
+    println!("  pg_restore -j{jobs}, cluster running   {theirs:8.2} s");
     println!(
         "  boot, restore, verify             {ours:8.2} s   {:.2}x",
         ours / theirs
