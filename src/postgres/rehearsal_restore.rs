@@ -144,9 +144,6 @@ impl Restoring<'_> {
         let restoring = async {
             let ended = self.in_sections(&entries, &list, &queue, &told).await;
             let took = started.elapsed().as_millis() as u64;
-            if ended.is_ok() {
-                self.rest(&queue).await;
-            }
             queue.close().await;
             ended.map(|disarmed| (disarmed, took))
         };
@@ -169,8 +166,8 @@ impl Restoring<'_> {
         })
     }
 
-    /// What no entry of its own was finished for is compared at the end; what was compared by then
-    /// is not compared again.
+    /// What no entry of its own was said to be finished for, such as with one job, is compared as soon
+    /// as all rows are there; what was compared by then is not compared again.
     async fn rest(&self, queue: &Queue) {
         for table in self.wanted.keys() {
             queue.add(table.clone()).await;
@@ -229,9 +226,10 @@ impl Restoring<'_> {
         self.pg_restore(entries, list, "pre-data", queue, told)
             .await?;
         let disarmed = rehearsal_outward::confine(self.info, self.may_call).await?;
-        for section in ["data", "post-data"] {
-            self.pg_restore(entries, list, section, queue, told).await?;
-        }
+        self.pg_restore(entries, list, "data", queue, told).await?;
+        self.rest(queue).await;
+        self.pg_restore(entries, list, "post-data", queue, told)
+            .await?;
         Ok(disarmed)
     }
 
