@@ -12,7 +12,7 @@ use stagegate::postgres::{Conninfo, Environment, Session, SessionSettings};
 use stagegate::sql::Script;
 use tokio_util::sync::CancellationToken;
 
-use crate::site::Site;
+use crate::site::{Site, ended};
 
 async fn open(cluster: &Cluster) -> Session {
     let info = Conninfo::resolve(
@@ -287,6 +287,54 @@ fn a_commit_that_no_standby_confirmed_is_told_and_asked_for_again() {
     site.sql("SELECT pg_reload_conf()");
     site.resume().exits(0).shows("1 files applied");
     assert_eq!(site.one(there), "one,two");
+}
+
+#[test]
+fn a_session_that_is_ended_while_it_waits_for_a_standby_has_committed() {
+    let site = durable();
+    site.write("db/1.sql", "CREATE TABLE one (n int);");
+    site.runbook(&format!("{MIGRATE}standby_wait = \"5min\"\n"));
+    // The ledger is made before anybody is asked to confirm.
+    site.run().exits(0);
+    site.sql("DROP TABLE one; TRUNCATE stagegate.ledger, stagegate.ticket");
+    site.sql("ALTER SYSTEM SET synchronous_standby_names = 'ghost'");
+    site.sql("SELECT pg_reload_conf()");
+    let work = site
+        .command(&["run", "runbook.toml", "--headless", "--runs-dir", "runs"])
+        .spawn()
+        .unwrap();
+    let waits = |but: &str| {
+        let sql = format!(
+            "SELECT min(pid) FROM pg_stat_activity \
+             WHERE wait_event = 'SyncRep' AND pid::text <> '{but}'"
+        );
+        loop {
+            let pid = site.one(&sql);
+            if !pid.is_empty() {
+                return pid;
+            }
+            std::thread::yield_now();
+        }
+    };
+    let first = waits("");
+    site.sql(&format!("SELECT pg_terminate_backend({first})"));
+    // Another session has asked the ledger, and now waits for the standby in its place.
+    waits(&first);
+    site.sql("ALTER SYSTEM RESET synchronous_standby_names");
+    site.sql("SELECT pg_reload_conf()");
+    ended(work.wait_with_output().unwrap())
+        .exits(0)
+        .shows("1 files applied");
+    let said = site.output("mig-1.log");
+    assert!(
+        said.contains("the answer to COMMIT was lost")
+            && said.contains("asking the ledger in a fresh session"),
+        "{said}"
+    );
+    assert_eq!(
+        site.one("SELECT string_agg(state, ',') FROM stagegate.ledger"),
+        "applied"
+    );
 }
 
 #[test]
