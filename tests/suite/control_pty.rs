@@ -125,6 +125,13 @@ fn the_conn_goes_from_one_console_to_the_other() {
     ana.send("q");
     ana.wait_end();
     assert!(!ana.text().contains("go on with"), "{}", ana.text());
+    let mut report = std::process::Command::new(crate::site::BINARY);
+    report
+        .args(["report", &run, "--runs-dir"])
+        .arg(world.runs("two"));
+    crate::site::ended(report.output().unwrap())
+        .exits(0)
+        .shows("| Operators | ana, lee |");
 }
 
 #[test]

@@ -129,6 +129,13 @@ fn a_signature_may_come_alone_and_a_note_comes_in_an_envelope() {
     let mut world = at_signoff(&keys);
     let alone = signature_of(&approve(&world, &keys, "security"));
     hand_in(&mut world, &format!("Here it is:\n\n{alone}")).unwrap();
+    // Of one that was made for something else nobody knows which statement it was meant for.
+    let other = keys.sign("ana@example.com", "file", b"something");
+    refused(
+        &mut world,
+        &other,
+        "namespace `file`, in which no statement here is signed",
+    );
     let mut noted = waiting(world.run(), "accept", "dba", Decision::Approve);
     noted.note = "lock waits were below 40 ms".into();
     hand_in(&mut world, &keys.envelope(&noted)).unwrap();
