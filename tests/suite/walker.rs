@@ -30,6 +30,9 @@ pub(crate) enum Stop {
     AllThrough,
 }
 
+/// What the last screen says of a run that is closed.
+const CLOSED: &str = "The run is closed.";
+
 impl Walker {
     /// Presses on until a gate refuses, or all are through.
     #[track_caller]
@@ -46,6 +49,7 @@ impl Walker {
                         || screen.contains(SIGN)
                         || screen.contains(GIVE)
                         || screen.contains(ACTS)
+                        || screen.contains(CLOSED)
                 });
             let screen = self.pty.text();
             let bottom = bottom(&screen);
@@ -60,7 +64,8 @@ impl Walker {
                 self.tell();
             } else if screen.contains("Confirm with a value") {
                 self.answer("42", "Confirm with a value");
-            } else if bottom.contains("Enter close the run") {
+            } else if bottom.contains("Enter close the run") || screen.contains(CLOSED) {
+                // A gate may end by itself while its key is on the way, and the key closes the run.
                 return Stop::AllThrough;
             } else if bottom.contains("r retry") {
                 return Stop::Refused;
